@@ -1,0 +1,111 @@
+"""Every configuration key, with its default: the published FairMOT.
+
+Sizes are (height, width). A key's type is its default's type; `fairmot.config.load` checks it.
+"""
+
+from fairmot.config.node import CfgNode
+
+
+def default_cfg() -> CfgNode:
+    """Return a fresh, unfrozen tree of defaults."""
+    return CfgNode(
+        {
+            "MODEL": CfgNode(
+                {
+                    "BACKBONE": "dla_34",
+                    "WIDTH": 1.0,  # channel multiplier of backbone and neck
+                    "REID_DIM": 64,  # embedding dimension
+                    "HEAD_CHANNELS": 256,  # width of each head's hidden layer
+                    "NUM_CLASSES": 1,
+                    "HEATMAP_BIAS": -2.19,  # start: every cell an object with probability 0.1
+                    "WEIGHTS": "",  # .pth/.pt to start training from, "" for random weights
+                }
+            ),
+            "INPUT": CfgNode(
+                {
+                    "SIZE_HW": (608, 1088),  # network input, height and width, padded up to a multiple of 32
+                    "UNDO": "published",  # how boxes return to the image: published | exact
+                }
+            ),
+            "DATA": CfgNode(
+                {
+                    "ROOT": "data",  # folder that TRAIN and VAL are relative to
+                    "TRAIN": (".",),  # folders of MOTChallenge sequences to train on
+                    "VAL": (),  # folders of sequences to score while training
+                    "WORKERS": 2,  # loader processes; changes no draw
+                    "MAX_OBJECTS": 500,  # objects an image at most (the published K)
+                    "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
+                }
+            ),
+            "AUGMENT": CfgNode(
+                {
+                    "ENABLED": True,
+                    "SATURATION": 0.5,  # S and V are scaled by 1 +- this
+                    "VALUE": 0.5,
+                    "ROTATION": 5.0,  # degrees
+                    "TRANSLATION": 0.1,  # share of the image's width and height
+                    "SCALE": (0.5, 1.2),
+                    "SHEAR": 2.0,  # degrees
+                    "FLIP": 0.5,  # probability
+                    "TRANSLATION_AXES": "right",  # right | published (x drawn from the height, y from the width)
+                }
+            ),
+            "LOSS": CfgNode(
+                {
+                    "HEATMAP_WEIGHT": 1.0,
+                    "OFFSET_WEIGHT": 1.0,
+                    "SIZE_WEIGHT": 0.1,
+                    "START_DET": -1.85,  # log variances of the uncertainty weighting
+                    "START_ID": -1.05,
+                }
+            ),
+            "SOLVER": CfgNode(
+                {
+                    "BASE_LR": 1e-4,
+                    "BATCH_SIZE": 12,
+                    "EPOCHS": 30,
+                    "STEPS": (20,),  # epochs (counted from 1) after which the rate drops
+                    "GAMMA": 0.1,
+                    "WEIGHT_DECAY": 0.0,
+                    "CLIP_NORM": 35.0,  # gradient norm; 0 = no clipping
+                    "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
+                    "LOG_EVERY": 10,  # steps between TensorBoard scalars
+                    "IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never
+                    "VAL_EVERY": 5,  # epochs between validations; 0 = never
+                    "SAVE_EVERY": 1,  # epochs between writes of the last checkpoint
+                }
+            ),
+            "PREDICT": CfgNode(
+                {
+                    "TOP_K": 500,  # peaks read from a heatmap at most
+                    "MIN_SCORE": 0.1,  # detections below this leave the predictor no more
+                }
+            ),
+            "TRACKER": CfgNode(
+                {
+                    "PRESET": "fairmot",
+                    "CONF_THRESHOLD": 0.4,  # a detection needs a score above this
+                    "BUFFER": 30,  # frames at 30 fps that a lost track is kept
+                    "MOTION_LAMBDA": 0.98,  # weight of appearance; 1 - lambda is the Mahalanobis distance's
+                    "USE_APPEARANCE": True,  # False sets the appearance cost to 0; gate and motion stay
+                    "APPEARANCE_THRESHOLD": 0.4,
+                    "OVERLAP_THRESHOLD": 0.5,
+                    "UNCONFIRMED_THRESHOLD": 0.7,
+                    "EMBEDDING_MOMENTUM": 0.9,
+                    "DUPLICATE_DISTANCE": 0.15,  # 1 - IoU below which a lost and a tracked box are one person
+                    "MIN_AREA": 100.0,  # output filter, px^2; 0 = off
+                    "MAX_ASPECT": 1.6,  # output filter, width / height; 0 = off
+                }
+            ),
+            "EVAL": CfgNode(
+                {
+                    "PROTOCOL": "auto",  # auto | mot15 | mot16 | mot17 | mot20
+                    "BACKEND": "trackeval",  # trackeval (official) | motmetrics (as FairMOT-style scripts print)
+                    "EVENTS": True,  # write motmetrics' event table of each sequence
+                }
+            ),
+            "SEED": 317,
+            "DEVICE": "auto",  # auto | cpu | cuda | cuda:N
+            "OUTPUT": "runs/default",
+        }
+    )

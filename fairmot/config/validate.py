@@ -1,0 +1,98 @@
+"""Values that have the right type and still make no sense: found before any work starts."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fairmot.config.node import CfgNode
+from fairmot.utils.errors import InputError
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "INPUT.UNDO": ("published", "exact"),
+    "AUGMENT.TRANSLATION_AXES": ("right", "published"),
+    "EVAL.PROTOCOL": ("auto", "mot15", "mot16", "mot17", "mot20"),
+    "EVAL.BACKEND": ("trackeval", "motmetrics"),
+    "TRACKER.PRESET": ("fairmot",),
+}
+
+POSITIVE = [
+    "MODEL.WIDTH",
+    "MODEL.REID_DIM",
+    "MODEL.HEAD_CHANNELS",
+    "MODEL.NUM_CLASSES",
+    "DATA.MAX_OBJECTS",
+    "SOLVER.BASE_LR",
+    "SOLVER.BATCH_SIZE",
+    "SOLVER.EPOCHS",
+    "SOLVER.GAMMA",
+    "SOLVER.LOG_EVERY",
+    "SOLVER.SAVE_EVERY",
+    "PREDICT.TOP_K",
+]
+
+NOT_NEGATIVE = [
+    "SEED",
+    "DATA.WORKERS",
+    "DATA.FRAME_LIMIT",
+    "AUGMENT.SATURATION",
+    "AUGMENT.VALUE",
+    "AUGMENT.ROTATION",
+    "AUGMENT.TRANSLATION",
+    "AUGMENT.SHEAR",
+    "LOSS.HEATMAP_WEIGHT",
+    "LOSS.OFFSET_WEIGHT",
+    "LOSS.SIZE_WEIGHT",
+    "SOLVER.WEIGHT_DECAY",
+    "SOLVER.CLIP_NORM",
+    "SOLVER.MAX_STEPS",
+    "SOLVER.IMAGES_EVERY",
+    "SOLVER.VAL_EVERY",
+    "TRACKER.BUFFER",
+    "TRACKER.MIN_AREA",
+    "TRACKER.MAX_ASPECT",
+]
+
+SHARES = [
+    "AUGMENT.FLIP",
+    "PREDICT.MIN_SCORE",
+    "TRACKER.CONF_THRESHOLD",
+    "TRACKER.MOTION_LAMBDA",
+    "TRACKER.APPEARANCE_THRESHOLD",
+    "TRACKER.OVERLAP_THRESHOLD",
+    "TRACKER.UNCONFIRMED_THRESHOLD",
+    "TRACKER.EMBEDDING_MOMENTUM",
+    "TRACKER.DUPLICATE_DISTANCE",
+]
+
+
+def validate_cfg(cfg: CfgNode) -> None:
+    """Raise InputError naming the first key whose value makes no sense."""
+    for name, choices in CHOICES.items():
+        value = _get(cfg, name)
+        if value not in choices:
+            raise InputError(f"{name}: unknown {value!r}; choose from {', '.join(choices)}")
+    _check(cfg, POSITIVE, lambda value: value > 0, "must be above 0")
+    _check(cfg, NOT_NEGATIVE, lambda value: value >= 0, "must be 0 or more")
+    _check(cfg, SHARES, lambda value: 0 <= value <= 1, "must be between 0 and 1")
+    _check(cfg, ["INPUT.SIZE_HW"], lambda size: min(size) >= 32, "must be at least 32 x 32 (height, width)")
+    _check(cfg, ["AUGMENT.SCALE"], lambda pair: 0 < pair[0] <= pair[1], "must be a range (low, high) above 0")
+    _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one folder")
+    _check(cfg, ["DEVICE"], _is_device, "is not a device; choose from auto, cpu, cuda, cuda:N")
+
+
+def _is_device(name: str) -> bool:
+    kind, _, index = name.partition(":")
+    return name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit())
+
+
+def _check(cfg: CfgNode, names: list[str], holds: Callable[[Any], bool], rule: str) -> None:
+    for name in names:
+        value = _get(cfg, name)
+        if not holds(value):
+            raise InputError(f"{name} = {value!r} {rule}")
+
+
+def _get(cfg: CfgNode, name: str) -> Any:
+    node: Any = cfg
+    for part in name.split("."):
+        node = node[part]
+    return node

@@ -1,0 +1,180 @@
+"""MOTChallenge sequences: `seqinfo.ini`, ground truth and result files.
+
+Truth has 9 columns (MOT16/17/20: frame, id, left, top, width, height, mark, class, visibility) or 10 (MOT15: ..., mark,
+and three world coordinates); results have 10 (..., score, -1, -1, -1). Frames and pixels count from 1 as the
+challenge does; boxes are returned as the file has them. Source: Milan et al., MOT16, section 3.3.
+"""
+
+import configparser
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fairmot.formats.atomic import write_text
+from fairmot.structures.sequence import BoxTable, SequenceInfo
+from fairmot.utils.errors import InputError
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def is_sequence(folder: Path) -> bool:
+    """A folder is a sequence when it has a seqinfo.ini, an img1 folder or a gt/gt.txt."""
+    return any((folder / name).exists() for name in ("seqinfo.ini", "img1", "gt/gt.txt"))
+
+
+def find_sequences(root: Path) -> list[Path]:
+    """Return `root` if it is a sequence, else its subfolders that are, by name; InputError when there is none."""
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder")
+    if is_sequence(root):
+        return [root]
+    found = sorted(folder for folder in root.iterdir() if folder.is_dir() and is_sequence(folder))
+    if not found:
+        raise InputError(f"{root}: no MOTChallenge sequence here (folders with seqinfo.ini, img1 or gt/gt.txt)")
+    return found
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files of a folder in name order."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS)
+
+
+def read_sequence_info(folder: Path) -> SequenceInfo:
+    """Read `folder/seqinfo.ini`; InputError names the file and the key that is missing or wrong."""
+    path = folder / "seqinfo.ini"
+    parser = configparser.ConfigParser()
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            parser.read_file(file)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())}") from None
+    if not parser.has_section("Sequence"):
+        raise InputError(f"{path}: no section [Sequence]")
+    section = parser["Sequence"]
+    return SequenceInfo(
+        name=section.get("name", folder.name),
+        root=folder,
+        frame_rate=_number(path, section, "frameRate", 30.0),
+        length=int(_number(path, section, "seqLength", None)),
+        image_hw=(int(_number(path, section, "imHeight", 0.0)), int(_number(path, section, "imWidth", 0.0))),
+        image_dir=section.get("imDir", "img1"),
+        image_extension=section.get("imExt", ".jpg"),
+    )
+
+
+def _number(path: Path, section: configparser.SectionProxy, key: str, default: float | None) -> float:
+    text = section.get(key)
+    if text is None:
+        if default is None:
+            raise InputError(f"{path}: {key} is missing")
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise InputError(f"{path}: {key} = {text!r} is not a number of 0 or more")
+    return value
+
+
+def write_sequence_info(info: SequenceInfo) -> None:
+    """Write `info.root/seqinfo.ini`."""
+    rate = int(info.frame_rate) if float(info.frame_rate).is_integer() else info.frame_rate
+    height, width = info.image_hw
+    lines = [
+        "[Sequence]",
+        f"name={info.name}",
+        f"imDir={info.image_dir}",
+        f"frameRate={rate}",
+        f"seqLength={info.length}",
+        f"imWidth={width}",
+        f"imHeight={height}",
+        f"imExt={info.image_extension}",
+    ]
+    write_text(info.root / "seqinfo.ini", "\n".join(lines) + "\n")
+
+
+def read_boxes(path: Path, kind: Literal["truth", "results"]) -> BoxTable:
+    """Read a truth or result file; rows keep the file's order.
+
+    Raises InputError naming file and line: fewer than 7 columns (6 in results), text where a number belongs, a
+    fractional frame or identity, a frame below 1, a value that is not finite.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None
+    rows: list[list[float]] = []
+    numbers: list[int] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            rows.append(_parse_row(path, number, line, minimum=7 if kind == "truth" else 6))
+            numbers.append(number)
+    return _to_table(rows, numbers, kind)
+
+
+def _parse_row(path: Path, number: int, line: str, *, minimum: int) -> list[float]:
+    fields = line.replace(",", " ").split()
+    if len(fields) < minimum:
+        raise InputError(f"{path}:{number}: {len(fields)} columns, at least {minimum} wanted")
+    try:
+        row = [float(field) for field in fields]
+    except ValueError:
+        raise InputError(f"{path}:{number}: not a row of numbers: {line.strip()[:80]!r}") from None
+    if not all(math.isfinite(value) for value in row):
+        raise InputError(f"{path}:{number}: a value is not finite: {line.strip()[:80]!r}")
+    if not row[0].is_integer() or row[0] < 1:
+        raise InputError(f"{path}:{number}: frame {fields[0]} is not a whole number from 1 up")
+    if not row[1].is_integer():
+        raise InputError(f"{path}:{number}: identity {fields[1]} is not a whole number")
+    return row
+
+
+def _to_table(rows: list[list[float]], numbers: list[int], kind: Literal["truth", "results"]) -> BoxTable:
+    columns = min((len(row) for row in rows), default=0)
+    padded = np.array([[*row[:10], *[-1.0] * (10 - len(row))] for row in rows], dtype=np.float64).reshape(-1, 10)
+    classed = kind == "truth" and columns in (8, 9)
+    count = len(rows)
+    return BoxTable(
+        frames=padded[:, 0].astype(np.int64),
+        ids=padded[:, 1].astype(np.int64),
+        boxes_tlwh=padded[:, 2:6],
+        confidences=padded[:, 6],
+        classes=padded[:, 7].astype(np.int64) if classed else np.full(count, -1, dtype=np.int64),
+        visibilities=padded[:, 8] if classed and columns == 9 else np.ones(count),
+        lines=np.array(numbers, dtype=np.int64),
+        columns=columns,
+    )
+
+
+def write_truth(path: Path, table: BoxTable) -> None:
+    """Write 9-column ground truth, by identity then frame."""
+    order = np.lexsort((table.frames, table.ids))
+    write_text(path, "".join(_truth_line(table, row) for row in order))
+
+
+def _truth_line(table: BoxTable, row: int) -> str:
+    left, top, width, height = (f"{value:.2f}".rstrip("0").rstrip(".") for value in table.boxes_tlwh[row])
+    mark, kind, visible = int(table.confidences[row]), int(table.classes[row]), float(table.visibilities[row])
+    return f"{table.frames[row]},{table.ids[row]},{left},{top},{width},{height},{mark},{kind},{visible:.5f}\n"
+
+
+def format_results(table: BoxTable) -> Iterable[str]:
+    """Yield 10-column result lines with 3 decimals, by frame then identity."""
+    for row in np.lexsort((table.ids, table.frames)):
+        numbers = ",".join(f"{value:.3f}" for value in (*table.boxes_tlwh[row], table.confidences[row]))
+        yield f"{table.frames[row]},{table.ids[row]},{numbers},-1,-1,-1\n"
+
+
+def write_results(path: Path, table: BoxTable) -> None:
+    """Write a MOTChallenge result file atomically; an empty table gives an empty file."""
+    write_text(path, "".join(format_results(table)))

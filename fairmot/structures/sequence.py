@@ -1,0 +1,74 @@
+"""A MOTChallenge sequence: what seqinfo.ini says, and boxes over time."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+
+
+@dataclass(frozen=True)
+class SequenceInfo:
+    """One sequence: its folder, frame rate (1/s), length (frames) and image size (height, width) in pixels.
+
+    `image_hw` is (0, 0) where seqinfo.ini does not give it.
+    """
+
+    name: str
+    root: Path
+    frame_rate: float
+    length: int
+    image_hw: tuple[int, int]
+    image_dir: str = "img1"
+    image_extension: str = ".jpg"
+
+
+@dataclass(frozen=True)
+class BoxTable:
+    """Boxes of a whole sequence, N rows: ground truth or results.
+
+    frames: (N,) frame numbers from 1.
+    ids: (N,) identities.
+    boxes_tlwh: (N, 4) left, top, width, height in pixels.
+    confidences: (N,) in truth the mark (0 = not scored, 1 = scored), in results the detection's score.
+    classes: (N,) MOTChallenge class numbers (1 = pedestrian, 8 = distractor, ...), -1 where unknown.
+    visibilities: (N,) visible share in [0, 1]; 1 where unknown.
+    lines: (N,) line of the file each row came from, 0 where there is none: for error messages.
+    columns: how many columns the file had (0 when it was not read from a file).
+    """
+
+    frames: IntArray
+    ids: IntArray
+    boxes_tlwh: FloatArray
+    confidences: FloatArray
+    classes: IntArray
+    visibilities: FloatArray
+    lines: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    columns: int = 0
+
+    def __post_init__(self) -> None:
+        count = len(self.frames)
+        if len(self.lines) != count:
+            object.__setattr__(self, "lines", np.zeros(count, dtype=np.int64))
+        require_shape("boxes_tlwh", self.boxes_tlwh, (count, 4))
+        for name in ("frames", "ids", "confidences", "classes", "visibilities", "lines"):
+            require_shape(name, getattr(self, name), (count,))
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: npt.NDArray[Any]) -> "BoxTable":
+        """Return the rows at a boolean mask (N,) or an index array."""
+        return BoxTable(
+            self.frames[index],
+            self.ids[index],
+            self.boxes_tlwh[index],
+            self.confidences[index],
+            self.classes[index],
+            self.visibilities[index],
+            self.lines[index],
+            self.columns,
+        )

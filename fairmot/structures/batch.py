@@ -1,0 +1,47 @@
+"""What the data hands to the network and the losses.
+
+Legend: B images, C classes, H W input or map size (stride 4), N objects of one image, K objects of the fullest image.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from fairmot.geometry.arrays import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Training targets of one image (NumPy); N objects in the order of its labels.
+
+    heatmap: (C, H, W) float32 in [0, 1], exactly 1 at object centres.
+    indices: (N,) int64, y * W + x of the centre's cell.
+    sizes_ltrb: (N, 4) float32, distances from the integer-plus-offset centre to left, top, right, bottom, in cells.
+    offsets: (N, 2) float32 in [0, 1), x and y of the centre within its cell.
+    identities: (N,) int64 from 0, -1 where unknown.
+    """
+
+    heatmap: FloatArray
+    indices: IntArray
+    sizes_ltrb: FloatArray
+    offsets: FloatArray
+    identities: IntArray
+
+
+class Batch(NamedTuple):
+    """B images with their targets; objects beyond an image's own count are padding (mask False, identity -1)."""
+
+    images_B3HW: torch.Tensor  # float32 RGB in [0, 1]
+    heatmap_BCHW: torch.Tensor  # float32
+    indices_BK: torch.Tensor  # int64
+    mask_BK: torch.Tensor  # bool
+    sizes_BK4: torch.Tensor  # float32
+    offsets_BK2: torch.Tensor  # float32
+    identities_BK: torch.Tensor  # int64
+    names: tuple[str, ...]  # image files, for messages
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on `device`."""
+        moved = (field.to(device, non_blocking=True) if isinstance(field, torch.Tensor) else field for field in self)
+        return Batch(*moved)  # type: ignore[arg-type]

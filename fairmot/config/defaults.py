@@ -67,7 +67,7 @@ def default_cfg() -> CfgNode:
                     "STEPS": (20,),  # epochs (counted from 1) after which the rate drops
                     "GAMMA": 0.1,
                     "WEIGHT_DECAY": 0.0,
-                    "CLIP_NORM": 35.0,  # gradient norm; 0 = no clipping
+                    "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping, as published
                     "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
                     "LOG_EVERY": 10,  # steps between TensorBoard scalars
                     "IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never

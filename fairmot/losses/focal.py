@@ -1,0 +1,27 @@
+"""Heatmap loss. Legend: B images, C classes, H W map size."""
+
+import torch
+from torch import nn
+
+
+class HeatmapFocalLoss(nn.Module):
+    """Penalty-reduced focal loss on a Gaussian heatmap, divided by the number of objects.
+
+    Cells where the target is exactly 1 are positives; the others count less the nearer they lie to one. With no
+    object in the batch only the negatives count, undivided. Source: Law & Deng, CornerNet, equation 1 (alpha, beta);
+    FairMOT, equation 1. Probabilities are clamped to [floor, 1 - floor], as published.
+    """
+
+    def __init__(self, *, alpha: float = 2.0, beta: float = 4.0, floor: float = 1e-4) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.floor = floor
+
+    def forward(self, logits_BCHW: torch.Tensor, target_BCHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) logits and targets in [0, 1] -> scalar."""
+        probability = logits_BCHW.sigmoid().clamp(self.floor, 1 - self.floor)
+        is_centre = target_BCHW == 1
+        positive = (1 - probability).pow(self.alpha) * probability.log() * is_centre
+        negative = probability.pow(self.alpha) * (1 - probability).log() * (1 - target_BCHW).pow(self.beta)
+        return -(positive.sum() + (negative * ~is_centre).sum()) / is_centre.sum().clamp(min=1)

@@ -1,0 +1,59 @@
+"""All losses and their balance."""
+
+import torch
+from torch import nn
+
+from fairmot.losses.focal import HeatmapFocalLoss
+from fairmot.losses.identity import IdentityLoss
+from fairmot.losses.regression import ObjectL1Loss
+from fairmot.structures.batch import Batch
+from fairmot.structures.outputs import HeadOutputs, LossTerms
+
+
+class UncertaintyWeighting(nn.Module):
+    """Balance two tasks by learnt log variances: 0.5 (e^-s1 L1 + e^-s2 L2 + s1 + s2).
+
+    Source: Kendall et al. 2018, equation 10; FairMOT, equation 5. The result may be negative.
+    """
+
+    def __init__(self, *, start_det: float = -1.85, start_id: float = -1.05) -> None:
+        super().__init__()
+        self.s_det = nn.Parameter(torch.tensor([start_det]))
+        self.s_id = nn.Parameter(torch.tensor([start_id]))
+
+    def forward(self, detection: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
+        """Two scalars -> scalar."""
+        weighted = (-self.s_det).exp() * detection + (-self.s_id).exp() * identity + self.s_det + self.s_id
+        return 0.5 * weighted.sum()
+
+
+class JointLoss(nn.Module):
+    """Heatmap, size and offset losses as one detection loss, balanced against the identity loss.
+
+    weights: of heatmap, size and offset within the detection loss; published 1, 0.1, 1.
+    """
+
+    def __init__(
+        self,
+        identity: IdentityLoss,
+        balance: UncertaintyWeighting,
+        *,
+        weights: tuple[float, float, float] = (1.0, 0.1, 1.0),
+    ) -> None:
+        super().__init__()
+        self.heatmap = HeatmapFocalLoss()
+        self.at_objects = ObjectL1Loss()
+        self.identity = identity
+        self.balance = balance
+        self.weights = weights
+
+    def forward(self, outputs: HeadOutputs, batch: Batch) -> LossTerms:
+        """Dense maps and targets -> scalars; `total` is what to minimise."""
+        places = (batch.indices_BK, batch.mask_BK)
+        heatmap = self.heatmap(outputs.heatmap, batch.heatmap_BCHW)
+        size = self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *places)
+        offset = self.at_objects(outputs.offset, batch.offsets_BK2, *places)
+        identity = self.identity(outputs.embedding, batch.identities_BK, *places)
+        heatmap_weight, size_weight, offset_weight = self.weights
+        detection = heatmap_weight * heatmap + size_weight * size + offset_weight * offset
+        return LossTerms(self.balance(detection, identity), heatmap, size, offset, identity)

@@ -1,0 +1,75 @@
+"""Losses and their gradients equal the published code's."""
+
+import numpy as np
+import pytest
+import torch
+from published import FIXTURES, relative_error
+
+from fairmot.losses.identity import IdentityLoss
+from fairmot.losses.joint import JointLoss, UncertaintyWeighting
+from fairmot.structures.batch import Batch
+from fairmot.structures.outputs import HeadOutputs
+
+FULL = FIXTURES.parents[2].parent / "shared" / "reference" / "parts" / "losses.npz"
+SETS = [
+    pytest.param(FIXTURES / "losses.npz", id="compact"),
+    pytest.param(
+        FULL, id="full", marks=[pytest.mark.dataset, pytest.mark.skipif(not FULL.exists(), reason=f"needs {FULL.name}")]
+    ),
+]
+pytestmark = pytest.mark.parity
+
+
+@pytest.fixture(params=SETS)
+def reference(request):
+    return np.load(request.param)
+
+
+def run(reference):
+    shape = reference["out_hm"].shape
+    indices = torch.from_numpy(reference["target_ind"])
+    embedding = torch.zeros(shape[0], 64, shape[2] * shape[3])
+    places = indices[:, None].expand(-1, 64, -1)
+    embedding.scatter_(2, places, torch.from_numpy(reference["out_id_at_objects"]).transpose(1, 2))
+    maps = [torch.from_numpy(reference[f"out_{name}"]) for name in ("hm", "wh", "reg")]
+    maps.append(embedding.view(shape[0], 64, *shape[2:]))
+    outputs = HeadOutputs(*(value.clone().requires_grad_() for value in maps))
+    batch = Batch(
+        images_B3HW=torch.zeros(shape[0], 3, 1, 1),
+        heatmap_BCHW=torch.from_numpy(reference["target_hm"]),
+        indices_BK=indices,
+        mask_BK=torch.from_numpy(reference["target_reg_mask"]).bool(),
+        sizes_BK4=torch.from_numpy(reference["target_wh"]),
+        offsets_BK2=torch.from_numpy(reference["target_reg"]),
+        identities_BK=torch.from_numpy(reference["target_ids"]),
+        names=("a", "b"),
+    )
+    weight, bias = (torch.from_numpy(reference[f"classifier_{name}"]) for name in ("weight", "bias"))
+    identity = IdentityLoss(64, len(weight))
+    identity.classifier.load_state_dict({"weight": weight, "bias": bias})
+    criterion = JointLoss(identity, UncertaintyWeighting())
+    terms = criterion(outputs, batch)
+    terms.total.backward()
+    return criterion, outputs, terms
+
+
+def test_values(reference):
+    _, _, terms = run(reference)
+    names = {"total": "loss", "heatmap": "hm_loss", "size": "wh_loss", "offset": "off_loss", "identity": "id_loss"}
+    for ours, theirs in names.items():
+        assert float(getattr(terms, ours).detach()) == pytest.approx(float(reference[theirs]), rel=1e-5), ours
+
+
+def test_gradients(reference):
+    criterion, outputs, _ = run(reference)
+    assert relative_error(outputs.heatmap.grad, reference["grad_hm"]) <= 1e-5
+    norms = {
+        "grad_wh_norm": outputs.size_ltrb,
+        "grad_reg_norm": outputs.offset,
+        "grad_id_norm": outputs.embedding,
+        "grad_classifier_norm": criterion.identity.classifier.weight,
+        "grad_s_det": criterion.balance.s_det,
+        "grad_s_id": criterion.balance.s_id,
+    }
+    for name, tensor in norms.items():
+        assert float(tensor.grad.norm()) == pytest.approx(float(np.abs(reference[name]).sum()), rel=1e-5), name

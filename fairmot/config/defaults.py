@@ -48,6 +48,7 @@ def default_cfg() -> CfgNode:
                     "SHEAR": 2.0,  # degrees
                     "FLIP": 0.5,  # probability
                     "TRANSLATION_AXES": "right",  # right | published (x drawn from the height, y from the width)
+                    "OUTSIDE": "published",  # people warped out of the picture: published (kept at its border) | drop
                 }
             ),
             "LOSS": CfgNode(

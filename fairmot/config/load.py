@@ -1,6 +1,7 @@
 """defaults <- YAML file (with `_BASE_`) <- KEY VALUE overrides, each strict; the result is frozen."""
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,16 @@ def _parse(text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
 
 
+_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")  # YAML 1.1 reads 1e-4, which has no point, as text
+
+
 def _coerce(name: str, value: Any, default: Any, source: str) -> Any:
     """Return `value` in the type of `default`; InputError when it does not fit."""
     if isinstance(default, bool) and isinstance(value, bool):
         return value
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, float) and isinstance(value, str) and _EXPONENT.fullmatch(value):
         return float(value)
     if isinstance(default, int) and not isinstance(default, bool) and type(value) is int:
         return value

@@ -14,7 +14,8 @@ from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 class SequenceInfo:
     """One sequence: its folder, frame rate (1/s), length (frames) and image size (height, width) in pixels.
 
-    `image_hw` is (0, 0) where seqinfo.ini does not give it.
+    `image_hw` is (0, 0) where seqinfo.ini does not give it; `named` is False where it gives no name and the folder's
+    stands in.
     """
 
     name: str
@@ -24,6 +25,7 @@ class SequenceInfo:
     image_hw: tuple[int, int]
     image_dir: str = "img1"
     image_extension: str = ".jpg"
+    named: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""Boxes -> target maps: what the heads should say of an image.
+
+The published FairMOT's targets: one Gaussian an object on its class's heatmap (CornerNet, Law & Deng 2018; CenterNet,
+Zhou et al. 2019), and at the centre's cell the distances to the four sides, the offset in the cell and the identity.
+
+Legend: C classes, H W map size, N objects kept, M boxes given.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+from fairmot.geometry.boxes import xyxy_to_cxcywh
+from fairmot.structures.batch import Targets
+
+MIN_OVERLAP = 0.7
+MAX_RADIUS = 2**31  # cells; only keeps absurd boxes within int64
+ROUNDING = 1e-6  # cells; a side of 76.0000000001 after scaling there and back is 76 cells long, not 77
+
+Floats = npt.NDArray[np.float64]
+
+
+def encode(
+    boxes_xyxy: FloatArray,
+    identities: IntArray,
+    *,
+    input_hw: tuple[int, int],
+    stride: int = 4,
+    num_classes: int = 1,
+    classes: IntArray | None = None,
+    max_objects: int = 500,
+) -> Targets:
+    """Return the targets of one image.
+
+    boxes_xyxy: (M, 4) in input pixels, finite; may reach outside the input or lie there: the centre is clipped to the
+        map, the sides are those of the whole box. A box without width or height is left out.
+    identities: (M,) from 0, -1 where unknown.
+    classes: (M,) from 0; all 0 when not given.
+    max_objects: only the first of the boxes are encoded.
+
+    Raises ValueError where shapes disagree or a class is not below `num_classes`.
+    """
+    boxes_M4, identities_M = _first(boxes_xyxy, max_objects), identities[:max_objects]
+    classes_M = np.zeros(len(boxes_M4), dtype=np.int64) if classes is None else classes[:max_objects]
+    _check(boxes_M4, identities_M, classes_M, num_classes)
+    kept = (boxes_M4[:, 2:] > boxes_M4[:, :2]).all(axis=1)
+    cells_N4 = boxes_M4[kept] / stride
+    map_hw = input_hw[0] // stride, input_hw[1] // stride
+
+    centres_N2 = _clip_to_map(cells_N4, map_hw)
+    corners_N2 = centres_N2.astype(np.int64)
+    heatmap_CHW = np.zeros((num_classes, *map_hw), dtype=np.float32)
+    radii_N = _radii(cells_N4)
+    for kind, (x, y), radius in zip(classes_M[kept], corners_N2, radii_N, strict=True):
+        _draw_gaussian(heatmap_CHW[kind], int(x), int(y), int(radius))
+    return Targets(
+        heatmap=heatmap_CHW,
+        indices=corners_N2[:, 1] * map_hw[1] + corners_N2[:, 0],
+        sizes_ltrb=np.concatenate([centres_N2 - cells_N4[:, :2], cells_N4[:, 2:] - centres_N2], axis=1).astype("f4"),
+        offsets=(centres_N2 - corners_N2).astype(np.float32),
+        identities=identities_M[kept].astype(np.int64),
+    )
+
+
+def gaussian_radius(height: FloatArray, width: FloatArray, min_overlap: float = MIN_OVERLAP) -> Floats:
+    """Return how far a corner pair may move before its box overlaps the true one by less than `min_overlap`.
+
+    CornerNet's first formula, which the field keeps for comparison: all three roots are halved, whatever the leading
+    coefficient of their quadratic, so the radius is larger than the definition asks.
+
+    >>> gaussian_radius(np.array([20.0]), np.array([10.0])).round(3).tolist()
+    [3.678]
+    """
+    perimeter, area = np.asarray(height + width, dtype=np.float64), np.asarray(height * width, dtype=np.float64)
+    one_in_one_out = _halved_root(1.0, perimeter, area * (1 - min_overlap) / (1 + min_overlap))
+    both_in = _halved_root(4.0, 2 * perimeter, (1 - min_overlap) * area)
+    both_out = _halved_root(4 * min_overlap, -2 * min_overlap * perimeter, (min_overlap - 1) * area)
+    return np.minimum(np.minimum(one_in_one_out, both_in), both_out)
+
+
+def _halved_root(a: float, b: Floats, c: Floats) -> Floats:
+    return np.asarray((b + np.sqrt(b**2 - 4 * a * c)) / 2)
+
+
+def _first(boxes_xyxy: FloatArray, count: int) -> Floats:
+    return np.asarray(boxes_xyxy[:count], dtype=np.float64)
+
+
+def _check(boxes_M4: Floats, identities_M: IntArray, classes_M: IntArray, num_classes: int) -> None:
+    require_shape("boxes_xyxy", boxes_M4, (None, 4))
+    require_shape("identities", identities_M, (len(boxes_M4),))
+    require_shape("classes", classes_M, (len(boxes_M4),))
+    if len(classes_M) and not (classes_M.min() >= 0 and classes_M.max() < num_classes):
+        raise ValueError(f"classes: {classes_M.min()} to {classes_M.max()}, wanted 0 to {num_classes - 1}")
+
+
+def _clip_to_map(cells_N4: Floats, map_hw: tuple[int, int]) -> Floats:
+    """Centres (N, 2), x and y, rounded to float32 as published so that a centre on a cell's edge stays on its side."""
+    limits = np.array([map_hw[1] - 1, map_hw[0] - 1])
+    return np.clip(xyxy_to_cxcywh(cells_N4)[:, :2], 0, limits).astype(np.float32).astype(np.float64)
+
+
+def _radii(cells_N4: Floats) -> IntArray:
+    width, height = np.ceil(cells_N4[:, 2:] - cells_N4[:, :2] - ROUNDING).T
+    return np.minimum(gaussian_radius(height, width), MAX_RADIUS).astype(np.int64)
+
+
+def _draw_gaussian(heatmap_HW: npt.NDArray[np.float32], x: int, y: int, radius: int) -> None:
+    """Raise `heatmap_HW` in place to a Gaussian of peak 1 at (x, y), cut at `radius`; sigma is a sixth of its width."""
+    height, width = heatmap_HW.shape
+    rows = np.arange(max(0, y - radius), min(height, y + radius + 1))
+    columns = np.arange(max(0, x - radius), min(width, x + radius + 1))
+    sigma = (2 * radius + 1) / 6
+    gaussian = np.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * sigma * sigma))
+    window = heatmap_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    np.maximum(window, gaussian, out=window, casting="same_kind")

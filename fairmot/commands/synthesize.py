@@ -1,0 +1,84 @@
+"""`fairmot synthesize`: render the synthetic world as MOTChallenge sequences."""
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fairmot.config.load import load_cfg
+from fairmot.synthetic.options import PRESETS, WorldOptions
+from fairmot.synthetic.statistics import WorldStatistics, measure
+from fairmot.synthetic.world import build_world
+from fairmot.synthetic.write import require_free, write_sequence
+from fairmot.utils.errors import InputError
+from fairmot.utils.seed import make_rng
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `fairmot synthesize`."""
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the sequences")
+    parser.add_argument("--frames", type=int, default=300, help="frames of each sequence")
+    parser.add_argument("--sequences", type=int, default=1, help="how many sequences")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the whole call (default: SEED of the config)")
+    parser.add_argument("--preset", default="easy", help=" or ".join(PRESETS))
+    parser.add_argument("--size", default="270x480", metavar="HxW", help="image height and width in pixels")
+    parser.add_argument("--height", type=int, default=None, help="image height in pixels, instead of --size")
+    parser.add_argument("--width", type=int, default=None, help="image width in pixels, instead of --size")
+    parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
+    parser.add_argument("--people", type=int, default=None, help="walkers at a time (default: the preset's)")
+    parser.add_argument("--overwrite", action="store_true", help="render again what exists")
+    parser.add_argument("--config", default=None, metavar="FILE", help="YAML configuration; SEED alone is read")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Render every sequence and print its statistics."""
+    cfg = load_cfg(arguments.config, arguments.overrides)
+    seed = cfg.SEED if arguments.seed is None else arguments.seed
+    plans = [_options(arguments, sequence_seed(seed, index)) for index in range(_count(arguments.sequences))]
+    for options in plans:
+        require_free(arguments.output / options.name, overwrite=arguments.overwrite)
+    for options in plans:
+        synthesize(options, arguments.output, overwrite=arguments.overwrite)
+    return 0
+
+
+def sequence_seed(seed: int, index: int) -> int:
+    """The seed of sequence `index` (from 0) of a call: eight digits that depend on both."""
+    if seed < 0:
+        raise InputError(f"--seed: {seed} is below 0")
+    return int(make_rng(seed, index).integers(10**8))
+
+
+def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False) -> WorldStatistics:
+    """Render one sequence under `root`, print its statistics and return them."""
+    started = time.perf_counter()
+    with tqdm(total=options.frames, desc=options.name, unit="frame", disable=None, leave=False) as bar:
+        truth = write_sequence(build_world(options), root, overwrite=overwrite, progress=bar.update)
+    rate = options.frames / (time.perf_counter() - started)
+    found = measure(truth, options.size_hw)
+    print(
+        f"{root / options.name}: {options.frames} frames, {found.people} people, {found.boxes} boxes, "
+        f"{found.crossings} pairs cross at IoU > 0.3, {found.occlusions} occlusions of 10 frames and more at "
+        f"visibility < 0.2, {found.hidden_share:.1%} of boxes below visibility 0.25, {rate:.1f} frames/s"
+    )
+    sys.stdout.flush()
+    return found
+
+
+def _count(sequences: int) -> int:
+    if sequences < 1:
+        raise InputError(f"--sequences: {sequences} is below 1")
+    return sequences
+
+
+def _options(arguments: argparse.Namespace, seed: int) -> WorldOptions:
+    match = re.fullmatch(r"(\d+)x(\d+)", arguments.size)
+    if match is None:
+        raise InputError(f"--size: {arguments.size!r} is not HxW, e.g. 270x480")
+    height = int(match[1]) if arguments.height is None else arguments.height
+    width = int(match[2]) if arguments.width is None else arguments.width
+    return WorldOptions(arguments.preset, seed, arguments.frames, (height, width), arguments.rate, arguments.people)

@@ -1,0 +1,166 @@
+"""`fairmot train`: from MOTChallenge sequences to a checkpoint."""
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from fairmot.commands.run import Run, start_run
+from fairmot.commands.show import heatmaps_beside_truth
+from fairmot.commands.validation import Validator
+from fairmot.config.load import cfg_to_dict, load_cfg
+from fairmot.config.node import CfgNode
+from fairmot.data.build import build_train_dataset, build_train_loader
+from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ScalarsHook, StepResult, ValidationHook
+from fairmot.engine.state import TrainState
+from fairmot.engine.trainer import Outcome, Trainer
+from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.losses.build import build_criterion
+from fairmot.models.build import build_model
+from fairmot.models.weights import load_weights
+from fairmot.optim.build import build_optimizer, build_schedule
+from fairmot.utils.errors import InputError
+
+INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
+CHANGEABLE_ON_RESUME = {
+    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "MODEL.WEIGHTS",
+    "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.IMAGES_EVERY", "SOLVER.VAL_EVERY",
+    "SOLVER.SAVE_EVERY",
+}  # fmt: skip
+FREE_SECTIONS = ("PREDICT.", "TRACKER.", "EVAL.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the tool's options."""
+    parser.add_argument("--config", type=Path, required=True, help="YAML file")
+    parser.add_argument("--resume", action="store_true", help="go on from OUTPUT/last.pt")
+    parser.add_argument("--output", type=Path, help="folder for checkpoints, log and TensorBoard (default: OUTPUT)")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the tool; exit code 143 when a signal ended it with a checkpoint to resume from."""
+    overrides = list(arguments.overrides)
+    if arguments.output is not None:
+        overrides += ["OUTPUT", str(arguments.output)]
+    outcome = train(load_cfg(arguments.config, overrides), resume=arguments.resume)
+    return INTERRUPTED if outcome is Outcome.INTERRUPTED else 0
+
+
+def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
+    """Train as `cfg` says, into the folder OUTPUT: `last.pt`, `best.pt`, `metrics.jsonl`, `tensorboard/`, `log.txt`.
+
+    Raises InputError before anything is written: wrong data, a checkpoint that does not fit, or one in the way.
+    """
+    last = Path(cfg.OUTPUT) / "last.pt"
+    saved = _find_saved(cfg, last, resume=resume)
+    dataset = build_train_dataset(cfg)
+    loader = build_train_loader(cfg, dataset, pin_memory=torch.cuda.is_available())
+    run = start_run(cfg, Path(cfg.OUTPUT))
+    state = _make_state(cfg, run, num_identities=dataset.num_identities, saved=saved)
+    run.log.info(
+        f"{len(dataset)} images, {dataset.num_identities} identities, {len(loader)} steps an epoch on {run.device}"
+    )
+    with ExitStack() as stack:
+        writer = stack.enter_context(
+            SummaryWriter(str(run.output / "tensorboard"), purge_step=state.progress.step or None)
+        )
+        trainer = Trainer(
+            state,
+            device=run.device,
+            epochs=cfg.SOLVER.EPOCHS,
+            max_steps=cfg.SOLVER.MAX_STEPS,
+            clip_norm=cfg.SOLVER.CLIP_NORM,
+            hooks=_make_hooks(cfg, run, writer, steps_per_epoch=len(loader)),
+        )
+        stack.enter_context(_stopping_on_signals(trainer))
+        outcome = trainer.fit(loader)
+    advice = "; go on with --resume" if outcome is Outcome.INTERRUPTED else ""
+    run.log.info(f"{outcome.value} after {state.progress.step} steps -> {last}{advice}")
+    return outcome
+
+
+def _find_saved(cfg: CfgNode, last: Path, *, resume: bool) -> dict[str, Any] | None:
+    if not resume:
+        if last.exists():
+            raise InputError(f"{last} exists: go on with --resume, or choose another --output")
+        return None
+    saved = read_checkpoint(last)
+    missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg"} - saved.keys()
+    if missing:
+        raise InputError(f"{last}: no training checkpoint of ours: {', '.join(sorted(missing))} missing")
+    before, now = _flatten(saved["cfg"]), _flatten(cfg_to_dict(cfg))
+    changed = [
+        f"{key} {before.get(key)!r} -> {now[key]!r}"
+        for key in now
+        if key not in CHANGEABLE_ON_RESUME and not key.startswith(FREE_SECTIONS) and before.get(key) != now[key]
+    ]
+    if changed:
+        raise InputError(f"--resume: the run was begun with another configuration: {', '.join(changed)}")
+    return saved
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _make_state(cfg: CfgNode, run: Run, *, num_identities: int, saved: dict[str, Any] | None) -> TrainState:
+    model = build_model(cfg)
+    if cfg.MODEL.WEIGHTS and saved is None:
+        run.log.info(str(load_weights(model, cfg.MODEL.WEIGHTS)))
+    model.to(run.device)
+    criterion = build_criterion(cfg, num_identities=num_identities).to(run.device)
+    optimizer = build_optimizer(cfg, model=model, criterion=criterion)
+    state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer))
+    if saved is not None:
+        _restore(state, saved)
+        run.log.info(f"resumed at epoch {state.progress.epoch + 1}, step {state.progress.step}")
+    return state
+
+
+def _restore(state: TrainState, saved: dict[str, Any]) -> None:
+    try:
+        state.load_state_dict(saved)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--resume: the checkpoint does not fit the data or the model: {reason}") from None
+
+
+def _make_hooks(cfg: CfgNode, run: Run, writer: SummaryWriter, *, steps_per_epoch: int) -> list[Hook]:
+    """Validation before the checkpoint, so that `last.pt` knows the best score."""
+    extra = {"cfg": cfg_to_dict(cfg), "format": 1}
+
+    def show(result: StepResult, step: int) -> None:
+        for number, image in enumerate(heatmaps_beside_truth(result)):
+            writer.add_image(f"heatmap/{number}", image, step, dataformats="HWC")
+
+    hooks: list[Hook] = [
+        ScalarsHook(writer, every=cfg.SOLVER.LOG_EVERY),
+        ImagesHook(show, every=cfg.SOLVER.IMAGES_EVERY),
+        ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
+    ]
+    if cfg.DATA.VAL and cfg.SOLVER.VAL_EVERY:
+        validator = Validator(cfg, run, writer)
+        hooks.append(ValidationHook(validator, run.output / "best.pt", extra=extra, every=cfg.SOLVER.VAL_EVERY))
+    hooks.append(CheckpointHook(run.output / "last.pt", extra=extra, every=cfg.SOLVER.SAVE_EVERY))
+    return hooks
+
+
+@contextmanager
+def _stopping_on_signals(trainer: Trainer) -> Iterator[None]:
+    """On SIGTERM and Ctrl-C end after the step under way, with a checkpoint; put the old handlers back afterwards."""
+    names = (signal.SIGTERM, signal.SIGINT)
+    before = {name: signal.signal(name, lambda *_: trainer.request_stop()) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

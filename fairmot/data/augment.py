@@ -1,0 +1,158 @@
+"""The published training augmentation: colours, one affine warp, a mirror. Drawing is apart from doing.
+
+The recipe of JDE (Wang et al. 2020) as FairMOT trains with it. Order: colours on the image as read, then the letterbox,
+then the warp and the mirror on the network's input.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fairmot.geometry.arrays import BoolArray, FloatArray, ImageArray, IntArray
+from fairmot.geometry.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from fairmot.geometry.letterbox import GREY
+
+MIN_SIDE = 4.0  # input pixels a warped box must exceed, each way
+MIN_AREA_SHARE = 0.1  # of the area before the warp
+MAX_ASPECT = 10.0  # longer side to shorter
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    """How far each draw goes; defaults are the published recipe, but for the translation's axes.
+
+    saturation, value: S and V are multiplied by 1 +- this.
+    rotation, shear: degrees, either way.
+    translation: share of the input's width (x) and height (y), either way.
+    scale: lowest and highest factor.
+    flip: probability of the mirror image.
+    translation_axes: "right", or "published": x moves by a share of the height and y of the width.
+    outside: what becomes of a person warped wholly out of the picture: "published" keeps it, its centre pulled to the
+        border; "drop" leaves it out.
+    """
+
+    saturation: float = 0.5
+    value: float = 0.5
+    rotation: float = 5.0
+    translation: float = 0.1
+    scale: tuple[float, float] = (0.5, 1.2)
+    shear: float = 2.0
+    flip: float = 0.5
+    translation_axes: Literal["right", "published"] = "right"
+    outside: Literal["published", "drop"] = "published"
+
+
+@dataclass(frozen=True)
+class AugmentDraw:
+    """What was drawn for one image: factors, degrees, and shares of the input's sides."""
+
+    saturation_factor: float
+    value_factor: float
+    angle: float
+    scale: float
+    shift_xy: tuple[float, float]
+    shear_xy: tuple[float, float]
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An RGB image (H, W, 3) uint8 with its people: boxes (N, 4) xyxy in its pixels, identities (N,)."""
+
+    image: ImageArray
+    boxes_xyxy: FloatArray
+    identities: IntArray
+
+
+def draw_augmentation(rng: np.random.Generator, options: AugmentOptions) -> AugmentDraw:
+    """Draw once for one image; the number of draws from `rng` is always the same."""
+
+    def either_way(reach: float) -> float:
+        return float(rng.uniform(-reach, reach))
+
+    return AugmentDraw(
+        saturation_factor=1 + either_way(options.saturation),
+        value_factor=1 + either_way(options.value),
+        angle=either_way(options.rotation),
+        scale=float(rng.uniform(*options.scale)),
+        shift_xy=(either_way(options.translation), either_way(options.translation)),
+        shear_xy=(either_way(options.shear), either_way(options.shear)),
+        mirrored=bool(rng.random() < options.flip),
+    )
+
+
+def jitter_colours(image: ImageArray, draw: AugmentDraw) -> ImageArray:
+    """(H, W, 3) uint8 RGB -> the same with saturation and value multiplied, cut at 255 and rounded down."""
+    table = np.stack([_levels(1.0), _levels(draw.saturation_factor), _levels(draw.value_factor)], axis=-1)
+    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), table[None])
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
+
+
+def _levels(factor: float) -> npt.NDArray[np.uint8]:
+    levels: npt.NDArray[np.float32] = np.arange(256, dtype=np.float32) * np.float32(factor)
+    return levels.clip(0, 255).astype(np.uint8)
+
+
+def affine_matrix(
+    draw: AugmentDraw, input_hw: tuple[int, int], axes: Literal["right", "published"] = "right"
+) -> npt.NDArray[np.float64]:
+    """Return the 3x3 matrix of a draw: rotate and scale about the middle, then move, then shear."""
+    height, width = input_hw
+    matrix = np.eye(3)
+    matrix[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), draw.angle, draw.scale)
+    reach_x, reach_y = (width, height) if axes == "right" else (height, width)
+    matrix[:2, 2] += (draw.shift_xy[0] * reach_x, draw.shift_xy[1] * reach_y)
+    shear = np.eye(3, dtype=np.float64)
+    shear[0, 1], shear[1, 0] = (math.tan(math.radians(degrees)) for degrees in draw.shear_xy)
+    return np.asarray(shear @ matrix, dtype=np.float64)
+
+
+def warp_boxes(
+    boxes_xyxy: FloatArray, matrix: npt.NDArray[np.float64], angle: float
+) -> tuple[npt.NDArray[np.float64], BoolArray]:
+    """Return the upright boxes around the warped ones (N, 4), and which of them are still of use (N,).
+
+    A turned box's upright hull is too large, so its sides shrink by max(|sin|, |cos|)^0.5 of `angle` (degrees). Of use:
+    sides above 4 px, more than a tenth of the area before, sides less than 10 : 1. Boxes are not cut at the border.
+    """
+    corners = boxes_xyxy[:, [0, 1, 2, 3, 0, 3, 2, 1]].reshape(-1, 4, 2)
+    warped = corners @ matrix[:2, :2].T + matrix[:2, 2]
+    hull = xyxy_to_cxcywh(np.concatenate([warped.min(axis=1), warped.max(axis=1)], axis=1))
+    radians = math.radians(angle)
+    hull[:, 2:] *= max(abs(math.sin(radians)), abs(math.cos(radians))) ** 0.5
+    sides, sides_before = hull[:, 2:], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    kept = (
+        (sides > MIN_SIDE).all(axis=1)
+        & (sides.prod(axis=1) > MIN_AREA_SHARE * sides_before.prod(axis=1))
+        & (sides.max(axis=1) < MAX_ASPECT * sides.min(axis=1))
+    )
+    return np.asarray(cxcywh_to_xyxy(hull)), kept
+
+
+def warp(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
+    """Return the network's input with the draw's warp and mirror, grey where the warp leaves it empty."""
+    height, width = picture.image.shape[:2]
+    matrix = affine_matrix(draw, (height, width), options.translation_axes)
+    image = cv2.warpAffine(picture.image, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderValue=GREY)
+    boxes, kept = warp_boxes(picture.boxes_xyxy, matrix, draw.angle)
+    if options.outside == "drop":
+        kept &= touches(boxes, (height, width))
+    warped = LabelledImage(np.asarray(image, dtype=np.uint8), boxes[kept], picture.identities[kept])
+    return mirror(warped) if draw.mirrored else warped
+
+
+def touches(boxes_xyxy: FloatArray, image_hw: tuple[int, int]) -> BoolArray:
+    """(N,) whether a box shares area with an image of (height, width)."""
+    limits = np.array([image_hw[1], image_hw[0]])
+    return np.asarray((boxes_xyxy[:, 2:] > 0).all(axis=1) & (boxes_xyxy[:, :2] < limits).all(axis=1))
+
+
+def mirror(picture: LabelledImage) -> LabelledImage:
+    """Swap left and right."""
+    boxes = picture.boxes_xyxy.copy()
+    boxes[:, [0, 2]] = picture.image.shape[1] - picture.boxes_xyxy[:, [2, 0]]
+    return LabelledImage(np.asarray(cv2.flip(picture.image, 1), dtype=np.uint8), boxes, picture.identities)

@@ -1,0 +1,20 @@
+"""From the configuration to the loop's parts."""
+
+import torch
+from torch import nn
+
+from fairmot.config.node import CfgNode
+from fairmot.engine.predictor import Predictor
+from fairmot.geometry.letterbox import round_up_hw
+
+
+def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> Predictor:
+    """Return the predictor that INPUT and PREDICT describe around `model`."""
+    return Predictor(
+        model,
+        input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
+        device=device,
+        top_k=cfg.PREDICT.TOP_K,
+        min_score=cfg.PREDICT.MIN_SCORE,
+        undo=cfg.INPUT.UNDO,
+    )

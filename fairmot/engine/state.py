@@ -1,0 +1,59 @@
+"""All that a resume needs."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+@dataclass
+class Progress:
+    """Where a run stands: finished epochs, finished batches of the epoch under way, optimiser steps, best score."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float = -1.0
+
+
+@dataclass
+class TrainState:
+    """Network, criterion (classifier and loss weights), optimiser, schedule and progress of one run.
+
+    A run that saves its `state_dict`, stops, and loads it again goes on bit for bit (on one machine, on a CPU).
+    """
+
+    model: nn.Module
+    criterion: nn.Module
+    optimizer: Optimizer
+    schedule: LRScheduler
+    progress: Progress = field(default_factory=Progress)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as nested dicts of tensors and numbers: what `torch.load(weights_only=True)` accepts."""
+        return {
+            "model": self.model.state_dict(),
+            "criterion": self.criterion.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "progress": dict(vars(self.progress)),
+            "rng": {"torch": torch.get_rng_state(), "cuda": _cuda_rng_states()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put everything back, the random number generators included."""
+        self.model.load_state_dict(state["model"])
+        self.criterion.load_state_dict(state["criterion"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.progress = Progress(**state["progress"])
+        torch.set_rng_state(state["rng"]["torch"])
+        if len(state["rng"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["rng"]["cuda"])
+
+
+def _cuda_rng_states() -> list[torch.Tensor]:
+    return torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

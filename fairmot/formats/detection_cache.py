@@ -1,0 +1,169 @@
+"""Detection caches: what a predictor said of a whole sequence, in one `.npz`, so that trackers can be compared alone.
+
+Arrays: `frame_counts` (F,), `boxes_xyxy` (N, 4) pixels, `scores` (N,), `embeddings` (N, D) unit length, `frame_rate`
+(1/s), and where there is more than one class `classes` (N,). Other arrays in the file are left alone.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fairmot.formats.atomic import replacing
+from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+from fairmot.structures.detections import Detections
+from fairmot.utils.errors import InputError
+
+LOWEST_SCORE = 0.1  # a written cache keeps scores from here up
+REQUIRED = ("frame_counts", "boxes_xyxy", "scores", "embeddings", "frame_rate")
+
+
+@dataclass(frozen=True)
+class DetectionCache:
+    """N detections of F frames, in frame order.
+
+    frame_counts: (F,) detections in each frame.
+    boxes_xyxy, scores, embeddings: (N, 4), (N,) and (N, D), float32; boxes in pixels, embeddings at unit length.
+    frame_rate: frames a second.
+    classes: (N,) class index from 0; zeros when not given.
+
+    Raises ValueError, its message starting with the array's name: shapes that disagree, negative counts or classes,
+    values that are not finite, a frame rate that is not above 0.
+    """
+
+    frame_counts: IntArray
+    boxes_xyxy: FloatArray
+    scores: FloatArray
+    embeddings: FloatArray
+    frame_rate: float = 30.0
+    classes: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.classes is None:
+            object.__setattr__(self, "classes", np.zeros(count, dtype=np.int64))
+        require_shape("frame_counts", self.frame_counts, (None,))
+        if (self.frame_counts < 0).any() or self.frame_counts.sum() != count:
+            raise ValueError(f"frame_counts: {self.frame_counts.sum()} detections in all, the scores are {count}")
+        require_shape("boxes_xyxy", self.boxes_xyxy, (count, 4))
+        require_shape("embeddings", self.embeddings, (count, None))
+        require_shape("classes", self.class_index, (count,))
+        if (self.class_index < 0).any():
+            raise ValueError("classes: a class index is below 0")
+        for name in ("boxes_xyxy", "scores", "embeddings"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name}: a value is not finite")
+        if not np.isfinite(self.frame_rate) or self.frame_rate <= 0:
+            raise ValueError(f"frame_rate: {self.frame_rate} is not a number above 0")
+
+    @classmethod
+    def from_frames(cls, frames: Iterable[Detections], *, frame_rate: float) -> "DetectionCache":
+        """Return the cache of a sequence's detections, frame after frame."""
+        kept = list(frames)
+        some = [frame for frame in kept if len(frame)]
+        nothing = np.zeros((0, some[0].embeddings.shape[1] if some else 0))
+        return cls(
+            frame_counts=np.array([len(frame) for frame in kept], dtype=np.int64),
+            boxes_xyxy=np.concatenate([np.zeros((0, 4)), *(frame.boxes_xyxy for frame in some)]).astype(np.float32),
+            scores=np.concatenate([np.zeros(0), *(frame.scores for frame in some)]).astype(np.float32),
+            embeddings=np.concatenate([nothing, *(frame.embeddings for frame in some)]).astype(np.float32),
+            frame_rate=frame_rate,
+            classes=np.concatenate([np.zeros(0, np.int64), *(frame.class_index for frame in some)]),
+        )
+
+    @property
+    def class_index(self) -> IntArray:
+        """(N,) the classes, never None."""
+        if self.classes is None:
+            raise ValueError("classes: not set")
+        return self.classes
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.frame_counts)
+
+    def frames(self) -> Iterator[Detections]:
+        """Yield the detections of each frame."""
+        ends = np.cumsum(self.frame_counts)
+        for start, end in zip(ends - self.frame_counts, ends, strict=True):
+            rows = slice(int(start), int(end))
+            yield Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.class_index[rows])
+
+    def at_least(self, score: float) -> "DetectionCache":
+        """Return the cache without the detections below `score`; its frames stay."""
+        kept = self.scores >= np.float32(score)
+        frame_of_row = np.repeat(np.arange(len(self)), self.frame_counts)
+        return DetectionCache(
+            frame_counts=np.bincount(frame_of_row[kept], minlength=len(self)),
+            boxes_xyxy=self.boxes_xyxy[kept],
+            scores=self.scores[kept],
+            embeddings=self.embeddings[kept],
+            frame_rate=self.frame_rate,
+            classes=self.class_index[kept],
+        )
+
+
+def read_cache(path: Path) -> DetectionCache:
+    """Read a detection cache; InputError names the file and the array that is missing or wrong."""
+    arrays = _load_arrays(path)
+    missing = [name for name in REQUIRED if name not in arrays]
+    if missing:
+        raise InputError(f"{path}: array {missing[0]} is missing; a detection cache holds {', '.join(REQUIRED)}")
+    for name, array in arrays.items():
+        if not _is_fit(name, array):
+            raise InputError(f"{path}: {name}: {array.dtype} of shape {array.shape} does not fit a detection cache")
+    try:
+        return DetectionCache(
+            frame_counts=arrays["frame_counts"].astype(np.int64),
+            boxes_xyxy=arrays["boxes_xyxy"].astype(np.float32),
+            scores=arrays["scores"].astype(np.float32),
+            embeddings=arrays["embeddings"].astype(np.float32),
+            frame_rate=float(arrays["frame_rate"].reshape(())),
+            classes=arrays["classes"].astype(np.int64) if "classes" in arrays else None,
+        )
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write_cache(path: Path, cache: DetectionCache) -> None:
+    """Write `cache` (`.npz`) atomically, without the detections below LOWEST_SCORE."""
+    if path.suffix != ".npz":
+        raise InputError(f"{path}: a detection cache is a .npz file")
+    kept = cache.at_least(LOWEST_SCORE)
+    with replacing(path) as temporary:
+        np.savez(
+            temporary,
+            frame_counts=kept.frame_counts,
+            boxes_xyxy=kept.boxes_xyxy,
+            scores=kept.scores,
+            embeddings=kept.embeddings,
+            frame_rate=np.float64(kept.frame_rate),
+            classes=kept.class_index,
+        )
+
+
+def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the file's arrays that a cache is made of, by name."""
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one bare array")
+        with file:
+            return {name: file[name] for name in (*REQUIRED, "classes") if name in file}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise InputError(f"{path}: not a readable .npz file: {' '.join(str(error).split())}") from None
+
+
+def _is_fit(name: str, array: npt.NDArray[Any]) -> bool:
+    """Say whether an array has the kind of numbers and the number of axes that its name asks for."""
+    axes = {"frame_rate": 0, "boxes_xyxy": 2, "embeddings": 2}.get(name, 1)
+    whole = name in ("frame_counts", "classes")
+    single = name == "frame_rate" and array.size == 1
+    return array.dtype.kind in ("iu" if whole else "iuf") and (array.ndim == axes or single)

@@ -1,0 +1,254 @@
+"""The still picture behind the people: paved ground in perspective, and a street, plaza, park or hall behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fairmot.geometry.arrays import FloatArray, ImageArray
+from fairmot.synthetic.camera import Camera
+
+KINDS = ("street", "plaza", "park", "hall")
+TEXEL = 48  # ground texture pixels a metre
+TILE = 8  # metres after which the ground texture repeats
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """image: (H + 2m, W + 2m, 3) BGR, the image with a margin of `margin` pixels on each side for the moving camera."""
+
+    image: ImageArray
+    margin: int
+
+
+def paint_backdrop(camera: Camera, kind: str, margin: int, rng: np.random.Generator) -> Backdrop:
+    """Paint a `kind` of place for `camera`."""
+    fine = 2 if camera.size_hw[1] <= 1000 else 1
+    stage = _Stage(camera, margin, fine, depth=camera.far * float(rng.uniform(1.15, 1.5)))
+    canvas = stage.blank()
+    PAINTERS[kind](canvas, stage, rng)
+    _paint_ground(canvas, stage, GROUNDS[kind](rng), rng)
+    canvas *= _patches(canvas.shape[:2], 5, 0.05, rng)[..., None]
+    size = (canvas.shape[1] // fine, canvas.shape[0] // fine)
+    small = np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA))
+    return Backdrop((np.clip(small, 0, 1) * 255).astype(np.uint8), margin)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The canvas: `fine` times oversampled, with a margin; the back wall stands at `depth` metres."""
+
+    camera: Camera
+    margin: int
+    fine: int
+    depth: float
+
+    def blank(self) -> FloatArray:
+        height, width = self.camera.size_hw
+        shape = ((height + 2 * self.margin) * self.fine, (width + 2 * self.margin) * self.fine, 3)
+        return np.zeros(shape, dtype=np.float32)
+
+    def row(self, up: float, depth: float | None = None) -> int:
+        """Canvas row of a height above the ground in metres, at the back wall or at `depth`."""
+        scale = self.camera.focal / (self.depth if depth is None else depth)
+        return round((self.camera.horizon + (self.camera.height - up) * scale + self.margin) * self.fine)
+
+    @property
+    def unit(self) -> float:
+        """Canvas pixels a metre at the back wall."""
+        return self.camera.focal / self.depth * self.fine
+
+
+def _patches(shape: tuple[int, int], cells: int, amount: float, rng: np.random.Generator) -> FloatArray:
+    """Smooth random factors around 1, of about `cells` cells down the picture."""
+    grid = rng.normal(1, amount, (cells, max(2, round(cells * shape[1] / shape[0])))).astype(np.float32)
+    return np.asarray(cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
+
+
+def _paint_ground(canvas: FloatArray, stage: _Stage, texture: FloatArray, rng: np.random.Generator) -> None:
+    """Lay `texture` (repeating every TILE metres) on the ground up to the back wall."""
+    camera, first = stage.camera, max(0, stage.row(0.0))
+    rows = (np.arange(first, canvas.shape[0], dtype=np.float32) + 0.5) / stage.fine - stage.margin
+    columns = (np.arange(canvas.shape[1], dtype=np.float32) + 0.5) / stage.fine - stage.margin
+    depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 1.0)
+    x = (columns[None, :] - camera.size_hw[1] / 2) / camera.focal * depth[:, None]
+    angle = float(rng.choice([0.0, 0.0, 0.4, 0.78]))
+    turned_x = x * np.cos(angle) + depth[:, None] * np.sin(angle)
+    turned_z = depth[:, None] * np.cos(angle) - x * np.sin(angle)
+    at = [np.mod(axis * TEXEL, TILE * TEXEL).astype(np.float32) for axis in (turned_x, turned_z)]
+    ground = cv2.remap(texture.astype(np.float32), at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    mean = texture.mean(axis=(0, 1))
+    contrast = np.clip(stage.camera.near * 1.6 / depth, 0.35, 1)[:, None, None]
+    light = (0.86 + 0.2 * np.linspace(0, 1, len(rows), dtype=np.float32))[:, None, None]
+    canvas[first:] = (mean + (ground - mean) * contrast) * light
+
+
+def _blank_texture(colour: Colour, rough: float, rng: np.random.Generator) -> FloatArray:
+    size = TILE * TEXEL
+    texture = np.ones((size, size, 3), dtype=np.float32) * np.asarray(colour, np.float32)
+    fine = rng.normal(1, rough, (size // 2, size // 2)).astype(np.float32)
+    coarse = rng.normal(1, rough, (24, 24)).astype(np.float32)
+    for grain in (fine, coarse):
+        texture *= cv2.resize(grain, (size, size), interpolation=cv2.INTER_LINEAR)[..., None]
+    return texture
+
+
+def _tiled(texture: FloatArray, sides: tuple[float, float], rng: np.random.Generator) -> FloatArray:
+    """Slabs of `sides` metres (a whole number of them in a tile) of slightly different colour, with joints."""
+    counts = [max(1, round(TILE / side)) for side in sides]
+    shades = rng.normal(1, rng.uniform(0.02, 0.1), (counts[1], counts[0], 1)).astype(np.float32)
+    if rng.random() < 0.35:
+        checker = (np.add.outer(np.arange(counts[1]), np.arange(counts[0])) % 2)[..., None]
+        shades = shades * (1 - np.float32(rng.uniform(0.1, 0.35)) * checker).astype(np.float32)
+    size = TILE * TEXEL
+    grown = cv2.resize(shades, (size, size), interpolation=cv2.INTER_NEAREST)
+    texture = texture * grown.reshape(size, size, 1)
+    for axis in (0, 1):
+        for index in range(counts[1 - axis]):
+            at = round(index * size / counts[1 - axis])
+            lines = texture[at : at + 2] if axis == 0 else texture[:, at : at + 2]
+            lines *= 0.72
+    return texture
+
+
+def _stone(rng: np.random.Generator, low: float = 0.35, high: float = 0.72) -> Colour:
+    value, warmth = rng.uniform(low, high), rng.uniform(-0.05, 0.07)
+    return (float(value - warmth), float(value), float(value + warmth))
+
+
+def _pavement(rng: np.random.Generator) -> FloatArray:
+    side = float(rng.choice([0.5, 0.8, 1.0, 1.6]))
+    return _tiled(_blank_texture(_stone(rng), 0.05, rng), (side, side * float(rng.choice([1.0, 0.5]))), rng)
+
+
+def _asphalt_or_pavement(rng: np.random.Generator) -> FloatArray:
+    return _blank_texture(_stone(rng, 0.28, 0.45), 0.09, rng) if rng.random() < 0.4 else _pavement(rng)
+
+
+def _grass_or_gravel(rng: np.random.Generator) -> FloatArray:
+    if rng.random() < 0.65:
+        green = rng.uniform(0.3, 0.52)
+        return _blank_texture((float(green * 0.35), float(green), float(green * rng.uniform(0.5, 0.85))), 0.16, rng)
+    return _blank_texture(_stone(rng, 0.5, 0.7), 0.12, rng)
+
+
+def _planks_or_slabs(rng: np.random.Generator) -> FloatArray:
+    if rng.random() < 0.4:
+        return _tiled(_blank_texture((0.25, 0.42, 0.6), 0.06, rng), (0.2, 2.0), rng)
+    return _tiled(_blank_texture(_stone(rng, 0.5, 0.85), 0.02, rng), (1.0, 1.0), rng)
+
+
+GROUNDS: dict[str, Callable[[np.random.Generator], FloatArray]] = {
+    "street": _asphalt_or_pavement,
+    "plaza": _pavement,
+    "park": _grass_or_gravel,
+    "hall": _planks_or_slabs,
+}
+
+
+def _paint_sky(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
+    bottom = max(1, stage.row(0.0))
+    top, low = np.array([0.85, 0.65, 0.45]) * rng.uniform(0.7, 1.1), np.array([0.92, 0.88, 0.82]) * rng.uniform(0.8, 1.05)
+    share = np.linspace(0, 1, bottom)[:, None, None]
+    canvas[:bottom] = top + (low - top) * share
+    canvas[:bottom] *= _patches((bottom, canvas.shape[1]), 3, 0.06, rng)[..., None]
+
+
+def _paint_street(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
+    _paint_sky(canvas, stage, rng)
+    left = -float(rng.uniform(0, 4)) * stage.unit
+    while left < canvas.shape[1]:
+        right = left + float(rng.uniform(3.5, 8)) * stage.unit
+        _paint_house(canvas, stage, (int(left), int(right)), rng)
+        left = right
+    cv2.rectangle(canvas, (0, stage.row(0.16)), (canvas.shape[1], stage.row(0.0)), (0.45, 0.46, 0.47), -1)
+
+
+def _paint_house(canvas: FloatArray, stage: _Stage, span: tuple[int, int], rng: np.random.Generator) -> None:
+    """A facade with a shop or doors below and windows above."""
+    value = rng.uniform(0.3, 0.85)
+    wall = tuple(float(c) for c in np.clip(value * rng.uniform(0.75, 1.15, 3), 0, 1))
+    top, base = stage.row(float(rng.uniform(4, 12))), stage.row(0.0)
+    cv2.rectangle(canvas, (span[0], top), (span[1], base), wall, -1)
+    glass = tuple(float(c) for c in np.array([0.42, 0.36, 0.3]) * rng.uniform(0.4, 1.4))
+    frame = tuple(float(c) for c in np.array(wall) * (1.25 if value < 0.5 else 0.6))
+    shop = rng.random() < 0.5
+    width, gap = float(rng.uniform(0.9, 2.4 if shop else 1.4)), float(rng.uniform(0.4, 1.0))
+    x = span[0] + gap * stage.unit
+    while x + width * stage.unit < span[1]:
+        ends = (int(x), int(x + width * stage.unit))
+        bottom = 0.1 if shop or rng.random() < 0.25 else 0.9
+        for low, high in ((bottom, 2.3), (3.4, 4.9), (6.2, 7.7)):
+            cv2.rectangle(canvas, (ends[0], stage.row(high)), (ends[1], stage.row(low)), frame, -1)
+            inset = max(1, int(0.06 * stage.unit))
+            cv2.rectangle(canvas, (ends[0] + inset, stage.row(high) + inset), (ends[1] - inset, stage.row(low) - inset), glass, -1)
+        x += (width + gap) * stage.unit
+    if shop:
+        awning = tuple(float(c) for c in rng.uniform(0.1, 0.9, 3))
+        cv2.rectangle(canvas, (span[0], stage.row(3.0)), (span[1], stage.row(2.45)), awning, -1)
+
+
+def _paint_trees(canvas: FloatArray, stage: _Stage, count: int, rng: np.random.Generator) -> None:
+    for _ in range(count):
+        x = int(rng.uniform(0, canvas.shape[1]))
+        green = np.array([rng.uniform(0.08, 0.22), rng.uniform(0.25, 0.5), rng.uniform(0.12, 0.35)])
+        half = max(1, int(rng.uniform(0.1, 0.22) * stage.unit))
+        crown = float(rng.uniform(2.2, 4.5))
+        cv2.rectangle(canvas, (x - half, stage.row(crown)), (x + half, stage.row(0.0)), (0.12, 0.18, 0.25), -1)
+        for _ in range(45):
+            at = (int(x + rng.normal(0, 0.8) * stage.unit), stage.row(crown + float(rng.normal(0, 0.7))))
+            colour = tuple(float(c) for c in green * rng.uniform(0.6, 1.4))
+            cv2.circle(canvas, at, max(1, int(rng.uniform(0.2, 0.5) * stage.unit)), colour, -1)
+
+
+def _paint_plaza(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
+    _paint_sky(canvas, stage, rng)
+    left = 0.0
+    while left < canvas.shape[1]:
+        right = left + float(rng.uniform(2, 6)) * stage.unit
+        if rng.random() < 0.75:
+            _paint_house(canvas, stage, (int(left), int(right)), rng)
+        left = right
+    _paint_trees(canvas, stage, int(rng.integers(1, 5)), rng)
+
+
+def _paint_park(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
+    _paint_sky(canvas, stage, rng)
+    _paint_trees(canvas, stage, int(rng.integers(5, 11)), rng)
+    green = np.array([0.14, 0.36, 0.2]) * rng.uniform(0.6, 1.2)
+    top = stage.row(float(rng.uniform(0.5, 1.3)))
+    for x in range(0, canvas.shape[1], max(2, int(0.12 * stage.unit))):
+        colour = tuple(float(c) for c in green * rng.uniform(0.7, 1.3))
+        height = int(rng.normal(0, 0.08) * stage.unit)
+        cv2.rectangle(canvas, (x, top + height), (x + int(0.2 * stage.unit), stage.row(0.0)), colour, -1)
+
+
+def _paint_hall(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
+    wall = np.array(_stone(rng, 0.45, 0.85)) * rng.uniform(0.9, 1.05, 3)
+    canvas[:] = wall
+    x, base = float(rng.uniform(0, 1)) * stage.unit, stage.row(0.0)
+    while x < canvas.shape[1]:
+        width = float(rng.uniform(1.0, 2.8)) * stage.unit
+        ends = (int(x), int(x + width * 0.88))
+        tone = rng.uniform(0.5, 1.25)
+        if rng.random() < 0.35:
+            glass = tuple(float(c) for c in np.array([0.5, 0.44, 0.36]) * tone)
+            cv2.rectangle(canvas, (ends[0], stage.row(2.4)), (ends[1], base), glass, -1)
+            cv2.rectangle(canvas, (ends[0], stage.row(2.4)), (ends[1], base), (0.2, 0.2, 0.2), max(1, stage.fine))
+        elif rng.random() < 0.6:
+            poster = tuple(float(c) for c in rng.uniform(0.2, 0.9, 3))
+            cv2.rectangle(canvas, (ends[0], stage.row(2.3)), (ends[1], stage.row(0.9)), poster, -1)
+        x += width
+    cv2.rectangle(canvas, (0, stage.row(0.14)), (canvas.shape[1], base), tuple(float(c) for c in wall * 0.55), -1)
+    ceiling = max(0, stage.row(3.4))
+    canvas[:ceiling] *= 0.8
+
+
+PAINTERS: dict[str, Callable[[FloatArray, _Stage, np.random.Generator], None]] = {
+    "street": _paint_street,
+    "plaza": _paint_plaza,
+    "park": _paint_park,
+    "hall": _paint_hall,
+}

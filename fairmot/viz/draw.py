@@ -1,0 +1,108 @@
+"""Boxes, identities and trails on a copy of an image. Lines and letters grow with the image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from fairmot.geometry.arrays import FloatArray, ImageArray, IntArray, require_shape
+from fairmot.geometry.boxes import xyxy_to_tlwh
+from fairmot.viz.colours import Colour, colour_of
+from fairmot.viz.labels import draw_labels
+
+_SHIFT = 4  # OpenCV draws at 1/16 pixel: boxes that move slowly do not jump
+_DETECTION_COLOUR: Colour = (255, 214, 64)
+_OUTLINE: Colour = (16, 16, 16)
+
+
+@dataclass(frozen=True)
+class Pen:
+    """Sizes for one image: line thickness and text height in pixels.
+
+    >>> Pen.for_image((540, 960)), Pen.for_image((1080, 1920))
+    (Pen(thickness=2, text_height=10), Pen(thickness=3, text_height=21))
+    """
+
+    thickness: int
+    text_height: int
+
+    @staticmethod
+    def for_image(image_hw: tuple[int, int]) -> "Pen":
+        """Return the pen that suits an image of this height and width."""
+        side = (image_hw[0] * image_hw[1]) ** 0.5
+        return Pen(max(1, round(side / 420)), max(8, round(side / 70)))
+
+
+def draw_tracks(
+    image: ImageArray,
+    boxes_tlwh: FloatArray,
+    ids: IntArray,
+    *,
+    scores: FloatArray | None = None,
+    trails: Mapping[int, FloatArray] | None = None,
+) -> ImageArray:
+    """Return a copy of `image` with a box, a label and optionally a trail for each track.
+
+    image: (H, W, 3) RGB uint8. boxes_tlwh: (N, 4) pixels, may reach outside. ids: (N,) identities, each with its own
+    colour (`colour_of`) and written on its box. scores: (N,), written behind the identity. trails: identity -> (K, 2)
+    points x, y from the oldest on, K >= 1; see `FootTrails`. Raises ValueError when shapes disagree.
+    """
+    count = len(ids)
+    require_shape("image", image, (None, None, 3))
+    require_shape("boxes_tlwh", boxes_tlwh, (count, 4))
+    if scores is not None:
+        require_shape("scores", scores, (count,))
+    canvas = np.ascontiguousarray(image).copy()
+    pen = Pen.for_image((image.shape[0], image.shape[1]))
+    colours = [colour_of(int(identity)) for identity in ids]
+    texts = [str(int(identity)) for identity in ids]
+    if scores is not None:
+        texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores, strict=True)]
+    _draw_boxes(canvas, boxes_tlwh, colours, pen)
+    for identity, points in (trails or {}).items():
+        _draw_trail(canvas, points, colour_of(identity), pen)
+    draw_labels(canvas, boxes_tlwh, texts, colours, text_height=pen.text_height)
+    return canvas
+
+
+def draw_detections(image: ImageArray, boxes_xyxy: FloatArray, scores: FloatArray) -> ImageArray:
+    """Return a copy of `image` (H, W, 3) RGB uint8 with boxes (N, 4) in one colour and their scores (N,)."""
+    require_shape("image", image, (None, None, 3))
+    require_shape("boxes_xyxy", boxes_xyxy, (len(scores), 4))
+    canvas = np.ascontiguousarray(image).copy()
+    pen = Pen.for_image((image.shape[0], image.shape[1]))
+    texts = [f"{score:.2f}" for score in scores]
+    colours = [_DETECTION_COLOUR] * len(scores)
+    _draw_boxes(canvas, xyxy_to_tlwh(boxes_xyxy), colours, pen)
+    draw_labels(canvas, xyxy_to_tlwh(boxes_xyxy), texts, colours, text_height=pen.text_height)
+    return canvas
+
+
+def _draw_boxes(canvas: ImageArray, boxes_tlwh: FloatArray, colours: list[Colour], pen: Pen) -> None:
+    """Draw people from the farthest (highest foot) to the nearest."""
+    for row in np.argsort(boxes_tlwh[:, 1] + boxes_tlwh[:, 3], kind="stable"):
+        _draw_box(canvas, boxes_tlwh[row], colours[row], pen)
+
+
+def _draw_box(canvas: ImageArray, box_tlwh: FloatArray, colour: Colour, pen: Pen) -> None:
+    start = _fixed_point(box_tlwh[:2])
+    end = _fixed_point(box_tlwh[:2] + box_tlwh[2:])
+    cv2.rectangle(canvas, start, end, _OUTLINE, pen.thickness + 2, cv2.LINE_AA, _SHIFT)
+    cv2.rectangle(canvas, start, end, colour, pen.thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_trail(canvas: ImageArray, points_xy: FloatArray, colour: Colour, pen: Pen) -> None:
+    """Draw a line that thins towards its oldest point, and a dot at its newest."""
+    fixed = [_fixed_point(point) for point in points_xy]
+    for step, (start, end) in enumerate(pairwise(fixed), 1):
+        width = max(1, round(1.5 * pen.thickness * step / len(fixed)))
+        cv2.line(canvas, start, end, colour, width, cv2.LINE_AA, _SHIFT)
+    cv2.circle(canvas, fixed[-1], (pen.thickness + 1) << _SHIFT, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed_point(point_xy: FloatArray) -> tuple[int, int]:
+    """(2,) pixels -> OpenCV's fixed point, kept within its 16-bit drawing range."""
+    x, y = np.clip(np.nan_to_num(point_xy), -2000, 30000) * (1 << _SHIFT)
+    return round(float(x)), round(float(y))

@@ -1,0 +1,97 @@
+"""A recording configuration proves that every key has an effect and that each builder keeps to its own sections."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fairmot.config.defaults import default_cfg
+from fairmot.config.load import load_cfg
+from fairmot.config.node import CfgNode
+from fairmot.data.build import build_train_dataset, build_train_loader
+from fairmot.engine.build import build_predictor
+from fairmot.evaluation.build import build_evaluator
+from fairmot.formats.images import write_image
+from fairmot.losses.build import build_criterion
+from fairmot.models.build import build_model
+from fairmot.optim.build import build_optimizer, build_schedule
+from fairmot.tracking.build import build_filters, build_tracker
+
+COMMANDS = Path(__file__).resolve().parents[2] / "fairmot" / "commands"
+
+
+class Recorder:
+    """Stands in for a configuration and notes the full name of each value that is read."""
+
+    def __init__(self, node: CfgNode, names: set[str], prefix: str = "") -> None:
+        self._node, self._names, self._prefix = node, names, prefix
+
+    def __getattr__(self, key: str) -> Any:
+        value = self._node[key]
+        if isinstance(value, CfgNode):
+            return Recorder(value, self._names, f"{self._prefix}{key}.")
+        self._names.add(f"{self._prefix}{key}")
+        return value
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world") / "S"
+    write_image(folder / "img1" / "000001.jpg", np.zeros((64, 96, 3), np.uint8))
+    (folder / "gt").mkdir()
+    (folder / "gt" / "gt.txt").write_text("1,1,10,10,20,40,1,1,1\n")
+    (folder / "seqinfo.ini").write_text("[Sequence]\nname=S\nseqLength=1\nframeRate=30\nimWidth=96\nimHeight=64\n")
+    return folder.parent
+
+
+def read_by(build: Callable[[Any], object], world: Path) -> set[str]:
+    names: set[str] = set()
+    build(Recorder(load_cfg(None, ["MODEL.WIDTH", "0.125", "DATA.ROOT", str(world)]), names))
+    return names
+
+
+def _optimize(cfg: Any) -> None:
+    build_schedule(cfg, build_optimizer(cfg, model=torch.nn.Linear(2, 2), criterion=torch.nn.Linear(2, 2)))
+
+
+def _load(cfg: Any) -> None:
+    build_train_loader(cfg, build_train_dataset(cfg))
+
+
+BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
+    "model": (build_model, {"MODEL"}),
+    "criterion": (lambda cfg: build_criterion(cfg, num_identities=3), {"LOSS", "MODEL.REID_DIM"}),
+    "optimizer": (_optimize, {"SOLVER"}),
+    "data": (_load, {"DATA", "AUGMENT", "INPUT", "SEED", "SOLVER.BATCH_SIZE", "MODEL.NUM_CLASSES"}),
+    "predictor": (
+        lambda cfg: build_predictor(cfg, torch.nn.Identity(), device=torch.device("cpu")),  # type: ignore[arg-type]
+        {"INPUT", "PREDICT"},
+    ),
+    "tracker": (build_tracker, {"TRACKER"}),
+    "filters": (build_filters, {"TRACKER"}),
+    "evaluator": (build_evaluator, {"EVAL"}),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_builder_reads_only_its_own_sections(name: str, world: Path) -> None:
+    build, allowed = BUILDERS[name]
+    read = read_by(build, world)
+    assert read
+    strangers = {key for key in read if key not in allowed and key.split(".")[0] not in allowed}
+    assert not strangers
+
+
+def test_every_key_is_read_by_a_builder_or_a_command(world: Path) -> None:
+    """A key that nothing reads would be a flag without effect."""
+    read = set().union(*(read_by(build, world) for build, _ in BUILDERS.values()))
+    for path in COMMANDS.glob("*.py"):
+        read |= set(re.findall(r"\bcfg\.([A-Z][A-Z_]*(?:\.[A-Z][A-Z_]*)?)", path.read_text(encoding="utf-8")))
+    cfg = default_cfg()
+    keys = {key for key in cfg if not isinstance(cfg[key], CfgNode)}
+    keys |= {f"{section}.{key}" for section in cfg if section not in keys for key in cfg[section]}
+    assert keys - read == set()

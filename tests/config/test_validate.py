@@ -1,0 +1,56 @@
+import pytest
+
+from fairmot.config.load import load_cfg
+from fairmot.config.validate import CHOICES, NOT_NEGATIVE, POSITIVE, SHARES
+from fairmot.utils.errors import InputError
+
+
+def refused(name: str, value: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load_cfg(None, [name, value])
+    message = str(caught.value)
+    assert "\n" not in message
+    assert name in message
+    return message
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_typo_lists_the_choices(name: str) -> None:
+    message = refused(name, "typo")
+    assert "unknown 'typo'" in message
+    assert all(choice in message for choice in CHOICES[name])
+
+
+@pytest.mark.parametrize(
+    ("names", "value", "rule"),
+    [
+        (POSITIVE, "0", "above 0"),
+        (NOT_NEGATIVE, "-1", "0 or more"),
+        (SHARES, "2", "between 0 and 1"),
+    ],
+)
+def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rule: str) -> None:
+    for name in names:
+        assert rule in refused(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("INPUT.SIZE_HW", "(16, 640)", "at least 32"),
+        ("AUGMENT.SCALE", "(1.2, 0.5)", "range"),
+        ("AUGMENT.SCALE", "(0.0, 0.5)", "range"),
+        ("DATA.TRAIN", "()", "at least one"),
+        ("DEVICE", "gpu", "cuda:N"),
+        ("DEVICE", "cuda:", "cuda:N"),
+        ("DEVICE", "cpu:1", "cuda:N"),
+    ],
+)
+def test_values_that_make_no_sense(name: str, value: str, rule: str) -> None:
+    assert rule in refused(name, value)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:3"])
+def test_devices(name: str) -> None:
+    cfg = load_cfg(None, ["DEVICE", name])
+    assert str(cfg.DEVICE) == name

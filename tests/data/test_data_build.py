@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairmot.config.load import load_cfg
+from fairmot.data.augment import AugmentOptions
+from fairmot.data.build import build_augment_options, build_train_dataset, build_train_loader
+from fairmot.data.joint_dataset import SampleKey
+from fairmot.utils.errors import InputError
+
+HALF = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mot17-half" / "train"
+
+
+def configured(root, *overrides):
+    small = ["DATA.ROOT", str(root), "INPUT.SIZE_HW", "(60, 90)", "SOLVER.BATCH_SIZE", "2", "DATA.WORKERS", "0"]
+    return load_cfg(None, [*small, *overrides])
+
+
+def test_the_configuration_reaches_the_batches(tmp_path, make_sequence, walkers):
+    make_sequence("S1", walkers((1, 2), 3))
+    make_sequence("S2", walkers((1,), 3))
+    cfg = configured(tmp_path / "data", "DATA.FRAME_LIMIT", "2", "MODEL.NUM_CLASSES", "2", "DATA.MAX_OBJECTS", "1")
+    dataset = build_train_dataset(cfg)
+    assert (len(dataset), dataset.num_identities) == (4, 3)
+    batch = next(build_train_loader(cfg, dataset).epoch(0))
+    assert batch.images_B3HW.shape == (2, 3, 64, 96)
+    assert batch.heatmap_BCHW.shape == (2, 2, 16, 24)
+    assert batch.mask_BK.shape == (2, 1)
+    shared = build_train_loader(cfg, dataset, rank=1, world_size=2)
+    assert next(shared.epoch(0)).names == batch.names[1:]
+
+
+def test_augmentation_by_the_configuration(tmp_path):
+    assert build_augment_options(configured(tmp_path)) == AugmentOptions()
+    assert build_augment_options(configured(tmp_path, "AUGMENT.ENABLED", "False")) is None
+    overrides = ["AUGMENT.TRANSLATION_AXES", "published", "AUGMENT.OUTSIDE", "drop", "AUGMENT.SCALE", "(0.9, 1.1)"]
+    options = build_augment_options(configured(tmp_path, *overrides))
+    assert options == AugmentOptions(translation_axes="published", outside="drop", scale=(0.9, 1.1))
+
+
+def test_an_absent_root_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"^DATA\.ROOT: .*nowhere: no such folder$"):
+        build_train_dataset(configured(tmp_path / "nowhere"))
+
+
+@pytest.mark.dataset
+def test_real_sequences_load_with_the_counts_of_their_files():
+    if not HALF.is_dir():
+        pytest.skip("MOT17's halves are not beside the repository (shared/data/mot17-half)")
+    rows = [
+        (folder.name, *line.split(","))
+        for folder in sorted(HALF.iterdir())
+        for line in (folder / "gt" / "gt.txt").read_text().splitlines()
+    ]
+    people = [(row[0], row[2]) for row in rows if row[7] == "1" and row[8] == "1"]
+    dataset = build_train_dataset(configured(HALF))
+    counts = (len(dataset.samples.sequences), len(dataset), dataset.num_identities, dataset.samples.num_boxes)
+    assert counts == (3, 150 + 132 + 225, len(set(people)), len(people))
+    picture = dataset.load(SampleKey(0, 200))
+    assert picture.image.shape == (64, 96, 3)
+    assert np.isfinite(picture.boxes_xyxy).all()

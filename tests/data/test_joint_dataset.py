@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from fairmot.data.augment import AugmentOptions
+from fairmot.data.joint_dataset import JointDataset, SampleKey
+from fairmot.data.samples import index_samples
+from fairmot.utils.errors import InputError
+
+
+@pytest.fixture
+def samples(make_sequence, walkers):
+    return index_samples([make_sequence("S1", walkers((1, 2), 3)), make_sequence("S2", walkers((1,), 3))])
+
+
+def same(one, other):
+    arrays = [(one.image, other.image)]
+    arrays += [(getattr(one.targets, name), getattr(other.targets, name)) for name in vars(one.targets)]
+    return all(np.array_equal(a, b) for a, b in arrays)
+
+
+def test_an_item_without_augmentation_is_the_letterboxed_image(samples):
+    dataset = JointDataset(samples, input_hw=(96, 128))
+    item = dataset[SampleKey(0, 0)]
+    assert len(dataset) == 6
+    assert dataset.num_identities == 3
+    assert item.image.shape == (96, 128, 3)
+    assert item.name.endswith("000001.png")
+    assert item.targets.heatmap.shape == (1, 24, 32)
+    assert item.targets.identities.tolist() == [0, 1]
+    # Box 9, 6, 12, 30 of frame 1 at twice the size: centre (30, 42), half of its sides 12 and 30.
+    assert item.targets.indices[0] == 10 * 32 + 7
+    np.testing.assert_allclose(item.targets.sizes_ltrb[0], [3, 7.5, 3, 7.5])
+
+
+def test_an_item_depends_on_seed_epoch_and_sample_alone(samples):
+    options = AugmentOptions()
+    one = JointDataset(samples, input_hw=(96, 128), augment=options, seed=3)
+    other = JointDataset(samples, input_hw=(96, 128), augment=options, seed=3)
+    for sample in range(6):
+        other[SampleKey(9, sample)]
+    assert same(one[SampleKey(2, 4)], other[SampleKey(2, 4)])
+    assert not same(one[SampleKey(2, 4)], one[SampleKey(3, 4)])
+    reseeded = JointDataset(samples, input_hw=(96, 128), augment=options, seed=4)
+    assert not same(one[SampleKey(2, 4)], reseeded[SampleKey(2, 4)])
+
+
+def test_options_of_encoding_reach_the_targets(samples):
+    dataset = JointDataset(samples, input_hw=(96, 128), stride=8, num_classes=2, max_objects=1)
+    targets = dataset[SampleKey(0, 0)].targets
+    assert targets.heatmap.shape == (2, 12, 16)
+    assert len(targets.indices) == 1
+
+
+def test_an_image_that_is_gone_is_named(samples):
+    samples[0].image_path.unlink()
+    with pytest.raises(InputError, match=r"000001\.png: no such image"):
+        JointDataset(samples, input_hw=(96, 128))[SampleKey(0, 0)]

@@ -1,0 +1,102 @@
+"""Batches: the same whatever the workers, the ranks and the point of resume."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from fairmot.data.augment import AugmentOptions
+from fairmot.data.joint_dataset import JointDataset
+from fairmot.data.loader import TrainLoader, _start_worker
+from fairmot.data.sampler import EpochSampler
+from fairmot.data.samples import index_samples
+from fairmot.utils.errors import InputError
+
+
+@pytest.fixture
+def dataset(make_sequence, walkers):
+    folders = [make_sequence("S1", walkers((1, 2), 4), frames=4), make_sequence("S2", walkers((1,), 5), frames=5)]
+    return JointDataset(index_samples(folders), input_hw=(64, 96), augment=AugmentOptions(), seed=11)
+
+
+def loader(dataset, workers=0, **sampling):
+    return TrainLoader(dataset, EpochSampler(len(dataset), 2, 11, **sampling), workers=workers)
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(one, other, strict=True))
+
+
+def all_equal(batches, others):
+    return len(batches) == len(others) > 0 and all(map(equal, batches, others))
+
+
+def test_two_workers_make_the_batches_of_none_and_a_resume_changes_nothing(dataset):
+    alone, helped = loader(dataset), loader(dataset, workers=2)
+    assert len(alone) == 4
+    for epoch in (0, 1):
+        expected = list(alone.epoch(epoch))
+        assert all_equal(expected, list(helped.epoch(epoch)))
+        assert all_equal(expected[3:], list(helped.epoch(epoch, start_batch=3)))
+        assert all_equal(expected[1:], list(alone.epoch(epoch, start_batch=1)))
+    assert list(helped.epoch(1, start_batch=4)) == []
+
+
+def test_an_epoch_left_in_the_middle_does_not_disturb_the_next(dataset):
+    for workers in (0, 2):
+        loading = loader(dataset, workers=workers)
+        next(loading.epoch(0))
+        assert all_equal(list(loading.epoch(1)), list(loader(dataset).epoch(1)))
+
+
+def test_epochs_differ(dataset):
+    loading = loader(dataset)
+    assert not equal(next(loading.epoch(0)), next(loading.epoch(1)))
+
+
+def test_ranks_hold_the_shares_of_one_batch(dataset):
+    whole = next(loader(dataset).epoch(0))
+    shares = [next(loader(dataset, rank=rank, world_size=2).epoch(0)) for rank in (0, 1)]
+    for place, share in enumerate(shares):
+        assert torch.equal(share.images_B3HW[0], whole.images_B3HW[place])
+        assert share.names == whole.names[place : place + 1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_gives_one_line_from_any_process(dataset, workers):
+    dataset.samples[0].image_path.write_text("no image")
+    loading = TrainLoader(dataset, EpochSampler(len(dataset), len(dataset)), workers=workers)
+    with pytest.raises(InputError) as raised:
+        next(loading.epoch(0))
+    assert str(raised.value).endswith("000001.png: not an image that OpenCV can decode")
+
+
+def test_global_random_numbers_are_left_alone(dataset):
+    state = torch.get_rng_state()
+    list(loader(dataset, workers=1).epoch(0))
+    list(loader(dataset).epoch(0))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_workers_outlive_the_signal_that_ends_the_run(dataset):
+    loading = loader(dataset, workers=1)
+    batches = loading.epoch(0)
+    first = next(batches)
+    for worker in loading._loader._iterator._workers:
+        os.kill(worker.pid, signal.SIGTERM)
+        os.kill(worker.pid, signal.SIGINT)
+    assert all_equal([first, *batches], list(loader(dataset).epoch(0)))
+
+
+def test_a_worker_starts_with_one_thread_and_without_ears():
+    threads = torch.get_num_threads()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _start_worker(0)
+        assert torch.get_num_threads() == 1
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        torch.set_num_threads(threads)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,257 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fairmot.data.sequence import find_sources, open_frames, prefetch
+from fairmot.formats.images import write_image
+from fairmot.formats.video import VideoReader, VideoWriter
+from fairmot.utils.errors import InputError
+
+
+def picture(value: int, hw: tuple[int, int] = (24, 32)) -> np.ndarray:
+    return np.full((*hw, 3), value, np.uint8)
+
+
+def make_images(folder: Path, names: list[str]) -> Path:
+    for number, name in enumerate(names, 1):
+        write_image(folder / name, picture(number * 10))
+    return folder
+
+
+def make_sequence(folder: Path, count: int, info: str | None = None) -> Path:
+    make_images(folder / "img1", [f"{number:06d}.png" for number in range(1, count + 1)])
+    if info is not None:
+        (folder / "seqinfo.ini").write_text(f"[Sequence]\n{info}")
+    return folder
+
+
+def values(source: str | Path) -> list[tuple[int, int]]:
+    with open_frames(str(source)) as frames:
+        return [(frame.index, int(frame.image[0, 0, 0])) for frame in frames]
+
+
+def break_off(folder: Path) -> None:
+    with open_frames(str(folder)) as source:
+        for frame in source:
+            raise KeyError(frame.index)
+
+
+def mjpeg(path: Path, count: int) -> Path:
+    """A video whose container states its length ahead of the frames, so that a cut file promises too much."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 12.5, (64, 48))
+    rng = np.random.default_rng(5)
+    for _ in range(count):
+        writer.write(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+    writer.release()
+    return path
+
+
+class TestFolders:
+    def test_a_sequence_gives_its_name_rate_and_frames_from_1(self, tmp_path: Path) -> None:
+        folder = make_sequence(tmp_path / "S", 3, "name=Street\nframeRate=14\nseqLength=3\n")
+        with open_frames(str(folder)) as source:
+            assert (source.name, source.frame_rate, source.length, source.image_hw) == ("Street", 14.0, 3, (24, 32))
+            assert source.note is None
+            frames = list(source)
+        assert [frame.index for frame in frames] == [1, 2, 3]
+        assert [frame.image[0, 0, 0] for frame in frames] == [10, 20, 30]
+        assert frames[1].source.endswith("img1/000002.png")
+
+    @pytest.mark.parametrize("promised", [2, 9])
+    def test_the_images_on_disk_are_the_truth_of_the_count(self, tmp_path: Path, promised: int) -> None:
+        folder = make_sequence(tmp_path / "S", 3, f"seqLength={promised}\n")
+        with open_frames(str(folder)) as source:
+            assert source.length == 3
+            assert source.note is not None
+            assert "3 images" in source.note
+            assert f"says {promised}" in source.note
+            assert len(list(source)) == 3
+
+    def test_a_sequence_without_seqinfo(self, tmp_path: Path) -> None:
+        with open_frames(str(make_sequence(tmp_path / "S", 2))) as source:
+            assert (source.name, source.frame_rate, source.length) == ("S", 30.0, 2)
+
+    def test_the_image_folder_that_seqinfo_names(self, tmp_path: Path) -> None:
+        make_images(tmp_path / "S" / "frames", ["a.png", "b.png"])
+        (tmp_path / "S" / "seqinfo.ini").write_text("[Sequence]\nimDir=frames\nseqLength=2\nframeRate=0\n")
+        with open_frames(str(tmp_path / "S")) as source:
+            assert (source.length, source.frame_rate) == (2, 30.0)
+
+    def test_an_image_folder_reads_in_name_order_with_numbers_by_value(self, tmp_path: Path) -> None:
+        folder = make_images(tmp_path / "pictures", ["f10.png", "f2.png", "f1.png", ".f0.png"])
+        assert values(folder) == [(1, 30), (2, 20), (3, 10)]
+        with open_frames(str(folder)) as source:
+            assert source.name == "pictures"
+
+    def test_a_broken_image_is_one_line_that_names_it(self, tmp_path: Path) -> None:
+        folder = make_sequence(tmp_path / "S", 3)
+        (folder / "img1" / "000002.png").write_bytes(b"nothing")
+        with pytest.raises(InputError, match=r"000002\.png") as caught:
+            values(folder)
+        assert "\n" not in str(caught.value)
+
+    def test_an_empty_folder_is_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no images"):
+            open_frames(str(tmp_path))
+
+
+class TestVideos:
+    def test_a_video_keeps_its_rate_and_size(self, tmp_path: Path) -> None:
+        path = tmp_path / "street.view.mp4"
+        with VideoWriter(path, 12.5) as writer:
+            for number in range(4):
+                writer.write(picture(40 * number, (48, 64)))
+        with open_frames(str(path)) as source:
+            assert (source.name, source.frame_rate, source.length, source.image_hw) == (
+                "street.view",
+                12.5,
+                4,
+                (48, 64),
+            )
+            frames = list(source)
+        assert [frame.index for frame in frames] == [1, 2, 3, 4]
+        assert frames[3].source == "street.view frame 4"
+        assert abs(int(frames[3].image.mean()) - 120) < 6
+        assert source.note is None
+
+    def test_a_video_that_ends_early_ends_with_a_note(self, tmp_path: Path) -> None:
+        whole = mjpeg(tmp_path / "whole.avi", 40).read_bytes()
+        cut = tmp_path / "cut.avi"
+        cut.write_bytes(whole[: len(whole) * 3 // 4])
+        with open_frames(str(cut)) as source:
+            assert source.length == 40
+            count = len(list(source))
+        assert 20 < count < 40
+        assert source.note == f"cut: ended after {count} of the 40 frames that it promises"
+
+    def test_a_video_that_gives_nothing_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = mjpeg(tmp_path / "black.avi", 3)
+        monkeypatch.setattr(VideoReader, "__iter__", lambda _: iter(()))
+        with pytest.raises(InputError, match="no frame of it can be decoded"):
+            values(path)
+
+    @pytest.mark.parametrize("name", ["frame.png", "gt.txt"])
+    def test_a_file_that_is_no_video_is_one_line(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).write_bytes(b"1,2,3\n" * 50)
+        with pytest.raises(InputError, match="not a video"):
+            open_frames(str(tmp_path / name))
+
+    def test_a_missing_source_is_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no such folder or file"):
+            open_frames(str(tmp_path / "nowhere.mp4"))
+
+    @pytest.mark.parametrize(
+        ("source", "target", "name"),
+        [
+            ("0", 0, "camera0"),
+            (
+                "rtsp://me:secret@cam.local:554/live/1?x=2",
+                "rtsp://me:secret@cam.local:554/live/1?x=2",
+                "cam.local_live_1",
+            ),
+        ],
+    )
+    def test_cameras_and_streams(
+        self, monkeypatch: pytest.MonkeyPatch, source: str, target: str | int, name: str
+    ) -> None:
+        opened = []
+
+        class Reader:
+            frame_rate, length, image_hw, decoded = 30.0, None, None, 0
+
+            def __init__(self, target: str | int) -> None:
+                opened.append(target)
+
+            def __iter__(self) -> Iterator[np.ndarray]:
+                self.decoded = 2
+                yield from (picture(1), picture(2))
+
+            def close(self) -> None:
+                opened.append("closed")
+
+        monkeypatch.setattr("fairmot.data.sequence.VideoReader", Reader)
+        with open_frames(source) as frames:
+            assert (frames.name, frames.length, frames.image_hw) == (name, None, None)
+            assert [frame.index for frame in frames] == [1, 2]
+        assert frames.note is None
+        assert opened == [target, "closed"]
+
+
+class TestFindSources:
+    def test_a_folder_of_sequences_gives_each_by_name(self, tmp_path: Path) -> None:
+        for name in ("b", "a"):
+            make_sequence(tmp_path / name, 1)
+        (tmp_path / "notes").mkdir()
+        assert find_sources(str(tmp_path)) == [str(tmp_path / "a"), str(tmp_path / "b")]
+
+    def test_everything_else_is_itself(self, tmp_path: Path) -> None:
+        sequence = make_sequence(tmp_path / "S", 1)
+        pictures = make_images(tmp_path / "pictures", ["1.png"])
+        for source in ("0", "rtsp://host/x", "clip.mp4", str(sequence), str(pictures)):
+            assert find_sources(source) == [source]
+
+    def test_a_folder_with_nothing_to_track_is_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no images and no MOTChallenge sequences"):
+            find_sources(str(tmp_path))
+
+
+class TestPrefetch:
+    def test_items_come_in_order_each_taken_one_ahead(self) -> None:
+        taken: list[int] = []
+        second_taken = threading.Event()
+
+        def items() -> Iterator[int]:
+            for number in range(4):
+                taken.append(number)
+                if number == 1:
+                    second_taken.set()
+                yield number
+
+        ahead = prefetch(items())
+        assert next(ahead) == 0
+        assert second_taken.wait(5)
+        assert len(taken) <= 2
+        assert list(ahead) == [1, 2, 3]
+
+    def test_an_exception_arrives_at_its_item(self) -> None:
+        def items() -> Iterator[int]:
+            yield 1
+            raise InputError("broken")
+
+        ahead = prefetch(items())
+        assert next(ahead) == 1
+        with pytest.raises(InputError, match="broken"):
+            next(ahead)
+
+    def test_a_consumer_that_stops_or_raises_leaves_no_thread(self, tmp_path: Path) -> None:
+        before = threading.active_count()
+        folder = make_sequence(tmp_path / "S", 6)
+        with open_frames(str(folder)) as source:
+            next(iter(source))
+        with pytest.raises(KeyError):
+            break_off(folder)
+        with open_frames(str(mjpeg(tmp_path / "a.avi", 6))) as source:
+            next(iter(source))
+        source.close()
+        assert threading.active_count() == before
+
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+
+
+@pytest.mark.dataset
+def test_real_frames() -> None:
+    root = SHARED / "data" / "mot17-half" / "val"
+    if not root.is_dir():
+        pytest.skip("needs the real frames of shared/data/mot17-half beside the repository")
+    names = []
+    for source in find_sources(str(root)):
+        with open_frames(source) as frames:
+            assert (frames.length, frames.frame_rate, frames.image_hw, frames.note) == (120, 30.0, (540, 960), None)
+            assert next(iter(frames)).image.mean() > 10
+            names.append(frames.name)
+    assert names == ["MOT17-02-val", "MOT17-04-val", "MOT17-11-val"]

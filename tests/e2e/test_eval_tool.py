@@ -1,0 +1,163 @@
+"""`fairmot eval` as a user runs it."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fairmot.cli import main
+
+pytestmark = pytest.mark.e2e
+REPOSITORY = Path(__file__).resolve().parents[2]
+SEQINFO = "[Sequence]\nname={name}\nseqLength=4\nframeRate=30\nimWidth=100\nimHeight=100\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two sequences of one person for 4 frames, found in all of STREET and in half of SQUARE."""
+    for name, found in (("STREET", 4), ("SQUARE", 2)):
+        (tmp_path / "gt" / name / "gt").mkdir(parents=True)
+        (tmp_path / "gt" / name / "seqinfo.ini").write_text(SEQINFO.format(name=name))
+        truth = [f"{frame},1,10,10,20,40,1,1,1\n" for frame in range(1, 5)]
+        (tmp_path / "gt" / name / "gt" / "gt.txt").write_text("".join(truth))
+        (tmp_path / "results").mkdir(exist_ok=True)
+        lines = [f"{frame},3,10,10,20,40,0.9,-1,-1,-1\n" for frame in range(1, found + 1)]
+        (tmp_path / "results" / f"{name}.txt").write_text("".join(lines))
+    return tmp_path
+
+
+def options(root, *more):
+    return ["--results", f"{root}/results", "--gt", f"{root}/gt", "--output", f"{root}/out", *more]
+
+
+def refuse(capsys, root, *more, without=()):
+    """Run, expect exit code 2 and nothing written; return the one line on stderr."""
+    given = options(root, *more)
+    for name in without:
+        at = given.index(name)
+        del given[at : at + 2]
+    assert main(["eval", *given]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert not (root / "out").exists()
+    return captured.err.strip()
+
+
+def test_scores_a_folder_of_results(capsys, root):
+    (root / "results" / "OTHER.txt").touch()
+    assert main(["eval", *options(root, "EVAL.PROTOCOL", "mot17")]) == 0
+    captured = capsys.readouterr()
+    metrics = json.loads((root / "out" / "metrics.json").read_text())
+    assert list(metrics) == ["COMBINED", "SQUARE", "STREET"]
+    assert metrics["COMBINED"]["MOTA"] == 0.75
+    assert metrics["COMBINED"]["CLR_FN"] == 2
+    lines = captured.out.splitlines()
+    assert lines[0] == "protocol mot17 (EVAL.PROTOCOL), scores by trackeval"
+    assert [line.split()[0] for line in lines[1:5]] == ["sequence", "SQUARE", "STREET", "COMBINED"]
+    assert lines[5] == f"wrote {root}/out/metrics.json, {root}/out/events"
+    assert captured.err == f"fairmot eval: {root}/results: no truth for OTHER.txt; not scored\n"
+    events = (root / "out" / "events" / "SQUARE.csv").read_text().splitlines()
+    assert events[1:] == ["1,MATCH,1,3,1.000000", "2,MATCH,1,3,1.000000", "3,MISS,1,,", "4,MISS,1,,"]
+
+
+def test_without_events_and_by_motmetrics(capsys, root):
+    assert main(["eval", *options(root, "EVAL.EVENTS", "False", "EVAL.BACKEND", "motmetrics")]) == 0
+    assert sorted(path.name for path in (root / "out").iterdir()) == ["metrics.json"]
+    assert json.loads((root / "out" / "metrics.json").read_text())["COMBINED"]["MOTA"] == 0.75
+    first, _, row, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("protocol mot17 (the truth has no box of class 6")
+    assert first.endswith("scores by motmetrics")
+    assert row.split()[:5] == ["SQUARE", "-", "-", "-", "50.0"]
+
+
+def test_a_configuration_file(capsys, root):
+    (root / "eval.yaml").write_text("EVAL:\n  PROTOCOL: mot20\n")
+    assert main(["eval", "--config", f"{root}/eval.yaml", *options(root)]) == 0
+    assert capsys.readouterr().out.startswith("protocol mot20")
+
+
+def test_the_tool_needs_no_torch(root):
+    code = f"""
+import sys
+from fairmot.cli import run_tool
+assert run_tool("eval", {options(root)!r}) == 0
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True)
+
+
+def test_the_shim(root):
+    shim = [sys.executable, str(REPOSITORY / "tools" / "eval.py"), *options(root)]
+    done = subprocess.run(shim, cwd=root, check=True, capture_output=True, text=True)
+    assert "COMBINED" in done.stdout
+    assert done.stderr == ""
+
+
+def test_wrong_input_is_one_line(capsys, root):
+    (root / "results" / "STREET.txt").write_text("1,3,10,10,20,40,0.9\n2,3,10,ten,20,40,0.9\n")
+    assert "STREET.txt:2: not a row of numbers" in refuse(capsys, root)
+    (root / "results" / "STREET.txt").write_text("1,3,10,10,20,40,0.9\n1,3,10,11,20,40,0.9\n")
+    assert "STREET.txt:2: identity 3 is in frame 1 twice" in refuse(capsys, root)
+    (root / "results" / "STREET.txt").write_text("5,3,10,10,20,40,0.9\n")
+    assert "STREET.txt:1: frame 5 is beyond the sequence's 4 frames" in refuse(capsys, root)
+    (root / "results" / "STREET.txt").unlink()
+    assert "STREET.txt: no such result file" in refuse(capsys, root)
+
+
+def test_wrong_classes_are_found_in_the_file(capsys, root):
+    (root / "results" / "STREET.txt").write_text("1,3,10,10,20,40,0.9,2\n")
+    assert "STREET.txt:1: class 2 in column 8: only people are scored" in refuse(capsys, root)
+    (root / "gt" / "STREET" / "gt" / "gt.txt").write_text("1,1,10,10,20,40,1,1,1\n2,1,10,10,20,40,1,0,1\n")
+    assert "gt.txt:2: class 0 is not one of MOTChallenge's, 1 to 13" in refuse(capsys, root)
+
+
+def test_wrong_use_is_one_line(capsys, root):
+    assert "either --results" in refuse(capsys, root, "--weights", "w.pt")
+    assert "either --results" in refuse(capsys, root, without=["--results"])
+    assert "needs --config" in refuse(capsys, root, "--weights", "w.pt", without=["--results"])
+    assert "EVAL.PROTOCOL: unknown 'mot18'" in refuse(capsys, root, "EVAL.PROTOCOL", "mot18")
+    assert "come in pairs" in refuse(capsys, root, "EVAL.PROTOCOL")
+    assert "nowhere: no such folder" in refuse(capsys, root, "--gt", f"{root}/nowhere")
+    assert main(["eval", *options(root, "--output", f"{root}/results/SQUARE.txt")]) == 2
+    assert "a file, where a folder" in capsys.readouterr().err
+
+
+@pytest.fixture
+def fake_tracker(monkeypatch, root):
+    """Stands in for the network: copies the results there are."""
+    calls = []
+
+    def track(cfg, *, weights, source, output):
+        calls.append(argparse.Namespace(weights=weights, source=source, output=output))
+        output.mkdir(parents=True)
+        written = [output / path.name for path in sorted((root / "results").glob("*.txt"))]
+        for path in written:
+            path.write_text((root / "results" / path.name).read_text())
+        return written
+
+    monkeypatch.setitem(sys.modules, "fairmot.commands.track", SimpleNamespace(track=track))
+    return calls
+
+
+def with_weights(root):
+    (root / "model.yaml").write_text("MODEL:\n  WIDTH: 0.5\n")
+    return ["eval", "--config", f"{root}/model.yaml", "--weights", "w.pt", "--gt", f"{root}/gt"]
+
+
+def test_tracks_and_scores(capsys, root, fake_tracker):
+    assert main([*with_weights(root), "--output", f"{root}/out"]) == 0
+    call = argparse.Namespace(weights=Path("w.pt"), source=root / "gt", output=root / "out" / "results")
+    assert fake_tracker == [call]
+    assert json.loads((root / "out" / "metrics.json").read_text())["COMBINED"]["MOTA"] == 0.75
+
+
+def test_wrong_truth_is_found_before_the_tracking(capsys, root, fake_tracker):
+    (root / "gt" / "STREET" / "gt" / "gt.txt").write_text("1,1,10,10,20,40,1,99,1\n")
+    assert main([*with_weights(root), "--output", f"{root}/out"]) == 2
+    assert "gt.txt:1: class 99" in capsys.readouterr().err
+    assert fake_tracker == []

@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from fairmot.structures.frame import Frame
+
+
+def test_a_frame_knows_its_size() -> None:
+    assert Frame(1, np.zeros((4, 6, 3), np.uint8), "a.png").image_hw == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("index", "shape", "dtype", "word"),
+    [
+        (0, (4, 6, 3), np.uint8, "index"),
+        (1, (4, 6), np.uint8, "shape"),
+        (1, (4, 6, 3), np.float32, "uint8"),
+    ],
+)
+def test_what_is_no_frame_is_refused(index: int, shape: tuple[int, ...], dtype: type, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        Frame(index, np.zeros(shape, dtype))

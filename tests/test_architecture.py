@@ -1,0 +1,119 @@
+"""The rules of docs/architecture.md that a program can check."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "fairmot").rglob("*.py"))
+HEAVY = (
+    "torch",
+    "torchvision",
+    "cv2",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "motmetrics",
+    "trackeval",
+    "tensorboard",
+    "numpy",
+)
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def loaded_after(statement: str, wanted: tuple[str, ...]) -> set[str]:
+    """Run `statement` in a fresh interpreter; return which of `wanted` it loaded."""
+    code = f"{statement}\nimport sys\nprint(*(name for name in {wanted!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_the_import_contracts_hold() -> None:
+    """The layers, the islands and the forbidden imports, as pyproject.toml states them."""
+    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
+    if command is None:
+        pytest.fail("lint-imports is not installed; install the development tools: pip install -e '.[dev]'")
+    done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("package", ["tracking", "evaluation"])
+def test_tracking_and_scoring_never_load_torch(package: str) -> None:
+    modules = [name_of(path) for path in MODULES if path.parent.name == package and path.stem != "__init__"]
+    assert modules
+    statement = "\n".join(f"import {module}" for module in modules)
+    assert loaded_after(statement, ("torch", "torchvision")) == set()
+
+
+def test_importing_fairmot_is_cheap() -> None:
+    assert loaded_after("import fairmot, fairmot.cli", HEAVY) == set()
+
+
+def test_the_names_of_the_package_are_the_real_ones() -> None:
+    names = "from fairmot import Detections, Tracks, build_model, build_tracker, load_cfg, load_weights, __version__"
+    assert loaded_after(names, ("torch", "fairmot.tracking.build")) == {"torch", "fairmot.tracking.build"}
+    with pytest.raises(AssertionError, match="cannot import name 'nonsense'"):
+        loaded_after("from fairmot import nonsense", ())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_and_functions_are_small(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines < 400, f"{lines} lines"
+    long = {node.name: node.end_lineno - node.lineno + 1 for node in functions(path) if node.end_lineno}
+    long = {name: count for name, count in long.items() if count > 50 and path.name != "defaults.py"}
+    assert not long, f"functions of more than 50 lines: {long}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_take_few_parameters(path: Path) -> None:
+    """Eight at most, self apart, and no boolean by position."""
+    for node in functions(path):
+        positional = [*node.args.posonlyargs, *node.args.args]
+        named = [argument for argument in (*positional, *node.args.kwonlyargs) if argument.arg not in ("self", "cls")]
+        assert len(named) <= 8, f"{node.name} takes {len(named)} parameters"
+        defaults = node.args.defaults
+        flags = [
+            default for default in defaults if isinstance(default, ast.Constant) and isinstance(default.value, bool)
+        ]
+        assert not flags, f"{node.name} takes a boolean by position"
+
+
+def test_init_files_are_empty() -> None:
+    full = [name_of(path) for path in MODULES if path.name == "__init__.py" and path.read_text().strip()]
+    assert full == ["fairmot.__init__"]
+
+
+def test_tools_are_shims() -> None:
+    tools = sorted((ROOT / "tools").glob("*.py"))
+    assert {"train", "track", "eval", "synthesize"} <= {tool.stem for tool in tools}
+    for tool in tools:
+        assert len(tool.read_text(encoding="utf-8").splitlines()) <= 6, tool.name
+
+
+def test_only_builders_and_commands_take_the_configuration() -> None:
+    """A `cfg` parameter outside commands/, config/ and the build.py files would carry the tree where it stops."""
+    for path in MODULES:
+        if path.name == "build.py" or path.parent.name in ("commands", "config"):
+            continue
+        takers = [
+            node.name
+            for node in functions(path)
+            if any(argument.arg == "cfg" for argument in ast.walk(node.args) if isinstance(argument, ast.arg))
+        ]
+        assert not takers, f"{name_of(path)}: {takers}"

@@ -1,0 +1,125 @@
+"""The batched filter against the textbook's, one track at a time, and its invariants."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairmot.tracking import kalman
+from fairmot.tracking.kalman import KalmanState
+
+TRANSITION = np.kron([[1.0, 1.0], [0.0, 1.0]], np.eye(4))
+OBSERVATION = np.eye(4, 8)
+
+
+def make_boxes(count: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.stack(
+        [
+            rng.uniform(0, 1920, count),
+            rng.uniform(0, 1080, count),
+            rng.uniform(0.2, 0.8, count),
+            rng.uniform(20, 300, count),
+        ],
+        axis=1,
+    )
+
+
+def noise(height: float, scales: tuple[float, ...], aspects: tuple[float, ...]) -> np.ndarray:
+    deviations = [
+        value
+        for scale, aspect in zip(scales, aspects, strict=True)
+        for value in (scale, scale, None, scale)
+        for value in [aspect if value is None else value * height]
+    ]
+    return np.diag(np.square(deviations))
+
+
+def moving_state(count: int, seed: int = 0) -> KalmanState:
+    """A state with every correlation in it: three steps along moving boxes."""
+    boxes = make_boxes(count, seed)
+    state = kalman.initiate(boxes)
+    for step in range(1, 4):
+        state = kalman.update(kalman.predict(state), boxes + step * np.array([3.0, -2.0, 0.001, 0.5]))
+    return kalman.warp(state, np.array([[1.0, 0.05, 3.0], [-0.05, 1.0, 1.0]]))
+
+
+def test_new_track_stands_still_and_is_sure_of_its_place() -> None:
+    state = kalman.initiate(np.array([[100.0, 50.0, 0.5, 80.0]]))
+    assert state.means.tolist() == [[100.0, 50.0, 0.5, 80.0, 0, 0, 0, 0]]
+    expected = noise(80.0, (1 / 10, 1 / 16), (1e-2, 1e-5))
+    np.testing.assert_allclose(state.covariances[0], expected)
+
+
+def test_predict_equals_the_textbook() -> None:
+    state = moving_state(5)
+    predicted = kalman.predict(state)
+    for mean, covariance, new_mean, new_covariance in zip(*state, *predicted, strict=True):
+        np.testing.assert_allclose(new_mean, TRANSITION @ mean)
+        expected = TRANSITION @ covariance @ TRANSITION.T + noise(mean[3], (1 / 20, 1 / 160), (1e-2, 1e-5))
+        np.testing.assert_allclose(new_covariance, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_update_equals_the_textbook() -> None:
+    state, boxes = moving_state(5), make_boxes(5, seed=1)
+    updated = kalman.update(state, boxes)
+    for mean, covariance, box, new_mean, new_covariance in zip(*state, boxes, *updated, strict=True):
+        innovation = OBSERVATION @ covariance @ OBSERVATION.T + noise(mean[3], (1 / 20,), (1e-1,))
+        gain = covariance @ OBSERVATION.T @ np.linalg.inv(innovation)
+        np.testing.assert_allclose(new_mean, mean + gain @ (box - OBSERVATION @ mean))
+        expected = (np.eye(8) - gain @ OBSERVATION) @ covariance
+        np.testing.assert_allclose(new_covariance, expected, rtol=1e-7, atol=1e-10)
+
+
+def test_squared_mahalanobis_equals_the_textbook() -> None:
+    state, boxes = moving_state(4), make_boxes(3, seed=2)
+    distances = kalman.squared_mahalanobis(state, boxes)
+    assert distances.shape == (4, 3)
+    for row in range(4):
+        innovation = state.covariances[row, :4, :4] + noise(state.means[row, 3], (1 / 20,), (1e-1,))
+        for column in range(3):
+            difference = boxes[column] - state.means[row, :4]
+            expected = difference @ np.linalg.inv(innovation) @ difference
+            assert distances[row, column] == pytest.approx(expected)
+
+
+def test_warp_carries_centres_velocities_and_heights() -> None:
+    state = KalmanState(np.array([[10.0, 20.0, 0.5, 40.0, 1.0, 2.0, 0.1, 3.0]]), np.eye(8)[None])
+    quarter_turn_twice_as_large = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])
+    warped = kalman.warp(state, quarter_turn_twice_as_large)
+    np.testing.assert_allclose(warped.means, [[-35.0, 27.0, 0.5, 80.0, -4.0, 2.0, 0.1, 6.0]])
+    np.testing.assert_allclose(np.diag(warped.covariances[0]), [4, 4, 1, 4, 4, 4, 1, 4])
+
+
+def test_warp_by_nothing_changes_nothing() -> None:
+    state = moving_state(3)
+    warped = kalman.warp(state, np.eye(2, 3))
+    np.testing.assert_array_equal(warped.means, state.means)
+    np.testing.assert_array_equal(warped.covariances, state.covariances)
+
+
+def test_no_tracks_at_all() -> None:
+    state = kalman.initiate(np.zeros((0, 4)))
+    assert kalman.update(kalman.predict(state), np.zeros((0, 4))).covariances.shape == (0, 8, 8)
+    assert kalman.squared_mahalanobis(state, make_boxes(2)).shape == (0, 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), height=st.floats(0.0, 2000.0), seen=st.lists(st.booleans(), min_size=1, max_size=40)
+)
+def test_covariance_stays_symmetric_and_positive_definite(seed: int, height: float, seen: list[bool]) -> None:
+    rng = np.random.default_rng(seed)
+    boxes = make_boxes(2, seed)
+    boxes[:, 3] = height
+    state = kalman.initiate(boxes)
+    for is_seen in seen:
+        state = kalman.predict(state)
+        if is_seen:
+            state = kalman.update(state, boxes + rng.normal(size=(2, 4)) * (5.0, 5.0, 0.02, 5.0))
+        state = kalman.warp(state, np.array([[1.0, 0.01, 1.0], [-0.01, 1.0, 0.0]]))
+        scale = 1 / np.sqrt(np.diagonal(state.covariances, axis1=1, axis2=2))
+        correlations = state.covariances * scale[:, :, None] * scale[:, None, :]
+        np.testing.assert_allclose(correlations, correlations.transpose(0, 2, 1), rtol=0, atol=1e-12)
+        assert (np.linalg.eigvalsh(correlations) > 0).all()
+        assert np.isfinite(state.means).all()

@@ -1,0 +1,64 @@
+from collections.abc import Iterator
+
+import numpy as np
+
+from fairmot.formats.motchallenge import format_results
+from fairmot.structures.detections import Detections
+from fairmot.structures.tracks import Tracks
+from fairmot.tracking.run import OutputFilters, apply_filters, collect_tracks, to_table, track_sequence
+from fairmot.tracking.tracker import JointTracker
+
+
+def make_tracks(sizes: list[tuple[float, float]]) -> Tracks:
+    count = len(sizes)
+    boxes = np.concatenate([np.zeros((count, 2)), np.array(sizes).reshape(count, 2)], axis=1)
+    return Tracks(np.arange(1, count + 1), boxes, np.full(count, 0.5), np.zeros(count, np.int64), np.arange(count))
+
+
+def people(frames: int) -> Iterator[tuple[int, Detections]]:
+    boxes = np.array([[0, 0, 40, 100], [200, 0, 240, 100], [400, 0, 600, 100]], dtype=np.float32)
+    for number in range(1, frames + 1):
+        yield number, Detections(boxes + number, np.array([0.9, 0.8, 0.7], np.float32), np.eye(3, dtype=np.float32))
+
+
+def test_filters_count_what_they_drop() -> None:
+    tracks = make_tracks([(10, 10.01), (10, 10), (32, 20), (32.1, 20), (8, 1)])
+    item = apply_filters(7, tracks, OutputFilters(min_area=100.0, max_aspect=1.6))
+    assert item.frame == 7
+    assert item.tracks.ids.tolist() == [1, 3]
+    assert (item.dropped_small, item.dropped_wide) == (2, 1)
+
+
+def test_filters_at_zero_are_off() -> None:
+    item = apply_filters(1, make_tracks([(1, 1), (90, 1)]), OutputFilters(min_area=0.0, max_aspect=0.0))
+    assert len(item.tracks) == 2
+    assert (item.dropped_small, item.dropped_wide) == (0, 0)
+
+
+def test_output_comes_as_soon_as_its_frame_is_there() -> None:
+    seen = []
+
+    def watched() -> Iterator[tuple[int, Detections]]:
+        for number, detections in people(3):
+            seen.append(number)
+            yield number, detections
+
+    stream = track_sequence(watched(), JointTracker(), filters=OutputFilters())
+    assert next(stream).frame == 1
+    assert seen == [1]
+
+
+def test_collected_rows_equal_the_streamed_ones() -> None:
+    frames = list(track_sequence(people(4), JointTracker(), filters=OutputFilters()))
+    whole = collect_tracks(iter(frames))
+    streamed = [line for item in frames for line in format_results(to_table([item]))]
+    assert streamed == list(format_results(whole.table))
+    assert whole.frames == 4
+    assert (whole.dropped_small, whole.dropped_wide) == (0, 4)
+    assert whole.table.ids.tolist() == [1, 2] * 4
+    assert whole.table.frames.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_no_frame_gives_an_empty_table() -> None:
+    whole = collect_tracks(track_sequence([], JointTracker(), filters=OutputFilters()))
+    assert (len(whole.table), whole.frames) == (0, 0)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from fairmot.viz.contact_sheet import contact_sheet
+
+
+def plain(value: int, hw: tuple[int, int] = (30, 60)) -> np.ndarray:
+    return np.full((*hw, 3), value, np.uint8)
+
+
+def test_tiles_are_even_and_read_like_text() -> None:
+    sheet = contact_sheet([plain(value) for value in (50, 100, 150)], columns=2, tile_width=60)
+    assert sheet.shape == (2 * 30 + 3 * 6, 2 * 60 + 3 * 6, 3)
+    assert [sheet[15, 30, 0], sheet[15, 100, 0], sheet[55, 30, 0]] == [50, 100, 150]
+    assert sheet[55, 100, 0] < 40  # nothing there
+
+
+def test_another_shape_is_fitted_not_stretched() -> None:
+    sheet = contact_sheet([plain(50), plain(200, (60, 30))], columns=2, tile_width=60)
+    tile = sheet[6:36, 72:132, 0]
+    columns = np.flatnonzero((tile == 200).any(0))
+    assert len(columns) == 15  # 30 high, and half as wide
+    assert abs(columns.mean() - 29.5) <= 1
+
+
+def test_captions_stand_below_and_long_ones_are_cut() -> None:
+    images = [plain(50, (90, 160))] * 2
+    bare = contact_sheet(images, columns=2, tile_width=160)
+    sheet = contact_sheet(images, columns=2, captions=["short", "long " * 40], tile_width=160)
+    assert sheet.shape[0] > bare.shape[0]
+    assert sheet.shape[1] == bare.shape[1]
+    assert sheet[97:, 6:166].max() > 200
+    assert sheet[97:, 172:332].max() > 200
+    assert np.array_equal(sheet[:, -6:], np.broadcast_to(sheet[0, 0], sheet[:, -6:].shape))
+
+
+def test_more_columns_than_images_leave_no_empty_column() -> None:
+    assert contact_sheet([plain(1)], columns=9, tile_width=60).shape == (42, 72, 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "columns", "captions", "word"),
+    [
+        ([], 2, [], "at least one"),
+        ([plain(1)], 0, [], "at least one"),
+        ([plain(1)], 1, ["a", "b"], "captions"),
+        ([np.zeros((3, 3), np.uint8)], 1, [], "image"),
+    ],
+)
+def test_what_makes_no_sheet_is_refused(images: list[np.ndarray], columns: int, captions: list[str], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        contact_sheet(images, columns=columns, captions=captions)

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from fairmot.viz.heatmap import heatmap_pair, overlay_heat
+
+IMAGE = np.full((120, 200, 3), 100, np.uint8)
+
+
+def spot(y: int, x: int, value: float = 1.0) -> np.ndarray:
+    heat = np.zeros((30, 50))
+    heat[y, x] = value
+    return heat
+
+
+def test_the_prediction_is_left_and_the_truth_right() -> None:
+    pair = heatmap_pair(IMAGE, spot(20, 10), spot(20, 40))
+    assert pair.shape == (120, 404, 3)
+    assert pair.dtype == np.uint8
+    brightness = pair[40:].sum(-1)  # below the tags
+    left, right = brightness[:, :200], brightness[:, 204:]
+    assert np.abs(np.array(np.unravel_index(left.argmax(), left.shape)) - (42, 42)).max() <= 2
+    assert np.abs(np.array(np.unravel_index(right.argmax(), right.shape)) - (42, 162)).max() <= 2
+
+
+def test_heat_glows_over_a_dimmed_picture() -> None:
+    panel = overlay_heat(IMAGE, spot(20, 25), "truth")
+    assert tuple(panel[100, 20]) == (55, 55, 55)
+    assert panel[82, 102].max() > 200
+    assert (IMAGE == 100).all()
+
+
+def test_what_is_out_of_range_or_not_finite_does_no_harm() -> None:
+    heat = spot(20, 25, 7.0)
+    heat[0, 0], heat[20, 5], heat[20, 45] = np.nan, -3.0, np.inf
+    panel = overlay_heat(IMAGE, heat, "predicted")
+    assert np.array_equal(panel[40:], overlay_heat(IMAGE, spot(20, 25), "predicted")[40:])
+
+
+def test_shapes_are_checked() -> None:
+    with pytest.raises(ValueError, match="heat"):
+        overlay_heat(IMAGE, np.zeros((1, 30, 50)), "truth")

@@ -1,9 +1,10 @@
 """`fairmot track`: from images to tracks."""
 
 import argparse
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
@@ -86,8 +87,7 @@ def _track_source(cfg: CfgNode, predictor: Predictor, name: str, *, run: Run, vi
                     picture.add(seen.frame.image, tracks.tracks)
         except KeyboardInterrupt:
             run.log.info(f"{source.name}: interrupted after {seen.frames} frames")
-        speed = bar.format_dict["n"] / max(bar.format_dict["elapsed"], 1e-9)
-    run.log.info(f"{source.name}: {seen} ({speed:.1f} frames/s) -> {path}")
+    run.log.info(f"{source.name}: {seen} -> {path}")
     if source.note:
         run.log.info(source.note)
     return path
@@ -97,6 +97,7 @@ def _track_source(cfg: CfgNode, predictor: Predictor, name: str, *, run: Run, vi
 class _Seen:
     """Counts of one sequence, and the frame under way for whoever draws it."""
 
+    started: float = field(default_factory=time.perf_counter)
     frame: Frame | None = None
     frames: int = 0
     rows: int = 0
@@ -116,4 +117,5 @@ class _Seen:
 
     def __str__(self) -> str:
         filtered = f", {self.dropped} boxes filtered (TRACKER.MIN_AREA, MAX_ASPECT)" if self.dropped else ""
-        return f"{self.frames} frames, {self.rows} boxes{filtered}"
+        speed = self.frames / (time.perf_counter() - self.started)
+        return f"{self.frames} frames, {self.rows} boxes{filtered} ({speed:.1f} frames/s)"

@@ -67,6 +67,7 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
         f"{len(dataset)} images, {dataset.num_identities} identities, {len(loader)} steps an epoch on {run.device}"
     )
     with ExitStack() as stack:
+        stack.callback(loader.close)
         writer = stack.enter_context(
             SummaryWriter(str(run.output / "tensorboard"), purge_step=state.progress.step or None)
         )

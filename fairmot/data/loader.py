@@ -1,6 +1,7 @@
 """Batches of an epoch from worker processes, the same whatever their number."""
 
-import signal
+import os
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +39,15 @@ class TrainLoader:
             worker_init_fn=_start_worker,
             generator=torch.Generator(),  # torch's own would be drawn from, and a resume would see it
         )
+        self._finalizer = weakref.finalize(self, _end_workers, self._loader)
 
     def __len__(self) -> int:
         """Batches an epoch."""
         return self.sampler.batches_per_epoch
+
+    def close(self) -> None:
+        """End the workers; twice does no harm. It happens by itself at exit, before Python waits for its children."""
+        self._finalizer()
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch` (from 0) from `start_batch` on; InputError names a file that cannot be read.
@@ -68,15 +74,21 @@ class _Batches(torch.utils.data.Dataset[Batch | InputError]):
             return error
 
 
+def _end_workers(loader: DataLoader[Any]) -> None:
+    iterator = loader._iterator
+    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
+    loader._iterator = None
+
+
 def _as_is(result: Any) -> Batch | InputError:
     made: Batch | InputError = result
     return made
 
 
 def _start_worker(worker: int) -> None:
-    """One thread each, and deaf to the signals by which the run is asked to stop: the trainer ends its workers."""
+    """One thread each, and a process group of its own: Ctrl-C or a group's SIGTERM is for the trainer to answer."""
     del worker
+    os.setpgid(0, 0)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -28,5 +28,6 @@ def write_image(path: Path, image: ImageArray, *, quality: int = 95) -> None:
     if not cv2.haveImageWriter(path.name):
         raise InputError(f"{path}: no image format is written as {path.suffix!r}; use .jpg or .png")
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
     with replacing(path) as temporary:
-        cv2.imwrite(str(temporary), bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        cv2.imwrite(str(temporary), bgr, options)

@@ -47,6 +47,18 @@ def plan_ride(stage: Stage, rng: np.random.Generator) -> Walk:
     return walk_along((-side * edge, depth), [Leg(side * edge, depth, 3.2)], seconds - begin, stature=3.0)
 
 
+def count_passes(walks: list[Walk], props: tuple[Prop, ...]) -> int:
+    """How often somebody comes to be right behind a prop that screens, as the camera sees it."""
+    passes = 0
+    for prop in props:
+        if prop.screens:
+            for walk in walks:
+                aside = walk.x / walk.depth - prop.x / prop.depth
+                crosses = (np.sign(aside[1:]) != np.sign(aside[:-1])) & walk.present[1:] & walk.present[:-1]
+                passes += int(np.count_nonzero(crosses & (walk.depth[1:] > prop.depth)))
+    return passes
+
+
 def _edge(stage: Stage, depth: float) -> float:
     return stage.camera.half_width(depth) * (1 + 2 * stage.preset.pan) + OUTSIDE
 

@@ -61,20 +61,20 @@ EASY = Preset(
     shutter=0.3,
     crossings=10,
     occlusions=4,
-    hidden_share=0.075,
+    hidden_share=0.068,
 )
 
 HARD = Preset(
     name="hard",
-    people=18,
+    people=16,
     heights=(0.22, 0.58),
     speed=(1.1, 2.2),
     turn_share=0.3,
-    stop_share=0.25,
+    stop_share=0.15,
     hide_share=0.7,
-    screens=(2, 3),
-    screen_width=(1.0, 1.5),
-    screen_place=(0.4, 0.75),
+    screens=(2, 2),
+    screen_width=(0.9, 1.2),
+    screen_place=(0.35, 0.6),
     clutter=(3, 5),
     statues=2,
     bystanders=2,
@@ -87,7 +87,7 @@ HARD = Preset(
     shutter=0.5,
     crossings=30,
     occlusions=12,
-    hidden_share=0.3,
+    hidden_share=0.15,
 )
 
 PRESETS = {preset.name: preset for preset in (EASY, HARD)}

@@ -1,5 +1,6 @@
 """A whole synthetic world: camera, actors with their walks, things that stand about. Made from options alone."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from fairmot.synthetic.appearance import Appearance, draw_appearance, draw_lookalike, draw_statue
 from fairmot.synthetic.body import Posture
 from fairmot.synthetic.camera import Camera, CameraMotion, Shot, build_camera, build_motion
-from fairmot.synthetic.choreography import Stage, plan_ride, plan_walks
+from fairmot.synthetic.choreography import Stage, count_passes, plan_ride, plan_walks
 from fairmot.synthetic.options import Preset, WorldOptions
 from fairmot.synthetic.props import CLUTTER, SCREENS, Prop
 from fairmot.synthetic.rehearsal import Part, Rehearsal
@@ -17,7 +18,10 @@ from fairmot.synthetic.walks import Walk, stand
 from fairmot.utils.seed import make_rng
 
 PEDESTRIAN, RIDER, STATIC_PERSON, DISTRACTOR = 1, 2, 7, 8  # MOTChallenge classes; only the first is scored
-ATTEMPTS = 40
+ATTEMPTS = 60  # plans drawn at most for the preset's own crowd
+CUSTOM_ATTEMPTS = 6  # and for another, whose counts may be out of reach
+PASSES = 2.5  # most walks behind a screen, over the occlusions promised: a plan with more hides too much
+UNLIKELY = 100.0  # shortfall of a plan that is not worth a rehearsal
 MARGIN = 1.25  # how far the plan must exceed the counts that a preset promises
 
 
@@ -49,13 +53,11 @@ class World:
 
 
 def build_world(options: WorldOptions) -> World:
-    """Draw worlds until the preset's crossings and occlusions are surely met; the best of ATTEMPTS where none is.
-
-    With fewer people than the preset's own the counts may be out of reach.
-    """
+    """Draw worlds until one keeps the preset's promises with some margin; the nearest to it where none does."""
     rehearsal = Rehearsal(options.size_hw)
     best: tuple[float, World] | None = None
-    for attempt in range(ATTEMPTS):
+    attempts = ATTEMPTS if options.crowd == options.world.people else CUSTOM_ATTEMPTS
+    for attempt in range(attempts):
         world = _draw_world(options, attempt)
         shortfall = _shortfall(world, rehearsal)
         if best is None or shortfall < best[0]:
@@ -63,19 +65,24 @@ def build_world(options: WorldOptions) -> World:
         if shortfall <= 0:
             break
     if best is None:
-        raise AssertionError("ATTEMPTS is 0")
+        raise AssertionError("no attempt was made")
     return best[1]
 
 
 def _shortfall(world: World, rehearsal: Rehearsal) -> float:
     """How far the planned world misses the preset's promises, as a share; 0 when it keeps them."""
     preset, options = world.options.world, world.options
-    parts = [Part(actor.walk, actor.appearance.stature) for actor in world.actors if actor.kind == PEDESTRIAN]
-    planned = measure(rehearsal.play(world.camera, parts, list(world.props)), options.size_hw)
-    length = options.frames / 300
+    occlusions, crossings = (math.floor(MARGIN * count * options.frames / 300) for count in (preset.occlusions, preset.crossings))
+    passes = count_passes([actor.walk for actor in world.actors if actor.kind == PEDESTRIAN], world.props)
+    if not occlusions <= passes <= PASSES * max(occlusions, 1):
+        return UNLIKELY + abs(passes - occlusions)
+    parts = [Part(actor.walk, actor.appearance.stature) for actor in world.actors if actor.lift == 0]
+    table = rehearsal.play(world.camera, parts, list(world.props))
+    people = sum(actor.kind == PEDESTRIAN for actor in world.actors)
+    planned = measure(table[table.ids <= people], options.size_hw)
     return (
-        max(0.0, 1 - planned.crossings / (MARGIN * preset.crossings * length))
-        + max(0.0, 1 - planned.occlusions / (MARGIN * preset.occlusions * length))
+        max(0.0, 1 - planned.crossings / max(crossings, 1e-9))
+        + max(0.0, 1 - planned.occlusions / max(occlusions, 1e-9))
         + 4 * max(0.0, planned.hidden_share - preset.hidden_share)
     )
 
@@ -127,15 +134,24 @@ def _depth(camera: Camera, share: float) -> float:
     return 1 / (1 / camera.far + share * (1 / camera.near - 1 / camera.far))
 
 
+def _free_place(stage: Stage, depth: float, rng: np.random.Generator) -> tuple[float, float]:
+    """A point (x, depth) in the picture that no screen stands in line with, where one is found in a few draws."""
+    x = 0.0
+    for _ in range(8):
+        x = float(rng.uniform(-0.9, 0.9)) * stage.camera.half_width(depth)
+        if all(abs(x / depth - prop.x / prop.depth) > (prop.width + 0.3) / 2 / prop.depth for prop in stage.props):
+            break
+    return x, depth
+
+
 def _extras(stage: Stage, first_id: int, rng: np.random.Generator) -> tuple[list[Actor], list[Prop]]:
     """Statues, bystanders and riders with what they stand or sit on, and clutter."""
     camera, preset = stage.camera, stage.preset
     actors: list[Actor] = []
     props: list[Prop] = []
 
-    def place(far_share: float) -> tuple[float, float]:
-        depth = _depth(camera, far_share)
-        return float(rng.uniform(-0.9, 0.9)) * camera.half_width(depth), depth
+    def place(share: float) -> tuple[float, float]:
+        return _free_place(stage, _depth(camera, share), rng)
 
     def add(kind: int, walk: Walk, posture: Posture = "walk", lift: float = 0.0) -> None:
         appearance = draw_statue(rng) if kind == DISTRACTOR else draw_appearance(rng)

@@ -34,7 +34,8 @@ def overlay_heat(image: ImageArray, heat: FloatArray, caption: str) -> ImageArra
     share = cv2.resize(clean, size_wh, interpolation=cv2.INTER_LINEAR)
     glow = cv2.applyColorMap(np.round(share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     weight = np.sqrt(share)[..., None]  # faint heat stays visible
-    panel: ImageArray = np.round(image * _DIM * (1 - weight) + glow * weight).astype(np.uint8)
+    blend = np.round(image * _DIM * (1 - weight) + glow * weight)
+    panel: ImageArray = np.ascontiguousarray(blend, dtype=np.uint8)
     text = f"{caption}, highest {clean.max(initial=0):.2f}"
     text_height = Pen.for_image((image.shape[0], image.shape[1])).text_height
     draw_tag(panel, text, Tag(0, 0, *tag_size(text, text_height)), colour=_TAG, text_height=text_height)

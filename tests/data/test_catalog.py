@@ -1,4 +1,5 @@
 import pytest
+from small_sequences import make_sequence
 
 from fairmot.data.catalog import resolve_sequences
 from fairmot.utils.errors import InputError
@@ -9,9 +10,9 @@ def names(folders):
 
 
 @pytest.fixture
-def root(tmp_path, make_sequence):
+def root(tmp_path):
     for name in ("b/S2", "b/S1", "a"):
-        make_sequence(name, [], frames=1)
+        make_sequence(tmp_path, name, [], frames=1)
     return tmp_path / "data"
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_sequences import make_sequence, walkers
 
 from fairmot.config.load import load_cfg
 from fairmot.data.augment import AugmentOptions
@@ -17,9 +18,9 @@ def configured(root, *overrides):
     return load_cfg(None, [*small, *overrides])
 
 
-def test_the_configuration_reaches_the_batches(tmp_path, make_sequence, walkers):
-    make_sequence("S1", walkers((1, 2), 3))
-    make_sequence("S2", walkers((1,), 3))
+def test_the_configuration_reaches_the_batches(tmp_path):
+    make_sequence(tmp_path, "S1", walkers((1, 2), 3))
+    make_sequence(tmp_path, "S2", walkers((1,), 3))
     cfg = configured(tmp_path / "data", "DATA.FRAME_LIMIT", "2", "MODEL.NUM_CLASSES", "2", "DATA.MAX_OBJECTS", "1")
     dataset = build_train_dataset(cfg)
     assert (len(dataset), dataset.num_identities) == (4, 3)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from small_sequences import make_sequence, walkers
 
 from fairmot.data.augment import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset, SampleKey
@@ -8,8 +9,10 @@ from fairmot.utils.errors import InputError
 
 
 @pytest.fixture
-def samples(make_sequence, walkers):
-    return index_samples([make_sequence("S1", walkers((1, 2), 3)), make_sequence("S2", walkers((1,), 3))])
+def samples(tmp_path):
+    return index_samples(
+        [make_sequence(tmp_path, "S1", walkers((1, 2), 3)), make_sequence(tmp_path, "S2", walkers((1,), 3))]
+    )
 
 
 def same(one, other):

@@ -1,10 +1,10 @@
 """Batches: the same whatever the workers, the ranks and the point of resume."""
 
 import os
-import signal
 
 import pytest
 import torch
+from small_sequences import make_sequence, walkers
 
 from fairmot.data.augment import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset
@@ -15,8 +15,11 @@ from fairmot.utils.errors import InputError
 
 
 @pytest.fixture
-def dataset(make_sequence, walkers):
-    folders = [make_sequence("S1", walkers((1, 2), 4), frames=4), make_sequence("S2", walkers((1,), 5), frames=5)]
+def dataset(tmp_path):
+    folders = [
+        make_sequence(tmp_path, "S1", walkers((1, 2), 4), frames=4),
+        make_sequence(tmp_path, "S2", walkers((1,), 5), frames=5),
+    ]
     return JointDataset(index_samples(folders), input_hw=(64, 96), augment=AugmentOptions(), seed=11)
 
 
@@ -79,24 +82,20 @@ def test_global_random_numbers_are_left_alone(dataset):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_workers_outlive_the_signal_that_ends_the_run(dataset):
-    loading = loader(dataset, workers=1)
-    batches = loading.epoch(0)
-    first = next(batches)
-    for worker in loading._loader._iterator._workers:
-        os.kill(worker.pid, signal.SIGTERM)
-        os.kill(worker.pid, signal.SIGINT)
-    assert all_equal([first, *batches], list(loader(dataset).epoch(0)))
+def test_signals_to_the_group_of_the_run_do_not_reach_its_workers(dataset):
+    loading = loader(dataset, workers=2)
+    next(loading.epoch(0))
+    groups = {os.getpgid(worker.pid) for worker in loading._loader._iterator._workers}
+    assert len(groups) == 2
+    assert os.getpgrp() not in groups
 
 
-def test_a_worker_starts_with_one_thread_and_without_ears():
-    threads = torch.get_num_threads()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def test_a_worker_keeps_to_one_thread(monkeypatch):
+    threads, moved = torch.get_num_threads(), []
+    monkeypatch.setattr(os, "setpgid", lambda *numbers: moved.append(numbers))
     try:
         _start_worker(0)
         assert torch.get_num_threads() == 1
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+        assert moved == [(0, 0)]
     finally:
         torch.set_num_threads(threads)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

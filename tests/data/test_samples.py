@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+from small_sequences import make_sequence, walkers
 
 from fairmot.data.samples import index_samples
 from fairmot.utils.errors import InputError
 
 
-def test_each_frame_has_its_image_and_its_people(make_sequence, walkers):
-    samples = index_samples([make_sequence("S1", walkers((3, 7), 3)), make_sequence("S2", walkers((7,), 2), frames=2)])
+def test_each_frame_has_its_image_and_its_people(tmp_path):
+    samples = index_samples(
+        [make_sequence(tmp_path, "S1", walkers((3, 7), 3)), make_sequence(tmp_path, "S2", walkers((7,), 2), frames=2)]
+    )
     assert len(samples) == 5
     assert samples.num_boxes == 8
     assert samples.identity_space.count == 3
@@ -16,16 +19,16 @@ def test_each_frame_has_its_image_and_its_people(make_sequence, walkers):
     assert samples[4].identities.tolist() == [2]
 
 
-def test_truth_sorted_by_frame_or_identity_gives_the_same_samples(make_sequence, walkers):
-    one = index_samples([make_sequence("by identity", walkers((9, 2, 5), 3))])
-    other = index_samples([make_sequence("by frame", walkers((9, 2, 5), 3, by="frame"))])
+def test_truth_sorted_by_frame_or_identity_gives_the_same_samples(tmp_path):
+    one = index_samples([make_sequence(tmp_path, "by identity", walkers((9, 2, 5), 3))])
+    other = index_samples([make_sequence(tmp_path, "by frame", walkers((9, 2, 5), 3, by="frame"))])
     assert one.identity_space.count == other.identity_space.count == 3
     for index in range(3):
         np.testing.assert_array_equal(one[index].identities, other[index].identities)
         np.testing.assert_array_equal(one[index].boxes_tlwh, other[index].boxes_tlwh)
 
 
-def test_only_marked_pedestrians_with_an_area_train(make_sequence):
+def test_only_marked_pedestrians_with_an_area_train(tmp_path):
     rows = [
         (1, 1, 5, 5, 10, 20, 1, 1, 1.0),
         (1, 2, 5, 5, 10, 20, 0, 1, 1.0),  # not marked
@@ -33,37 +36,37 @@ def test_only_marked_pedestrians_with_an_area_train(make_sequence):
         (1, 4, 5, 5, 0, 20, 1, 1, 1.0),  # no width
         (2, 2, 5, 5, 10, 20, 0, 1, 1.0),
     ]
-    samples = index_samples([make_sequence("S", rows)])
+    samples = index_samples([make_sequence(tmp_path, "S", rows)])
     assert samples.num_boxes == samples.identity_space.count == 1
     assert [len(samples[index].boxes_tlwh) for index in range(3)] == [1, 0, 0]
 
 
-def test_truth_without_classes_goes_by_the_mark(make_sequence):
+def test_truth_without_classes_goes_by_the_mark(tmp_path):
     rows = [
         (1, 1, 5, 5, 10, 20, 1, -1, -1, -1),
         (1, 2, 5, 5, 10, 20, 0, -1, -1, -1),
         (2, 1, 6, 5, 10, 20, 1, -1, -1, -1),
     ]
-    assert index_samples([make_sequence("MOT15", rows)]).num_boxes == 2
+    assert index_samples([make_sequence(tmp_path, "MOT15", rows)]).num_boxes == 2
 
 
-def test_a_frame_limit_keeps_the_first_frames_and_their_people(make_sequence, walkers):
+def test_a_frame_limit_keeps_the_first_frames_and_their_people(tmp_path):
     rows = [*walkers((1, 2), 3), (3, 9, 5, 5, 10, 20, 1, 1, 1.0), (99, 1, 5, 5, 10, 20, 1, 1, 1.0)]
-    samples = index_samples([make_sequence("S", rows)], frame_limit=2)
+    samples = index_samples([make_sequence(tmp_path, "S", rows)], frame_limit=2)
     assert len(samples) == 2
     assert samples.identity_space.count == 2
-    assert len(index_samples([make_sequence("T", walkers((1,), 3))], frame_limit=50)) == 3
+    assert len(index_samples([make_sequence(tmp_path, "T", walkers((1,), 3))], frame_limit=50)) == 3
 
 
-def test_seqinfo_names_the_image_folder(make_sequence, walkers):
-    folder = make_sequence("S", walkers((1,), 3))
+def test_seqinfo_names_the_image_folder(tmp_path):
+    folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     (folder / "img1").rename(folder / "frames")
     (folder / "seqinfo.ini").write_text("[Sequence]\nimDir=frames\nseqLength=3\n")
     assert index_samples([folder])[0].image_path.parent.name == "frames"
 
 
-def test_frames_go_by_the_numbers_in_their_names(make_sequence, walkers):
-    folder = make_sequence("S", walkers((1,), 3))
+def test_frames_go_by_the_numbers_in_their_names(tmp_path):
+    folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     for old, new in (("000001", "1"), ("000002", "2"), ("000003", "10")):
         (folder / "img1" / f"{old}.png").rename(folder / "img1" / f"{new}.png")
     with pytest.raises(InputError, match=r"gt\.txt:3: frame 3 has no image"):
@@ -74,45 +77,45 @@ def test_frames_go_by_the_numbers_in_their_names(make_sequence, walkers):
     assert samples[2].image_path.name == "10.png"
 
 
-def test_frames_without_numbers_go_by_their_place(make_sequence, walkers):
-    folder = make_sequence("S", walkers((1,), 3))
+def test_frames_without_numbers_go_by_their_place(tmp_path):
+    folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     for old, new in (("000001", "ant"), ("000002", "bee"), ("000003", "cat")):
         (folder / "img1" / f"{old}.png").rename(folder / "img1" / f"{new}.png")
     assert [index_samples([folder])[index].image_path.stem for index in range(3)] == ["ant", "bee", "cat"]
 
 
-def test_two_images_of_one_frame_are_refused(make_sequence, walkers):
-    folder = make_sequence("S", walkers((1,), 3))
+def test_two_images_of_one_frame_are_refused(tmp_path):
+    folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     (folder / "img1" / "2.png").write_bytes((folder / "img1" / "000002.png").read_bytes())
     with pytest.raises(InputError, match=r"000002\.png and 2\.png are the same frame"):
         index_samples([folder])
 
 
-def test_a_person_in_a_frame_without_an_image_is_named(make_sequence, walkers):
-    folder = make_sequence("S", walkers((1,), 4), frames=3)
+def test_a_person_in_a_frame_without_an_image_is_named(tmp_path):
+    folder = make_sequence(tmp_path, "S", walkers((1,), 4), frames=3)
     with pytest.raises(InputError, match=r"gt\.txt:4: frame 4 has no image in .*img1"):
         index_samples([folder])
 
 
-def test_one_identity_twice_in_a_frame_is_named(make_sequence, walkers):
-    folder = make_sequence("S", [*walkers((1, 2), 3), (2, 1, 9, 9, 9, 9, 1, 1, 1.0)])
+def test_one_identity_twice_in_a_frame_is_named(tmp_path):
+    folder = make_sequence(tmp_path, "S", [*walkers((1, 2), 3), (2, 1, 9, 9, 9, 9, 1, 1, 1.0)])
     with pytest.raises(InputError, match=r"gt\.txt:7: identity 1 twice in frame 2, first on line 2"):
         index_samples([folder])
 
 
-def test_missing_parts_are_named(make_sequence, walkers):
-    folder = make_sequence("S", walkers((1,), 3))
+def test_missing_parts_are_named(tmp_path):
+    folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     (folder / "gt" / "gt.txt").unlink()
     with pytest.raises(InputError, match=r"gt\.txt: no such file"):
         index_samples([folder])
     with pytest.raises(InputError, match="img1: no images"):
-        index_samples([make_sequence("T", [], frames=0)])
+        index_samples([make_sequence(tmp_path, "T", [], frames=0)])
     with pytest.raises(InputError, match=r"DATA\.TRAIN: no image"):
         index_samples([])
 
 
 @pytest.mark.parametrize("index", [-1, 3])
-def test_an_index_outside_is_refused(make_sequence, walkers, index):
-    samples = index_samples([make_sequence("S", walkers((1,), 3))])
+def test_an_index_outside_is_refused(tmp_path, index):
+    samples = index_samples([make_sequence(tmp_path, "S", walkers((1,), 3))])
     with pytest.raises(IndexError, match="of 3"):
         samples[index]

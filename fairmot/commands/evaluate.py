@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, help="checkpoint to track with, instead of --results")
     parser.add_argument("--gt", type=Path, required=True, help="a MOTChallenge sequence, or a folder of them")
     parser.add_argument("--output", type=Path, required=True, help="folder for metrics.json, events and results")
+    parser.add_argument("--video", action="store_true", help="with --weights: annotated videos and contact sheets too")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. EVAL.PROTOCOL mot17")
 
 
@@ -41,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     cfg = load_cfg(arguments.config, arguments.overrides)
     truth, output = arguments.gt, arguments.output
     if arguments.weights is not None:
-        report = evaluate_weights(cfg, weights=arguments.weights, truth=truth, output=output)
+        report = evaluate_weights(cfg, weights=arguments.weights, truth=truth, output=output, video=arguments.video)
     else:
         report = evaluate_results(cfg, results=arguments.results, truth=truth, output=output)
     _print_report(report, output)
@@ -58,9 +59,10 @@ def evaluate_results(cfg: CfgNode, *, results: Path, truth: Path, output: Path) 
     return _score(cfg, add_results(read_truths(truth), results), output)
 
 
-def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path) -> EvalReport:
+def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path, video: bool = False) -> EvalReport:
     """Track every sequence under `truth` with `weights` into `output/results`, then score as `evaluate_results`.
 
+    With `video`, an annotated video and a contact sheet of each sequence stand beside its results.
     The truth is read, and the protocol chosen, before the tracking: what is wrong with them shows at once.
     """
     from fairmot.commands.track import track  # here: scoring result files must not wait for torch
@@ -70,7 +72,7 @@ def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path) 
     protocol = choose_protocol(truths.sequences, cfg.EVAL.PROTOCOL).protocol
     for sequence in truths.sequences:
         check_sequence(sequence, protocol)
-    track(cfg, weights=weights, source=truth, output=output / "results")
+    track(cfg, weights=weights, source=truth, output=output / "results", video=video)
     return _score(cfg, add_results(truths, output / "results"), output)
 
 

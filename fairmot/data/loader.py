@@ -81,9 +81,8 @@ def _end_workers(loader: DataLoader[Any]) -> None:
     loader._iterator = None
 
 
-def _as_is(result: Any) -> Batch | InputError:
-    made: Batch | InputError = result
-    return made
+def _as_is(result: Any) -> Any:
+    return result
 
 
 def _start_worker(worker: int) -> None:

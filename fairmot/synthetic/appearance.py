@@ -29,7 +29,7 @@ class Cloth:
     count: float = 5.0
 
     def paint(self, azimuth: FloatArray, along: FloatArray) -> FloatArray:
-        """Colours (..., 3) at `azimuth` (radians around the body, 0 at the front) and `along` in [0, 1] from the top."""
+        """Colours (..., 3) at `azimuth` (radians, 0 at the front) and `along` (0 at the top, 1 at the bottom)."""
         share = self._share(azimuth, along)[..., None]
         first, second = np.asarray(self.colour, np.float32), np.asarray(self.second, np.float32)
         return np.asarray(first + share * (second - first), dtype=np.float32)
@@ -53,7 +53,7 @@ class Cloth:
 
 
 def _edge(wave: FloatArray) -> FloatArray:
-    return np.clip(0.5 + 2.5 * wave, 0.0, 1.0)
+    return np.asarray(np.clip(0.5 + 2.5 * wave, 0.0, 1.0))
 
 
 @dataclass(frozen=True)

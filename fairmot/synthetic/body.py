@@ -171,7 +171,8 @@ def _head(person: Appearance) -> list[Part]:
         line = {"bald": -9.0, "hood": 0.42}.get(person.hair, 0.30)
         rear = 9.0 if person.hair == "bald" else 1.5
         share = np.clip(0.5 + 9 * np.maximum(line - along, (from_front - rear) * 0.4), 0, 1)[..., None]
-        return np.asarray(skin + share * (hair - skin), dtype=np.float32)
+        eyes = np.clip(1.6 - 1.6 * np.hypot((from_front - 0.5) / 0.16, (along - 0.46) / 0.045), 0, 1)[..., None]
+        return np.asarray((skin + share * (hair - skin)) * (1 - 0.85 * eyes), dtype=np.float32)
 
     parts = [Part((0.015, 0.955, 0.0), (0.02, 0.905, 0.0), (0.051, 0.041), paint, 1.1, 0.95)]
     if person.hair == "long":
@@ -200,6 +201,11 @@ def _bicycle(person: Appearance) -> list[Part]:
     """Two wheels and a frame; lengths over a stature of 1.7 m."""
     rubber, metal = flat_paint((0.08, 0.08, 0.08)), flat_paint(person.bag_colour)
     wheels = [Part((x, 0.2, 0.0), (x, 0.2, 0.0), (0.2, 0.2), rubber, nearer=-0.02, hollow=0.025) for x in (-0.28, 0.36)]
-    tubes = [((-0.28, 0.2), (-0.02, 0.52)), ((-0.02, 0.5), (0.28, 0.5)), ((0.36, 0.2), (0.27, 0.62)), ((0.02, 0.2), (0.28, 0.5))]
+    tubes = [
+        ((-0.28, 0.2), (-0.02, 0.52)),
+        ((-0.02, 0.5), (0.28, 0.5)),
+        ((0.36, 0.2), (0.27, 0.62)),
+        ((0.02, 0.2), (0.28, 0.5)),
+    ]
     frame = [Part((*a, 0.0), (*b, 0.0), (0.013, 0.013), metal, nearer=-0.01) for a, b in tubes]
     return wheels + frame

@@ -35,7 +35,10 @@ class Placement:
     def box_tlwh(self) -> tuple[float, float, float, float]:
         """Extent of the whole silhouette in image pixels."""
         left, top, right, bottom = self.sprite.extent_xyxy
-        x, y = self.foot_xy[0] - self.sprite.foot_xy[0] * self.ratio, self.foot_xy[1] - self.sprite.foot_xy[1] * self.ratio
+        x, y = (
+            self.foot_xy[0] - self.sprite.foot_xy[0] * self.ratio,
+            self.foot_xy[1] - self.sprite.foot_xy[1] * self.ratio,
+        )
         return (
             x + left * self.ratio,
             y + top * self.ratio,
@@ -84,28 +87,27 @@ class Picture:
 
     def cast_shadow(self, placement: Placement, slant: tuple[float, float], darkness: float) -> None:
         """Darken the ground by the sprite's outline, laid down: `slant` is x and y a pixel of height."""
-        sprite, ratio = placement.sprite, placement.ratio
-        height = sprite.image.shape[0]
-        lean_x, lean_y = slant
-        corners = np.array([[0, 0], [sprite.image.shape[1], 0], [0, height], [sprite.image.shape[1], height]])
-        up = sprite.foot_xy[1] - corners[:, 1]
-        x = (corners[:, 0] - sprite.foot_xy[0] + lean_x * up) * ratio + placement.foot_xy[0]
-        y = -lean_y * up * ratio + placement.foot_xy[1]
-        left, top = int(np.floor(x.min())) - 1, int(np.floor(y.min())) - 1
-        size = (int(np.ceil(x.max())) - left + 2, int(np.ceil(y.max())) - top + 2)
-        matrix = np.array(
-            [
-                [ratio, -lean_x * ratio, (lean_x * sprite.foot_xy[1] - sprite.foot_xy[0]) * ratio + placement.foot_xy[0] - left],
-                [0.0, lean_y * ratio, -lean_y * ratio * sprite.foot_xy[1] + placement.foot_xy[1] - top],
-            ]
-        )
-        outline = cv2.warpAffine(np.ascontiguousarray(sprite.image[..., 3]), matrix, size, flags=cv2.INTER_LINEAR)
-        outline = np.asarray(cv2.blur(outline, (3, 3)))[..., None]
-        rows, columns, outline = clip_patch(outline, (left, top), self.image.shape)
+        outline, corner = _lay_down(placement, slant)
+        rows, columns, outline = clip_patch(outline, corner, self.image.shape)
         if outline.size:
-            light = cv2.cvtColor(np.asarray(255 - outline * np.float32(darkness)).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+            light = np.asarray(255 - outline * np.float32(darkness)).astype(np.uint8)
             region = self.image[rows, columns]
-            cv2.multiply(region, light, dst=region, scale=1 / 255)
+            cv2.multiply(region, cv2.cvtColor(light, cv2.COLOR_GRAY2BGR), dst=region, scale=1 / 255)
+
+
+def _lay_down(placement: Placement, slant: tuple[float, float]) -> tuple[ImageArray, tuple[int, int]]:
+    """Alpha of a shadow on the ground, softened, and the image position (column, row) of its corner."""
+    sprite, ratio = placement.sprite, placement.ratio
+    height, width = sprite.image.shape[:2]
+    shear = np.array([[1.0, -slant[0]], [0.0, slant[1]]]) * ratio
+    offset = np.array(placement.foot_xy) - shear @ np.array(sprite.foot_xy)
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ shear.T + offset
+    first = np.floor(corners.min(axis=0)).astype(int) - 1
+    last = np.ceil(corners.max(axis=0)).astype(int) + 1
+    matrix = np.column_stack([shear, offset - first])
+    size = (int(last[0] - first[0]), int(last[1] - first[1]))
+    outline = cv2.warpAffine(np.ascontiguousarray(sprite.image[..., 3]), matrix, size, flags=cv2.INTER_LINEAR)
+    return np.asarray(cv2.blur(outline, (3, 3)), dtype=np.uint8), (int(first[0]), int(first[1]))
 
 
 def resample(placement: Placement) -> tuple[ImageArray, tuple[int, int]]:

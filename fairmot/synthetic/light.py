@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fairmot.geometry.arrays import FloatArray, ImageArray
+from fairmot.geometry.arrays import FloatArray, ImageArray, IntArray
 from fairmot.synthetic.camera import Shot
 from fairmot.synthetic.options import Preset
 
@@ -22,8 +22,8 @@ class Light:
     gains: FloatArray
     cloud: ImageArray
     speed: float
-    noise: FloatArray
-    noise_at: FloatArray
+    noise: IntArray
+    noise_at: IntArray
 
     def apply(self, image: ImageArray, frame: int) -> ImageArray:
         """Return `image` (H, W, 3) as frame `frame` (from 0) is lit and sensed."""

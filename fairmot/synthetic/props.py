@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray
+from fairmot.synthetic.appearance import Colour
 from fairmot.synthetic.sprite import Sprite, make_sprite
 
 OVERSAMPLE = 2
-Colour = tuple[float, float, float]
 Painter = Callable[["Easel", np.random.Generator], None]
 
 
@@ -173,7 +173,9 @@ def _sign(easel: Easel, rng: np.random.Generator) -> None:
 def _bin(easel: Easel, rng: np.random.Generator) -> None:
     half = easel.width / 2
     colour = _any(rng, 0.1, 0.5)
-    easel.polygon([(-half * 0.85, 0), (half * 0.85, 0), (half, easel.height * 0.85), (-half, easel.height * 0.85)], colour)
+    easel.polygon(
+        [(-half * 0.85, 0), (half * 0.85, 0), (half, easel.height * 0.85), (-half, easel.height * 0.85)], colour
+    )
     easel.disc(0, easel.height * 0.85, (half, 0.07), _times(colour, 0.5))
     easel.round_off()
 
@@ -185,7 +187,10 @@ def _car(easel: Easel, rng: np.random.Generator) -> None:
     easel.polygon(roof, paint)
     easel.polygon([(x * 0.92, y * 0.96 + 0.02) for x, y in roof], glass)
     easel.box(-0.05, top * 0.6, 0.03, top * 0.97, paint)
-    easel.polygon([(-half, 0.3), (half, 0.3), (half * 0.98, top * 0.55), (half * 0.6, top * 0.63), (-half * 0.98, top * 0.62)], paint)
+    easel.polygon(
+        [(-half, 0.3), (half, 0.3), (half * 0.98, top * 0.55), (half * 0.6, top * 0.63), (-half * 0.98, top * 0.62)],
+        paint,
+    )
     easel.box(-half, 0.3, half, 0.42, _times(paint, 0.6))
     easel.box(-half, top * 0.42, -half + 0.16, top * 0.54, (0.2, 0.2, 0.85))
     easel.box(half - 0.16, top * 0.42, half, top * 0.52, (0.85, 0.95, 0.95))

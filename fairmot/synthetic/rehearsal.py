@@ -27,7 +27,7 @@ _STANDARD = Appearance(
 
 
 @dataclass(frozen=True)
-class Part:
+class Role:
     """A role in the rehearsal: a walk and the stature of who walks it."""
 
     walk: Walk
@@ -42,14 +42,14 @@ class Rehearsal:
         self._enlarge = size_hw[1] / COLUMNS
         self._book = _standard_book(size_hw[0] / self._enlarge)
 
-    def play(self, camera: Camera, parts: list[Part], props: list[Prop]) -> BoxTable:
-        """The truth that `parts` would give, before the camera's motion; identities count from 1 in their order."""
+    def play(self, camera: Camera, roles: list[Role], props: list[Prop]) -> BoxTable:
+        """The truth that `roles` would give, before the camera's motion; identities count from 1 in their order."""
         small = _shrunk(camera)
         still = [(_stand(small, prop, index), prop.depth) for index, prop in enumerate(props)]
         rows: list[tuple[float, ...]] = []
-        for frame in range(len(parts[0].walk.x) if parts else 0):
-            cast = _on_stage(small, self._book, parts, frame)
-            ledger = Ledger(small.size_hw, len(parts))
+        for frame in range(len(roles[0].walk.x) if roles else 0):
+            cast = _on_stage(small, self._book, roles, frame)
+            ledger = Ledger(small.size_hw, len(roles))
             for placement, _ in sorted([*cast, *still], key=lambda item: -item[1]):
                 patch, corner = resample(placement)
                 ledger.claim(patch[..., 3], corner, placement.label)
@@ -98,10 +98,10 @@ def _place(camera: Camera, sprite: Sprite, x: float, depth: float, label: int = 
     return Placement(sprite, (float(column), float(row)), float(camera.scale(np.array(depth))) * size, label)
 
 
-def _on_stage(camera: Camera, book: SpriteBook, parts: list[Part], frame: int) -> list[tuple[Placement, float]]:
+def _on_stage(camera: Camera, book: SpriteBook, roles: list[Role], frame: int) -> list[tuple[Placement, float]]:
     cast = []
-    for index, part in enumerate(parts):
-        walk = part.walk
+    for index, role in enumerate(roles):
+        walk = role.walk
         depth = float(walk.depth[frame])
         if not walk.present[frame] or abs(float(walk.x[frame])) > camera.half_width(depth) + 1.0:
             continue
@@ -109,9 +109,9 @@ def _on_stage(camera: Camera, book: SpriteBook, parts: list[Part], frame: int) -
             float(walk.phase[frame]),
             float(walk.heading[frame]),
             standing=bool(walk.stride[frame] < 0.05),
-            scale=camera.focal / depth * part.stature,
+            scale=camera.focal / depth * role.stature,
         )
-        cast.append((_place(camera, sprite, float(walk.x[frame]), depth, index + 1, part.stature), depth))
+        cast.append((_place(camera, sprite, float(walk.x[frame]), depth, index + 1, role.stature), depth))
     return cast
 
 

@@ -12,13 +12,12 @@ from fairmot.synthetic.body import Pose, build_body
 from fairmot.synthetic.camera import Shot
 from fairmot.synthetic.compose import Picture, Placement
 from fairmot.synthetic.light import build_light
-from fairmot.synthetic.props import Prop, draw_prop
+from fairmot.synthetic.props import draw_prop
 from fairmot.synthetic.rehearsal import LEAST_INSIDE, share_inside
 from fairmot.synthetic.scene import paint_backdrop
 from fairmot.synthetic.sprite import PHASES, VIEWS, Sprite, SpriteBook, draw_body
 from fairmot.synthetic.world import PEDESTRIAN, Actor, World
 from fairmot.utils.seed import make_rng
-
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,7 @@ class Renderer:
         reach = float(np.abs(world.motion.shifts_xy).max())
         margin = int(np.ceil(reach)) + 2
         self._backdrop = paint_backdrop(world.camera, world.scene, margin, make_rng(options.seed, 11))
-        self._light = build_light(
-            Shot(options.frames, options.frame_rate, size_hw), preset, make_rng(options.seed, 12)
-        )
+        self._light = build_light(Shot(options.frames, options.frame_rate, size_hw), preset, make_rng(options.seed, 12))
         rng = make_rng(options.seed, 13)
         self._slant = (float(rng.uniform(-0.7, 0.7)), float(rng.uniform(0.12, 0.3)))
         self._darkness = float(rng.uniform(0.15, 0.5))

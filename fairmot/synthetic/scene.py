@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, ImageArray
+from fairmot.synthetic.appearance import Colour
 from fairmot.synthetic.camera import Camera
 
 KINDS = ("street", "plaza", "park", "hall")
 TEXEL = 48  # ground texture pixels a metre
 TILE = 8  # metres after which the ground texture repeats
-Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Backdrop:
 def paint_backdrop(camera: Camera, kind: str, margin: int, rng: np.random.Generator) -> Backdrop:
     """Paint a `kind` of place for `camera`."""
     fine = 2 if camera.size_hw[1] <= 1000 else 1
-    stage = _Stage(camera, margin, fine, depth=camera.far * float(rng.uniform(1.15, 1.5)))
-    canvas = stage.blank()
-    PAINTERS[kind](canvas, stage, rng)
-    _paint_ground(canvas, stage, GROUNDS[kind](rng), rng)
+    view = _View(camera, margin, fine, depth=camera.far * float(rng.uniform(1.15, 1.5)))
+    canvas = view.blank()
+    PAINTERS[kind](canvas, view, rng)
+    _paint_ground(canvas, view, GROUNDS[kind](rng), rng)
     canvas *= _patches(canvas.shape[:2], 5, 0.05, rng)[..., None]
     size = (canvas.shape[1] // fine, canvas.shape[0] // fine)
     small = np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA))
@@ -37,7 +37,7 @@ def paint_backdrop(camera: Camera, kind: str, margin: int, rng: np.random.Genera
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _View:
     """The canvas: `fine` times oversampled, with a margin; the back wall stands at `depth` metres."""
 
     camera: Camera
@@ -67,11 +67,11 @@ def _patches(shape: tuple[int, int], cells: int, amount: float, rng: np.random.G
     return np.asarray(cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
 
 
-def _paint_ground(canvas: FloatArray, stage: _Stage, texture: FloatArray, rng: np.random.Generator) -> None:
+def _paint_ground(canvas: FloatArray, view: _View, texture: FloatArray, rng: np.random.Generator) -> None:
     """Lay `texture` (repeating every TILE metres) on the ground up to the back wall."""
-    camera, first = stage.camera, max(0, stage.row(0.0))
-    rows = (np.arange(first, canvas.shape[0], dtype=np.float32) + 0.5) / stage.fine - stage.margin
-    columns = (np.arange(canvas.shape[1], dtype=np.float32) + 0.5) / stage.fine - stage.margin
+    camera, first = view.camera, max(0, view.row(0.0))
+    rows = (np.arange(first, canvas.shape[0], dtype=np.float32) + 0.5) / view.fine - view.margin
+    columns = (np.arange(canvas.shape[1], dtype=np.float32) + 0.5) / view.fine - view.margin
     depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 1.0)
     x = (columns[None, :] - camera.size_hw[1] / 2) / camera.focal * depth[:, None]
     angle = float(rng.choice([0.0, 0.0, 0.4, 0.78]))
@@ -80,7 +80,7 @@ def _paint_ground(canvas: FloatArray, stage: _Stage, texture: FloatArray, rng: n
     at = [np.mod(axis * TEXEL, TILE * TEXEL).astype(np.float32) for axis in (turned_x, turned_z)]
     ground = cv2.remap(texture.astype(np.float32), at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     mean = texture.mean(axis=(0, 1))
-    contrast = np.clip(stage.camera.near * 1.6 / depth, 0.35, 1)[:, None, None]
+    contrast = np.clip(view.camera.near * 1.6 / depth, 0.35, 1)[:, None, None]
     light = (0.86 + 0.2 * np.linspace(0, 1, len(rows), dtype=np.float32))[:, None, None]
     canvas[first:] = (mean + (ground - mean) * contrast) * light
 
@@ -91,7 +91,10 @@ def _blank_texture(colour: Colour, rough: float, rng: np.random.Generator) -> Fl
     fine = rng.normal(1, rough, (size // 2, size // 2)).astype(np.float32)
     coarse = rng.normal(1, rough, (24, 24)).astype(np.float32)
     for grain in (fine, coarse):
-        texture *= cv2.resize(grain, (size, size), interpolation=cv2.INTER_LINEAR)[..., None]
+        cell = size // len(grain)
+        wrapped = np.pad(grain, 1, mode="wrap")
+        grown = cv2.resize(wrapped, (size + 2 * cell, size + 2 * cell), interpolation=cv2.INTER_LINEAR)
+        texture *= grown[cell : cell + size, cell : cell + size, None]
     return texture
 
 
@@ -148,105 +151,110 @@ GROUNDS: dict[str, Callable[[np.random.Generator], FloatArray]] = {
 }
 
 
-def _paint_sky(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
-    bottom = max(1, stage.row(0.0))
-    top, low = np.array([0.85, 0.65, 0.45]) * rng.uniform(0.7, 1.1), np.array([0.92, 0.88, 0.82]) * rng.uniform(0.8, 1.05)
+def _paint_sky(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
+    bottom = max(1, view.row(0.0))
+    top, low = (
+        np.array([0.85, 0.65, 0.45]) * rng.uniform(0.7, 1.1),
+        np.array([0.92, 0.88, 0.82]) * rng.uniform(0.8, 1.05),
+    )
     share = np.linspace(0, 1, bottom)[:, None, None]
     canvas[:bottom] = top + (low - top) * share
     canvas[:bottom] *= _patches((bottom, canvas.shape[1]), 3, 0.06, rng)[..., None]
 
 
-def _paint_street(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
-    _paint_sky(canvas, stage, rng)
-    left = -float(rng.uniform(0, 4)) * stage.unit
+def _paint_street(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
+    _paint_sky(canvas, view, rng)
+    left = -float(rng.uniform(0, 4)) * view.unit
     while left < canvas.shape[1]:
-        right = left + float(rng.uniform(3.5, 8)) * stage.unit
-        _paint_house(canvas, stage, (int(left), int(right)), rng)
+        right = left + float(rng.uniform(3.5, 8)) * view.unit
+        _paint_house(canvas, view, (int(left), int(right)), rng)
         left = right
-    cv2.rectangle(canvas, (0, stage.row(0.16)), (canvas.shape[1], stage.row(0.0)), (0.45, 0.46, 0.47), -1)
+    cv2.rectangle(canvas, (0, view.row(0.16)), (canvas.shape[1], view.row(0.0)), (0.45, 0.46, 0.47), -1)
 
 
-def _paint_house(canvas: FloatArray, stage: _Stage, span: tuple[int, int], rng: np.random.Generator) -> None:
+def _paint_house(canvas: FloatArray, view: _View, span: tuple[int, int], rng: np.random.Generator) -> None:
     """A facade with a shop or doors below and windows above."""
     value = rng.uniform(0.3, 0.85)
     wall = tuple(float(c) for c in np.clip(value * rng.uniform(0.75, 1.15, 3), 0, 1))
-    top, base = stage.row(float(rng.uniform(4, 12))), stage.row(0.0)
+    top, base = view.row(float(rng.uniform(4, 12))), view.row(0.0)
     cv2.rectangle(canvas, (span[0], top), (span[1], base), wall, -1)
     glass = tuple(float(c) for c in np.array([0.42, 0.36, 0.3]) * rng.uniform(0.4, 1.4))
     frame = tuple(float(c) for c in np.array(wall) * (1.25 if value < 0.5 else 0.6))
     shop = rng.random() < 0.5
     width, gap = float(rng.uniform(0.9, 2.4 if shop else 1.4)), float(rng.uniform(0.4, 1.0))
-    x = span[0] + gap * stage.unit
-    while x + width * stage.unit < span[1]:
-        ends = (int(x), int(x + width * stage.unit))
+    x = span[0] + gap * view.unit
+    while x + width * view.unit < span[1]:
+        ends = (int(x), int(x + width * view.unit))
         bottom = 0.1 if shop or rng.random() < 0.25 else 0.9
         for low, high in ((bottom, 2.3), (3.4, 4.9), (6.2, 7.7)):
-            cv2.rectangle(canvas, (ends[0], stage.row(high)), (ends[1], stage.row(low)), frame, -1)
-            inset = max(1, int(0.06 * stage.unit))
-            cv2.rectangle(canvas, (ends[0] + inset, stage.row(high) + inset), (ends[1] - inset, stage.row(low) - inset), glass, -1)
-        x += (width + gap) * stage.unit
+            cv2.rectangle(canvas, (ends[0], view.row(high)), (ends[1], view.row(low)), frame, -1)
+            inset = max(1, int(0.06 * view.unit))
+            cv2.rectangle(
+                canvas, (ends[0] + inset, view.row(high) + inset), (ends[1] - inset, view.row(low) - inset), glass, -1
+            )
+        x += (width + gap) * view.unit
     if shop:
         awning = tuple(float(c) for c in rng.uniform(0.1, 0.9, 3))
-        cv2.rectangle(canvas, (span[0], stage.row(3.0)), (span[1], stage.row(2.45)), awning, -1)
+        cv2.rectangle(canvas, (span[0], view.row(3.0)), (span[1], view.row(2.45)), awning, -1)
 
 
-def _paint_trees(canvas: FloatArray, stage: _Stage, count: int, rng: np.random.Generator) -> None:
+def _paint_trees(canvas: FloatArray, view: _View, count: int, rng: np.random.Generator) -> None:
     for _ in range(count):
         x = int(rng.uniform(0, canvas.shape[1]))
         green = np.array([rng.uniform(0.08, 0.22), rng.uniform(0.25, 0.5), rng.uniform(0.12, 0.35)])
-        half = max(1, int(rng.uniform(0.1, 0.22) * stage.unit))
+        half = max(1, int(rng.uniform(0.1, 0.22) * view.unit))
         crown = float(rng.uniform(2.2, 4.5))
-        cv2.rectangle(canvas, (x - half, stage.row(crown)), (x + half, stage.row(0.0)), (0.12, 0.18, 0.25), -1)
+        cv2.rectangle(canvas, (x - half, view.row(crown)), (x + half, view.row(0.0)), (0.12, 0.18, 0.25), -1)
         for _ in range(45):
-            at = (int(x + rng.normal(0, 0.8) * stage.unit), stage.row(crown + float(rng.normal(0, 0.7))))
+            at = (int(x + rng.normal(0, 0.8) * view.unit), view.row(crown + float(rng.normal(0, 0.7))))
             colour = tuple(float(c) for c in green * rng.uniform(0.6, 1.4))
-            cv2.circle(canvas, at, max(1, int(rng.uniform(0.2, 0.5) * stage.unit)), colour, -1)
+            cv2.circle(canvas, at, max(1, int(rng.uniform(0.2, 0.5) * view.unit)), colour, -1)
 
 
-def _paint_plaza(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
-    _paint_sky(canvas, stage, rng)
+def _paint_plaza(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
+    _paint_sky(canvas, view, rng)
     left = 0.0
     while left < canvas.shape[1]:
-        right = left + float(rng.uniform(2, 6)) * stage.unit
+        right = left + float(rng.uniform(2, 6)) * view.unit
         if rng.random() < 0.75:
-            _paint_house(canvas, stage, (int(left), int(right)), rng)
+            _paint_house(canvas, view, (int(left), int(right)), rng)
         left = right
-    _paint_trees(canvas, stage, int(rng.integers(1, 5)), rng)
+    _paint_trees(canvas, view, int(rng.integers(1, 5)), rng)
 
 
-def _paint_park(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
-    _paint_sky(canvas, stage, rng)
-    _paint_trees(canvas, stage, int(rng.integers(5, 11)), rng)
+def _paint_park(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
+    _paint_sky(canvas, view, rng)
+    _paint_trees(canvas, view, int(rng.integers(5, 11)), rng)
     green = np.array([0.14, 0.36, 0.2]) * rng.uniform(0.6, 1.2)
-    top = stage.row(float(rng.uniform(0.5, 1.3)))
-    for x in range(0, canvas.shape[1], max(2, int(0.12 * stage.unit))):
+    top = view.row(float(rng.uniform(0.5, 1.3)))
+    for x in range(0, canvas.shape[1], max(2, int(0.12 * view.unit))):
         colour = tuple(float(c) for c in green * rng.uniform(0.7, 1.3))
-        height = int(rng.normal(0, 0.08) * stage.unit)
-        cv2.rectangle(canvas, (x, top + height), (x + int(0.2 * stage.unit), stage.row(0.0)), colour, -1)
+        height = int(rng.normal(0, 0.08) * view.unit)
+        cv2.rectangle(canvas, (x, top + height), (x + int(0.2 * view.unit), view.row(0.0)), colour, -1)
 
 
-def _paint_hall(canvas: FloatArray, stage: _Stage, rng: np.random.Generator) -> None:
+def _paint_hall(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
     wall = np.array(_stone(rng, 0.45, 0.85)) * rng.uniform(0.9, 1.05, 3)
     canvas[:] = wall
-    x, base = float(rng.uniform(0, 1)) * stage.unit, stage.row(0.0)
+    x, base = float(rng.uniform(0, 1)) * view.unit, view.row(0.0)
     while x < canvas.shape[1]:
-        width = float(rng.uniform(1.0, 2.8)) * stage.unit
+        width = float(rng.uniform(1.0, 2.8)) * view.unit
         ends = (int(x), int(x + width * 0.88))
         tone = rng.uniform(0.5, 1.25)
         if rng.random() < 0.35:
             glass = tuple(float(c) for c in np.array([0.5, 0.44, 0.36]) * tone)
-            cv2.rectangle(canvas, (ends[0], stage.row(2.4)), (ends[1], base), glass, -1)
-            cv2.rectangle(canvas, (ends[0], stage.row(2.4)), (ends[1], base), (0.2, 0.2, 0.2), max(1, stage.fine))
+            cv2.rectangle(canvas, (ends[0], view.row(2.4)), (ends[1], base), glass, -1)
+            cv2.rectangle(canvas, (ends[0], view.row(2.4)), (ends[1], base), (0.2, 0.2, 0.2), max(1, view.fine))
         elif rng.random() < 0.6:
             poster = tuple(float(c) for c in rng.uniform(0.2, 0.9, 3))
-            cv2.rectangle(canvas, (ends[0], stage.row(2.3)), (ends[1], stage.row(0.9)), poster, -1)
+            cv2.rectangle(canvas, (ends[0], view.row(2.3)), (ends[1], view.row(0.9)), poster, -1)
         x += width
-    cv2.rectangle(canvas, (0, stage.row(0.14)), (canvas.shape[1], base), tuple(float(c) for c in wall * 0.55), -1)
-    ceiling = max(0, stage.row(3.4))
+    cv2.rectangle(canvas, (0, view.row(0.14)), (canvas.shape[1], base), tuple(float(c) for c in wall * 0.55), -1)
+    ceiling = max(0, view.row(3.4))
     canvas[:ceiling] *= 0.8
 
 
-PAINTERS: dict[str, Callable[[FloatArray, _Stage, np.random.Generator], None]] = {
+PAINTERS: dict[str, Callable[[FloatArray, _View, np.random.Generator], None]] = {
     "street": _paint_street,
     "plaza": _paint_plaza,
     "park": _paint_park,

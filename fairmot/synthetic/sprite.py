@@ -13,7 +13,7 @@ import numpy as np
 from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.synthetic.body import Part, Point
 
-PHASES = 20
+PHASES = 18
 VIEWS = 12
 TILT = 0.12  # the camera looks down a little: what is nearer lies lower in the picture
 LIGHT = (-0.45, 0.35, 0.82)  # direction of the light: right, up, towards the camera
@@ -62,8 +62,11 @@ def draw_body(parts: list[Part], view: float, pixels: float) -> Sprite:
         ]
         thickness = math.hypot(sin, part.flatness * cos) if part.hollow == 0 else 1.0
         _draw_part(canvas, part, np.array(ends), _Look(view, pixels, thickness))
-    image = (np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return make_sprite(image, foot, pixels)
+    rows, columns = np.flatnonzero(canvas[..., 3].any(axis=1)), np.flatnonzero(canvas[..., 3].any(axis=0))
+    top, left = (int(axis[0]) if len(axis) else 0 for axis in (rows, columns))
+    used = canvas[top : rows[-1] + 1 if len(rows) else 1, left : columns[-1] + 1 if len(columns) else 1]
+    image = (np.clip(used, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return make_sprite(image, (foot[0] - left, foot[1] - top), pixels)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _draw_part(canvas: FloatArray, part: Part, ends: FloatArray, look: _Look) ->
     y = np.arange(low[1], high[1], dtype=np.float32)[:, None] + np.float32(0.5 - ends[0, 1])
     axis = ends[1] - ends[0]
     length = float(np.hypot(*axis))
-    ax, ay = (axis / length).astype(np.float32) if length > 1e-3 else (np.float32(0), np.float32(1))
+    ax, ay = (float(side) for side in axis / length) if length > 1e-3 else (0.0, 1.0)
     along, across = x * ax + y * ay, x * ay - y * ax
     beyond = (along - np.clip(along, 0, length)) / np.float32(max(part.cap, 0.05))
     share = np.clip(along / np.float32(max(length, 1e-3)), 0, 1)

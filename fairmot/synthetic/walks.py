@@ -43,10 +43,9 @@ def duration(start: tuple[float, float], legs: list[Leg]) -> float:
 def walk_along(start: tuple[float, float], legs: list[Leg], seconds: FloatArray, *, stature: float) -> Walk:
     """Sample a path at `seconds` (F,) after its start; before the start and after the end the walker is absent."""
     times, points = _timetable(start, legs)
-    x, depth = np.interp(seconds, times, points[:, 0]), np.interp(seconds, times, points[:, 1])
     travelled = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
     distance = np.interp(seconds, times, travelled)
-    x, depth = _soften(seconds, x, times), _soften(seconds, depth, times)
+    x, depth = (_soften(seconds, np.interp(seconds, times, axis), times) for axis in points.T)
     heading, speed = _headings(seconds, times, points)
     return Walk(
         x=x,
@@ -66,7 +65,8 @@ def stand(x: float, depth: float, heading: float, frames: int) -> Walk:
 
 def _timetable(start: tuple[float, float], legs: list[Leg]) -> tuple[FloatArray, FloatArray]:
     """Return times (K,) and points (K, 2); a pause is a point twice."""
-    times, points = [0.0], [start]
+    times: list[float] = [0.0]
+    points: list[tuple[float, float]] = [start]
     for leg in legs:
         length = float(np.hypot(leg.x - points[-1][0], leg.depth - points[-1][1]))
         times.append(times[-1] + length / leg.speed)
@@ -81,11 +81,9 @@ def _soften(seconds: FloatArray, values: FloatArray, times: FloatArray) -> Float
     """Round the corners of a path over a quarter of a second; its ends stay where they are."""
     step = float(seconds[1] - seconds[0]) if len(seconds) > 1 else 1.0
     reach = round(0.12 / step)
-    if reach == 0 or len(times) <= 2:
+    if not 0 < reach < len(values) or len(times) <= 2:
         return values
-    padded = np.pad(values, reach, mode="reflect", reflect_type="odd") if len(values) > reach else values
-    if len(padded) == len(values):
-        return values
+    padded = np.pad(values, reach, mode="reflect", reflect_type="odd")
     kernel = np.full(2 * reach + 1, 1 / (2 * reach + 1))
     return np.asarray(np.convolve(padded, kernel, "valid"))
 

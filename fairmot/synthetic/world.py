@@ -11,7 +11,7 @@ from fairmot.synthetic.camera import Camera, CameraMotion, Shot, build_camera, b
 from fairmot.synthetic.choreography import Stage, count_passes, plan_ride, plan_walks
 from fairmot.synthetic.options import Preset, WorldOptions
 from fairmot.synthetic.props import CLUTTER, SCREENS, Prop
-from fairmot.synthetic.rehearsal import Part, Rehearsal
+from fairmot.synthetic.rehearsal import Rehearsal, Role
 from fairmot.synthetic.scene import KINDS
 from fairmot.synthetic.statistics import measure
 from fairmot.synthetic.walks import Walk, stand
@@ -19,7 +19,8 @@ from fairmot.utils.seed import make_rng
 
 PEDESTRIAN, RIDER, STATIC_PERSON, DISTRACTOR = 1, 2, 7, 8  # MOTChallenge classes; only the first is scored
 ATTEMPTS = 60  # plans drawn at most for the preset's own crowd
-CUSTOM_ATTEMPTS = 6  # and for another, whose counts may be out of reach
+CUSTOM_ATTEMPTS = 4  # and for another, whose counts may be out of reach
+SHORT = 60  # frames over which a plan cannot be held to a share
 PASSES = 2.5  # most walks behind a screen, over the occlusions promised: a plan with more hides too much
 UNLIKELY = 100.0  # shortfall of a plan that is not worth a rehearsal
 MARGIN = 1.25  # how far the plan must exceed the counts that a preset promises
@@ -72,18 +73,20 @@ def build_world(options: WorldOptions) -> World:
 def _shortfall(world: World, rehearsal: Rehearsal) -> float:
     """How far the planned world misses the preset's promises, as a share; 0 when it keeps them."""
     preset, options = world.options.world, world.options
-    occlusions, crossings = (math.floor(MARGIN * count * options.frames / 300) for count in (preset.occlusions, preset.crossings))
+    occlusions, crossings = (
+        math.floor(MARGIN * count * options.frames / 300) for count in (preset.occlusions, preset.crossings)
+    )
     passes = count_passes([actor.walk for actor in world.actors if actor.kind == PEDESTRIAN], world.props)
     if not occlusions <= passes <= PASSES * max(occlusions, 1):
         return UNLIKELY + abs(passes - occlusions)
-    parts = [Part(actor.walk, actor.appearance.stature) for actor in world.actors if actor.lift == 0]
-    table = rehearsal.play(world.camera, parts, list(world.props))
+    roles = [Role(actor.walk, actor.appearance.stature) for actor in world.actors if actor.lift == 0]
+    table = rehearsal.play(world.camera, roles, list(world.props))
     people = sum(actor.kind == PEDESTRIAN for actor in world.actors)
     planned = measure(table[table.ids <= people], options.size_hw)
     return (
         max(0.0, 1 - planned.crossings / max(crossings, 1e-9))
         + max(0.0, 1 - planned.occlusions / max(occlusions, 1e-9))
-        + 4 * max(0.0, planned.hidden_share - preset.hidden_share)
+        + 4 * max(0.0, planned.hidden_share - preset.hidden_share * (1 + SHORT / options.frames))
     )
 
 

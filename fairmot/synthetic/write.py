@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -18,7 +17,7 @@ JPEG_QUALITY = 92
 
 
 def write_sequence(
-    world: World, root: Path, *, overwrite: bool = False, progress: Callable[[], None] | None = None
+    world: World, root: Path, *, overwrite: bool = False, progress: Callable[[], object] | None = None
 ) -> BoxTable:
     """Render `world` to `root/<name>` (img1, gt/gt.txt, seqinfo.ini) and return its truth.
 
@@ -46,7 +45,7 @@ def require_free(target: Path, *, overwrite: bool) -> None:
         raise InputError(f"{target}: exists already; --overwrite renders it again")
 
 
-def _write_into(folder: Path, world: World, progress: Callable[[], None] | None) -> BoxTable:
+def _write_into(folder: Path, world: World, progress: Callable[[], object] | None) -> BoxTable:
     options = world.options
     images = folder / "img1"
     images.mkdir(parents=True)
@@ -67,5 +66,11 @@ def _write_into(folder: Path, world: World, progress: Callable[[], None] | None)
 
 def join_tables(tables: list[BoxTable]) -> BoxTable:
     """One table of the rows of all, in order."""
-    names = [field.name for field in fields(BoxTable) if field.name != "columns"]
-    return BoxTable(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
+    return BoxTable(
+        frames=np.concatenate([table.frames for table in tables]),
+        ids=np.concatenate([table.ids for table in tables]),
+        boxes_tlwh=np.concatenate([table.boxes_tlwh for table in tables]),
+        confidences=np.concatenate([table.confidences for table in tables]),
+        classes=np.concatenate([table.classes for table in tables]),
+        visibilities=np.concatenate([table.visibilities for table in tables]),
+    )

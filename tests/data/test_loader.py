@@ -82,6 +82,16 @@ def test_global_random_numbers_are_left_alone(dataset):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_closing_ends_the_workers_and_may_be_repeated(dataset):
+    loading = loader(dataset, workers=1)
+    next(loading.epoch(0))
+    workers = loading._loader._iterator._workers
+    loading.close()
+    loading.close()
+    assert not any(worker.is_alive() for worker in workers)
+    loader(dataset).close()
+
+
 def test_signals_to_the_group_of_the_run_do_not_reach_its_workers(dataset):
     loading = loader(dataset, workers=2)
     next(loading.epoch(0))

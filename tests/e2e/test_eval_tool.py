@@ -132,7 +132,7 @@ def fake_tracker(monkeypatch, root):
     """Stands in for the network: copies the results there are."""
     calls = []
 
-    def track(cfg, *, weights, source, output):
+    def track(cfg, *, weights, source, output, video=False):
         calls.append(argparse.Namespace(weights=weights, source=source, output=output))
         output.mkdir(parents=True)
         written = [output / path.name for path in sorted((root / "results").glob("*.txt"))]

@@ -24,7 +24,9 @@ def made_up(batch, channels, out, height, width, *, reach=2.0, dtype=torch.float
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 3, 5, 7, 9), (2, 16, 8, 12, 20), (3, 1, 1, 1, 1), (1, 4, 4, 2, 33)], ids=lambda s: "x".join(map(str, s))
+    "shape",
+    [(1, 3, 5, 7, 9), (2, 16, 8, 12, 20), (3, 1, 1, 1, 1), (1, 4, 4, 2, 33)],
+    ids=lambda s: "x".join(map(str, s)),
 )
 @pytest.mark.parametrize("reach", [0.0, 0.7, 40.0], ids=["still", "near", "far outside"])
 def test_outputs_and_gradients_equal_torchvision(shape, reach):

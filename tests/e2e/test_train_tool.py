@@ -1,0 +1,176 @@
+"""Training, resuming, tracking and scoring as a user does it, on a world of a few small frames."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from fairmot.cli import main
+from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.formats.motchallenge import read_boxes
+
+pytestmark = pytest.mark.e2e
+SMALL = [
+    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
+    "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.LOG_EVERY", "2",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Two training sequences and a held-out one, 12 frames of 90 x 120 each."""
+    root = tmp_path_factory.mktemp("world")
+    for name, count, seed in (("train", "2", "5"), ("val", "1", "6")):
+        options = ["--frames", "12", "--sequences", count, "--seed", seed, "--size", "90x120"]
+        assert main(["synthesize", "--output", str(root / name), *options]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def config(world, tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "small.yaml"
+    path.write_text(f"DATA: {{ROOT: {world}, TRAIN: [train], VAL: [val]}}\nSOLVER: {{VAL_EVERY: 1}}\n")
+    return str(path)
+
+
+def train(config, output, *extra):
+    return main(["train", "--config", config, "--output", str(output), *SMALL, *extra])
+
+
+def states_equal(a, b):
+    return all(torch.equal(a[key], b[key]) for key in a) and a.keys() == b.keys()
+
+
+@pytest.fixture(scope="module")
+def trained(config, tmp_path_factory):
+    output = tmp_path_factory.mktemp("trained") / "run"
+    assert train(config, output, "SOLVER.EPOCHS", "2") == 0
+    return output
+
+
+def test_a_run_leaves_what_it_says(trained):
+    assert {"last.pt", "best.pt", "config.yaml", "log.txt", "metrics.jsonl", "tensorboard"} <= {
+        path.name for path in trained.iterdir()
+    }
+    rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert {"HOTA", "MOTA", "IDF1"} <= rows[0].keys()
+    assert re.search(r"epoch 2/2: total \S+ heatmap", (trained / "log.txt").read_text())
+    saved = torch.load(trained / "last.pt", weights_only=True)
+    assert saved["cfg"]["MODEL"]["WIDTH"] == 0.125
+    assert saved["progress"]["epoch"] == 2
+
+
+def test_tensorboard_has_scalars_and_heatmaps(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"loss/total", "loss/identity", "rate/model", "balance/s_det", "validation/HOTA"} <= set(tags["scalars"])
+    assert "heatmap/0" in tags["images"]
+
+
+def test_one_epoch_then_resume_equals_two_epochs(config, trained, tmp_path):
+    output = tmp_path / "run"
+    assert train(config, output, "SOLVER.EPOCHS", "1") == 0
+    assert train(config, output, "SOLVER.EPOCHS", "2", "--resume") == 0
+    whole, resumed = read_checkpoint(trained / "last.pt"), read_checkpoint(output / "last.pt")
+    assert states_equal(whole["model"], resumed["model"])
+    assert states_equal(whole["criterion"], resumed["criterion"])
+    assert whole["progress"] == resumed["progress"]
+
+
+def test_sigterm_in_an_epoch_leaves_a_checkpoint_that_goes_on_exactly(config, tmp_path):
+    """The real signal, to a real process with loader workers, in the middle of an epoch."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    options = ("SOLVER.EPOCHS", "12", "SOLVER.VAL_EVERY", "0", "DATA.WORKERS", "1")
+    command = [sys.executable, "-m", "fairmot", "train", "--config", config, "--output", str(broken), *SMALL, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            break
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) == 143
+    assert "interrupted after" in rest
+    stopped = read_checkpoint(broken / "last.pt")["progress"]
+    assert 2 <= stopped["epoch"] < 12
+    assert train(config, broken, *options, "--resume") == 0
+    assert train(config, whole, *options) == 0
+    one, other = read_checkpoint(whole / "last.pt"), read_checkpoint(broken / "last.pt")
+    assert states_equal(one["model"], other["model"])
+    assert one["progress"] == other["progress"]
+
+
+def test_track_writes_results_video_and_sheet(world, config, trained, tmp_path):
+    output = tmp_path / "tracks"
+    arguments = ["track", "--config", config, "--weights", str(trained / "last.pt"), "--input", str(world / "val")]
+    assert main([*arguments, "--output", str(output), "--video", *SMALL, "TRACKER.CONF_THRESHOLD", "0.1"]) == 0
+    (result,) = (
+        output.glob("*.txt")
+        if not (output / "log.txt").exists()
+        else [path for path in output.glob("*.txt") if path.name != "log.txt"]
+    )
+    table = read_boxes(result, "results")
+    assert len(table) == 0 or table.frames.max() <= 12
+    assert result.with_suffix(".mp4").stat().st_size > 0
+    assert result.with_suffix(".png").stat().st_size > 0
+
+
+def test_eval_tracks_and_scores(world, config, trained, tmp_path):
+    output = tmp_path / "scores"
+    arguments = ["eval", "--config", config, "--weights", str(trained / "last.pt"), "--gt", str(world / "val")]
+    assert main([*arguments, "--output", str(output), *SMALL]) == 0
+    scores = json.loads((output / "metrics.json").read_text())
+    (name,) = (path.name for path in (world / "val").iterdir())
+    assert set(scores) == {"COMBINED", name}
+    assert np.isfinite(scores["COMBINED"]["MOTA"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["DATA.ROOT", "/nowhere"], "DATA.ROOT: /nowhere: no such folder"),
+        (["DATA.TRAIN", "none"], "DATA.TRAIN: 'none': no such folder"),
+        (["DATA.VAL", "none"], "DATA.VAL: 'none': no such folder"),
+        (["DEVICE", "cuda:77"], "DEVICE = 'cuda:77': this machine has"),
+        (["MODEL.WEIGHTS", "none.pth"], "none.pth: no such file"),
+        (["--resume"], "last.pt: no such file"),
+        (["SOLVER.EPOCH", "3"], "unknown key SOLVER.EPOCH"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_input_is_one_line_and_exit_code_2(config, tmp_path, capsys, arguments, message):
+    assert train(config, tmp_path / "run", *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_finished_run_is_not_overwritten_and_a_changed_one_not_resumed(config, trained, capsys):
+    before = (trained / "last.pt").read_bytes()
+    assert train(config, trained, "SOLVER.EPOCHS", "2") == 2
+    assert "go on with --resume" in capsys.readouterr().err
+    assert train(config, trained, "--resume", "SOLVER.BASE_LR", "0.5") == 2
+    assert "SOLVER.BASE_LR 0.002 -> 0.5" in capsys.readouterr().err
+    assert (trained / "last.pt").read_bytes() == before
+
+
+def test_weights_that_are_no_training_checkpoint_cannot_be_resumed(config, tmp_path, capsys):
+    torch.save({"state_dict": {}}, tmp_path / "last.pt")
+    assert train(config, tmp_path, "--resume") == 2
+    assert "no training checkpoint" in capsys.readouterr().err
+
+
+def test_track_wants_weights_and_input(config, tmp_path, capsys):
+    assert main(["track", "--config", config, "--output", str(tmp_path)]) == 2
+    assert "--weights and --input" in capsys.readouterr().err

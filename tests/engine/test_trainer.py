@@ -1,0 +1,204 @@
+"""The loop: exact resume, stops, the guard against losses that are not finite, hooks in order."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import MultiStepLR
+
+from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ValidationHook
+from fairmot.engine.state import TrainState
+from fairmot.engine.trainer import Outcome, Trainer
+from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.structures.batch import Batch
+from fairmot.structures.outputs import HeadOutputs, LossTerms
+from fairmot.utils.errors import InputError
+
+BATCHES = 4
+
+
+class TinyModel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 3, padding=1)
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, images):
+        heat = self.norm(self.conv(images))
+        return HeadOutputs(heat, heat, heat, heat)
+
+
+class TinyCriterion(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.balance = nn.Parameter(torch.zeros(1))
+
+    def forward(self, outputs, batch):
+        error = (outputs.heatmap - batch.heatmap_BCHW).square().mean()
+        total = ((-self.balance).exp() * error + self.balance).sum()
+        return LossTerms(total, error, error, error, error)
+
+
+class TinyLoader:
+    """Batches that depend on epoch and number alone; `broken` names one whose target is not finite."""
+
+    def __init__(self, broken=None):
+        self.broken = broken
+        self.asked = []
+
+    def epoch(self, epoch, *, start_batch=0):
+        self.asked.append((epoch, start_batch))
+        for number in range(start_batch, BATCHES):
+            rng = torch.Generator().manual_seed(epoch * 100 + number)
+            target = torch.randn(2, 1, 8, 8, generator=rng)
+            if self.broken == (epoch, number):
+                target[0, 0, 0, 0] = math.nan
+            empty = torch.zeros(2, 1, dtype=torch.int64)
+            yield Batch(
+                torch.randn(2, 3, 8, 8, generator=rng), target, empty, empty.bool(), torch.zeros(2, 1, 4),
+                torch.zeros(2, 1, 2), empty, (f"{epoch}-{number}-a.jpg", f"{epoch}-{number}-b.jpg"),
+            )  # fmt: skip
+
+
+def new_state():
+    torch.manual_seed(3)
+    model, criterion = TinyModel(), TinyCriterion()
+    optimizer = Adam([{"name": "all", "params": [*model.parameters(), *criterion.parameters()]}], lr=0.05)
+    return TrainState(model, criterion, optimizer, MultiStepLR(optimizer, [1]))
+
+
+def new_trainer(state, *hooks, **options):
+    options = {"epochs": 2, "clip_norm": 1.0, **options}
+    return Trainer(state, device=torch.device("cpu"), hooks=hooks, **options)
+
+
+def same_values(a, b):
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same_values(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same_values, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+class StopAt(Hook):
+    def __init__(self, step):
+        self.step = step
+
+    def after_step(self, trainer, result):
+        if trainer.state.progress.step == self.step:
+            trainer.request_stop()
+
+
+@pytest.fixture(scope="module")
+def whole_run():
+    state = new_state()
+    assert new_trainer(state).fit(TinyLoader()) is Outcome.FINISHED
+    return state.state_dict()
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6], ids=lambda n: f"stopped after step {n}")
+def test_an_interrupted_run_ends_bit_for_bit_like_a_whole_one(tmp_path, whole_run, stop):
+    path = tmp_path / "last.pt"
+    first = new_trainer(new_state(), StopAt(stop), CheckpointHook(path, extra={"cfg": {"A": 1}}))
+    assert first.fit(TinyLoader()) is Outcome.INTERRUPTED
+    saved = read_checkpoint(path)
+    assert saved["cfg"] == {"A": 1}
+    torch.manual_seed(99)
+    second = new_state()
+    second.load_state_dict(saved)
+    loader = TinyLoader()
+    assert new_trainer(second).fit(loader) is Outcome.FINISHED
+    assert loader.asked[0] == divmod(stop, BATCHES)
+    assert same_values(second.state_dict(), whole_run)
+
+
+def test_one_epoch_and_a_resume_equal_two_epochs(whole_run):
+    first = new_state()
+    new_trainer(first, epochs=1).fit(TinyLoader())
+    second = new_state()
+    second.load_state_dict(first.state_dict())
+    new_trainer(second).fit(TinyLoader())
+    assert same_values(second.state_dict(), whole_run)
+
+
+def test_the_step_limit_ends_the_run_with_a_checkpoint(tmp_path):
+    trainer = new_trainer(new_state(), CheckpointHook(tmp_path / "last.pt", extra={}, every=5), max_steps=5)
+    assert trainer.fit(TinyLoader()) is Outcome.STEP_LIMIT
+    assert read_checkpoint(tmp_path / "last.pt")["progress"]["step"] == 5
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_names_the_files_and_keeps_the_checkpoint(tmp_path):
+    state = new_state()
+    trainer = new_trainer(state, CheckpointHook(tmp_path / "last.pt", extra={}))
+    with pytest.raises(InputError, match=r"step 7: loss not finite \(total, .*\) on the batch 1-2-a.jpg, 1-2-b.jpg"):
+        trainer.fit(TinyLoader(broken=(1, 2)))
+    assert read_checkpoint(tmp_path / "last.pt")["progress"]["step"] == 4
+    assert all(bool(torch.isfinite(value).all()) for value in state.model.state_dict().values())
+
+
+def test_clipping_bounds_the_gradient():
+    trainer = new_trainer(new_state(), clip_norm=1e-3)
+    batch = next(iter(TinyLoader().epoch(0)))
+    trainer.train_step(batch)
+    norms = [value.grad.norm() for value in trainer.state.model.parameters()]
+    assert float(torch.stack(norms).norm()) <= 1.001e-3
+
+
+def test_hooks_are_called_in_order_and_after_fit_whatever_happens():
+    calls = []
+
+    class Recorder(Hook):
+        def before_fit(self, trainer):
+            calls.append("before")
+
+        def after_epoch(self, trainer):
+            calls.append(f"epoch {trainer.state.progress.epoch}")
+            raise RuntimeError("disk full")
+
+        def after_fit(self, trainer):
+            calls.append(f"after, sound {trainer.is_sound}")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        new_trainer(new_state(), Recorder()).fit(TinyLoader())
+    assert calls == ["before", "epoch 1", "after, sound False"]
+
+
+def test_validation_keeps_the_best_and_leaves_training_mode_on(tmp_path):
+    scores = iter([0.3, 0.2, 0.4])
+    modes = []
+
+    def evaluate(trainer):
+        trainer.state.model.eval()
+        modes.append(trainer.state.progress.epoch)
+        return next(scores)
+
+    best = tmp_path / "best.pt"
+    state = new_state()
+    new_trainer(state, ValidationHook(evaluate, best, extra={}, every=2), epochs=5).fit(TinyLoader())
+    assert modes == [2, 4, 5]
+    assert state.model.training
+    assert read_checkpoint(best)["progress"]["epoch"] == 5
+    assert state.progress.best == 0.4
+
+
+def test_images_are_shown_once_an_epoch_that_counts():
+    shown = []
+    hook = ImagesHook(lambda result, step: shown.append((step, result.batch.names[0])), every=2)
+    new_trainer(new_state(), hook, epochs=3).fit(TinyLoader())
+    assert shown == [(1, "0-0-a.jpg"), (9, "2-0-a.jpg")]
+
+
+def test_progress_says_a_line_an_epoch():
+    lines = []
+    new_trainer(new_state(), ProgressHook(lines.append, steps_per_epoch=BATCHES)).fit(TinyLoader())
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 1/2: total ")
+    assert "images/s" in lines[0]
+
+
+def test_the_bar_shows_losses_where_there_is_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    new_trainer(new_state(), ProgressHook(print, steps_per_epoch=BATCHES)).fit(TinyLoader())
+    assert "epoch 1/2" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""The network's shape, start and limits."""
+
+import pytest
+import torch
+
+from fairmot.config.load import load_cfg
+from fairmot.models.build import build_model
+from fairmot.models.necks.dla_up import bilinear_upsample
+from fairmot.utils.errors import InputError
+
+
+def slim(*overrides):
+    torch.manual_seed(0)
+    return build_model(load_cfg(None, ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", *overrides]))
+
+
+def test_maps_of_any_size_batch_dimension_and_class_count():
+    model = slim("MODEL.REID_DIM", "12", "MODEL.NUM_CLASSES", "3").eval()
+    outputs = model(torch.rand(2, 3, 64, 96))
+    assert outputs.heatmap.shape == (2, 3, 16, 24)
+    assert outputs.size_ltrb.shape == (2, 4, 16, 24)
+    assert outputs.offset.shape == (2, 2, 16, 24)
+    assert outputs.embedding.shape == (2, 12, 16, 24)
+
+
+def test_the_heatmap_starts_near_one_tenth():
+    probability = slim()(torch.rand(2, 3, 64, 64)).heatmap.sigmoid()
+    assert 0.02 < float(probability.mean()) < 0.3
+
+
+def test_images_of_a_batch_do_not_mix_in_eval_mode():
+    model = slim().eval()
+    images = torch.rand(3, 3, 64, 64)
+    with torch.inference_mode():
+        together, alone = model(images), model(images[1:2])
+    for joint, single in zip(together, alone, strict=True):
+        torch.testing.assert_close(joint[1:2], single, rtol=1e-4, atol=1e-5)
+
+
+def test_a_size_that_cannot_be_halved_five_times_is_named():
+    with pytest.raises(InputError, match="60x64"):
+        slim()(torch.rand(1, 3, 60, 64))
+
+
+def test_an_unknown_backbone_lists_the_choices():
+    with pytest.raises(InputError, match=r"MODEL\.BACKBONE: unknown 'dla34'; choose from .*dla_34"):
+        build_model(load_cfg(None, ["MODEL.BACKBONE", "dla34"]))
+
+
+def test_builds_on_the_meta_device():
+    with torch.device("meta"):
+        model = build_model(load_cfg())
+    assert next(model.parameters()).is_meta
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_upsampling_starts_bilinear(factor):
+    ramp = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 1, 6, 6)
+    raised = bilinear_upsample(1, factor)(ramp).detach()
+    reference = torch.nn.functional.interpolate(ramp, scale_factor=factor, mode="bilinear")
+    inner = slice(factor, -factor)
+    torch.testing.assert_close(raised[..., inner, inner], reference[..., inner, inner])

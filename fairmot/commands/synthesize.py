@@ -22,16 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the sequences")
     parser.add_argument("--frames", type=int, default=300, help="frames of each sequence")
     parser.add_argument("--sequences", type=int, default=1, help="how many sequences")
-    parser.add_argument("--seed", type=int, default=None, help="seed of the whole call (default: SEED of the config)")
+    parser.add_argument("--seed", type=int, help="seed of the whole call; None: SEED of the config")
     parser.add_argument("--preset", default="easy", help=" or ".join(PRESETS))
     parser.add_argument("--size", default="270x480", metavar="HxW", help="image height and width in pixels")
     parser.add_argument("--height", type=int, default=None, help="image height in pixels, instead of --size")
     parser.add_argument("--width", type=int, default=None, help="image width in pixels, instead of --size")
     parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
-    parser.add_argument("--people", type=int, default=None, help="walkers at a time (default: the preset's)")
+    parser.add_argument("--people", type=int, help="walkers at a time; None: the preset's")
     parser.add_argument("--overwrite", action="store_true", help="render again what exists")
     parser.add_argument("--config", default=None, metavar="FILE", help="YAML configuration; SEED alone is read")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides; SEED alone is read")
 
 
 def main(arguments: argparse.Namespace) -> int:

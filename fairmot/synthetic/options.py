@@ -61,7 +61,7 @@ EASY = Preset(
     shutter=0.3,
     crossings=10,
     occlusions=4,
-    hidden_share=0.058,
+    hidden_share=0.062,
 )
 
 HARD = Preset(

@@ -56,15 +56,17 @@ def crossing_pairs(table: BoxTable) -> set[tuple[int, int]]:
     return pairs
 
 
-def occlusion_runs(table: BoxTable, image_hw: tuple[int, int]) -> list[tuple[int, int, int]]:
-    """Runs (identity, first frame, frames) of 10 frames and more at visibility below 0.2, not at the image's edge."""
+def occlusion_runs(
+    table: BoxTable, image_hw: tuple[int, int], *, below: float = HIDDEN_VISIBILITY, frames_least: int = HIDDEN_FRAMES
+) -> list[tuple[int, int, int]]:
+    """Runs (identity, first frame, frames) of `frames_least` and more at visibility below `below`, inside the image."""
     middle = table.boxes_tlwh[:, 0] + table.boxes_tlwh[:, 2] / 2
-    hidden = (table.visibilities < HIDDEN_VISIBILITY) & (middle >= 0) & (middle <= image_hw[1])
+    hidden = (table.visibilities < below) & (middle >= 0) & (middle <= image_hw[1])
     runs: list[tuple[int, int, int]] = []
     for identity in np.unique(table.ids[hidden]):
         frames = np.sort(table.frames[hidden & (table.ids == identity)])
         for run in _consecutive(frames):
-            if len(run) >= HIDDEN_FRAMES:
+            if len(run) >= frames_least:
                 runs.append((int(identity), int(run[0]), len(run)))
     return runs
 

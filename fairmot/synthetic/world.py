@@ -13,7 +13,7 @@ from fairmot.synthetic.options import Preset, WorldOptions
 from fairmot.synthetic.props import CLUTTER, SCREENS, Prop
 from fairmot.synthetic.rehearsal import Rehearsal, Role
 from fairmot.synthetic.scene import KINDS
-from fairmot.synthetic.statistics import measure
+from fairmot.synthetic.statistics import measure, occlusion_runs
 from fairmot.synthetic.walks import Walk, stand
 from fairmot.utils.seed import make_rng
 
@@ -21,6 +21,7 @@ PEDESTRIAN, RIDER, STATIC_PERSON, DISTRACTOR = 1, 2, 7, 8  # MOTChallenge classe
 ATTEMPTS = 60  # plans drawn at most for the preset's own crowd
 CUSTOM_ATTEMPTS = 4  # and for another, whose counts may be out of reach
 SHORT = 60  # frames over which a plan cannot be held to a share
+SURELY_HIDDEN, SURE_FRAMES = 0.17, 11  # stricter than an occlusion, so that the full picture shows one too
 PASSES = 2.5  # most walks behind a screen, over the occlusions promised: a plan with more hides too much
 UNLIKELY = 100.0  # shortfall of a plan that is not worth a rehearsal
 MARGIN = 1.25  # how far the plan must exceed the counts that a preset promises
@@ -82,12 +83,19 @@ def _shortfall(world: World, rehearsal: Rehearsal) -> float:
     roles = [Role(actor.walk, actor.appearance.stature) for actor in world.actors if actor.lift == 0]
     table = rehearsal.play(world.camera, roles, list(world.props))
     people = sum(actor.kind == PEDESTRIAN for actor in world.actors)
-    planned = measure(table[table.ids <= people], options.size_hw)
+    table = table[table.ids <= people]
+    planned = measure(table, options.size_hw)
+    sure = occlusion_runs(table, options.size_hw, below=SURELY_HIDDEN, frames_least=SURE_FRAMES)
     return (
-        max(0.0, 1 - planned.crossings / max(crossings, 1e-9))
-        + max(0.0, 1 - planned.occlusions / max(occlusions, 1e-9))
+        _lack(planned.crossings, crossings)
+        + _lack(len(sure), occlusions)
         + 4 * max(0.0, planned.hidden_share - preset.hidden_share * (1 + SHORT / options.frames))
     )
+
+
+def _lack(found: int, wanted: int) -> float:
+    """Share of `wanted` that is missing."""
+    return max(0.0, 1 - found / wanted) if wanted > 0 else 0.0
 
 
 def _draw_world(options: WorldOptions, attempt: int) -> World:

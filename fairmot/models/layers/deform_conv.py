@@ -13,6 +13,7 @@ from torch.nn import functional
 from torchvision.ops import deform_conv2d
 
 TAPS = 9
+FRAME = (1, 2)  # zeros before and behind the map, each way
 
 
 class DeformConv2d(nn.Module):
@@ -61,8 +62,9 @@ def gather_deform_conv(
     Returns (B, O, H, W).
     """
     B, C, H, W = features_BCHW.shape
+    framed = functional.pad(features_BCHW.permute(0, 2, 3, 1), (0, 0, *FRAME, *FRAME))
+    pixels = framed.reshape(-1, C)
     index_N4, share_N4 = _corner_shares(offset.view(B, TAPS, 2, H, W), modulation)
-    pixels = features_BCHW.permute(0, 2, 3, 1).reshape(B * H * W, C)
     sampled: torch.Tensor = _WeightedGather.apply(pixels, index_N4, share_N4)
     kernel = weight.permute(2, 3, 1, 0).reshape(TAPS * C, -1)
     out = sampled.view(B * H * W, TAPS * C) @ kernel
@@ -72,30 +74,31 @@ def gather_deform_conv(
 
 
 def _corner_shares(offset_BT2HW: torch.Tensor, modulation_BTHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return, for every place and tap, the flat indices (int32) of its four pixels and each one's share; N = B H W T.
+    """Return, for every place and tap, the four pixels of the framed map around it and each one's share; N = B H W T.
 
-    A pixel outside the map has share 0, as if the map were padded with zeros.
+    Indices (N, 4) are int32 and flat over (B, H + 3, W + 3): one row and column of zeros before the map and two behind
+    it stand for everything outside, so that a place there only has to be clamped.
     """
     B, _, _, H, W = offset_BT2HW.shape
-    steps = torch.arange(-1, 2, device=offset_BT2HW.device)
-    rows = torch.arange(H, device=steps.device).view(H, 1) + steps.repeat_interleave(3).view(TAPS, 1, 1)
-    columns = torch.arange(W, device=steps.device) + steps.repeat(3).view(TAPS, 1, 1)
-    y, x = offset_BT2HW[:, :, 0] + rows, offset_BT2HW[:, :, 1] + columns
+    device = offset_BT2HW.device
+    steps = torch.arange(3, device=device)  # -1, 0, 1 and the frame's 1
+    rows = torch.arange(H, device=device).view(H, 1, 1) + steps.repeat_interleave(3)
+    columns = torch.arange(W, device=device).view(W, 1) + steps.repeat(3)
+    offset_2BHWT = offset_BT2HW.permute(2, 0, 3, 4, 1)
+    y = (offset_2BHWT[0] + rows).clamp(0, H + 1).flatten()
+    x = (offset_2BHWT[1] + columns).clamp(0, W + 1).flatten()
     top, left = y.detach().floor(), x.detach().floor()
-    first_pixel = torch.arange(B, device=steps.device, dtype=torch.int32).view(B, 1, 1, 1) * (H * W)
-    indices, shares = [], []
-    for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
-        for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
-            inside = (row >= 0) & (row < H) & (column >= 0) & (column < W)
-            flat = row.clamp(0, H - 1).int() * W + column.clamp(0, W - 1).int() + first_pixel
-            indices.append(flat)
-            shares.append(share_y * share_x * (modulation_BTHW * inside))
-    return _bags(indices), _bags(shares)
-
-
-def _bags(corners: list[torch.Tensor]) -> torch.Tensor:
-    """Four (B, T, H, W) -> (B H W T, 4)."""
-    return torch.stack(corners, dim=-1).permute(0, 2, 3, 1, 4).reshape(-1, 4)
+    stride = W + sum(FRAME)
+    first = torch.arange(B, device=device, dtype=torch.int32).repeat_interleave(H * W * TAPS) * (
+        (H + sum(FRAME)) * stride
+    )
+    corner = (top * stride + left).int() + first
+    neighbours = torch.tensor([0, 1, stride, stride + 1], device=device, dtype=torch.int32)
+    below, right = y - top, x - left
+    modulation = modulation_BTHW.permute(0, 2, 3, 1).flatten()
+    share_y = torch.stack([modulation - modulation * below, modulation * below], dim=1)
+    share_x = torch.stack([1 - right, right], dim=1)
+    return corner[:, None] + neighbours, (share_y[:, :, None] * share_x[:, None, :]).flatten(1)
 
 
 class _WeightedGather(torch.autograd.Function):

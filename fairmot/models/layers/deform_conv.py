@@ -63,9 +63,9 @@ def gather_deform_conv(
     """
     B, C, H, W = features_BCHW.shape
     framed = functional.pad(features_BCHW.permute(0, 2, 3, 1), (0, 0, *FRAME, *FRAME))
-    pixels = framed.reshape(-1, C)
-    index_N4, share_N4 = _corner_shares(offset.view(B, TAPS, 2, H, W), modulation)
-    sampled: torch.Tensor = _WeightedGather.apply(pixels, index_N4, share_N4)
+    y, x = _sampling_places(offset.view(B, TAPS, 2, H, W))
+    strength = modulation.permute(0, 2, 3, 1).flatten()
+    sampled: torch.Tensor = _BilinearGather.apply(framed, y, x, strength)
     kernel = weight.permute(2, 3, 1, 0).reshape(TAPS * C, -1)
     out = sampled.view(B * H * W, TAPS * C) @ kernel
     if bias is not None:
@@ -73,55 +73,74 @@ def gather_deform_conv(
     return out.view(B, H, W, -1).permute(0, 3, 1, 2).contiguous()
 
 
-def _corner_shares(offset_BT2HW: torch.Tensor, modulation_BTHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return, for every place and tap, the four pixels of the framed map around it and each one's share; N = B H W T.
+def _sampling_places(offset_BT2HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return y and x, each (N,), of every tap of every place on the framed map; N = B H W T.
 
-    Indices (N, 4) are int32 and flat over (B, H + 3, W + 3): one row and column of zeros before the map and two behind
-    it stand for everything outside, so that a place there only has to be clamped.
+    One row and column of zeros before the map and two behind it stand for everything outside, so a place there only
+    has to be clamped.
     """
-    B, _, _, H, W = offset_BT2HW.shape
-    device = offset_BT2HW.device
-    steps = torch.arange(3, device=device)  # -1, 0, 1 and the frame's 1
-    rows = torch.arange(H, device=device).view(H, 1, 1) + steps.repeat_interleave(3)
-    columns = torch.arange(W, device=device).view(W, 1) + steps.repeat(3)
+    _, _, _, H, W = offset_BT2HW.shape
+    steps = torch.arange(3, device=offset_BT2HW.device)  # -1, 0, 1 and the frame's 1
+    rows = torch.arange(H, device=steps.device).view(H, 1, 1) + steps.repeat_interleave(3)
+    columns = torch.arange(W, device=steps.device).view(W, 1) + steps.repeat(3)
     offset_2BHWT = offset_BT2HW.permute(2, 0, 3, 4, 1)
-    y = (offset_2BHWT[0] + rows).clamp(0, H + 1).flatten()
-    x = (offset_2BHWT[1] + columns).clamp(0, W + 1).flatten()
-    top, left = y.detach().floor(), x.detach().floor()
-    stride = W + sum(FRAME)
-    first = torch.arange(B, device=device, dtype=torch.int32).repeat_interleave(H * W * TAPS) * (
-        (H + sum(FRAME)) * stride
-    )
-    corner = (top * stride + left).int() + first
-    neighbours = torch.tensor([0, 1, stride, stride + 1], device=device, dtype=torch.int32)
-    below, right = y - top, x - left
-    modulation = modulation_BTHW.permute(0, 2, 3, 1).flatten()
-    share_y = torch.stack([modulation - modulation * below, modulation * below], dim=1)
-    share_x = torch.stack([1 - right, right], dim=1)
-    return corner[:, None] + neighbours, (share_y[:, :, None] * share_x[:, None, :]).flatten(1)
+    y = (offset_2BHWT[0] + rows).clamp(0, H + 1)
+    x = (offset_2BHWT[1] + columns).clamp(0, W + 1)
+    return y.flatten(), x.flatten()
 
 
-class _WeightedGather(torch.autograd.Function):
-    """(P, C) pixels, (N, 4) indices and shares -> (N, C) sums of four pixels each by its share.
+class _BilinearGather(torch.autograd.Function):
+    """Sample a framed map (B, H', W', C) at y, x (N,), N / B places an image in order, times `strength` (N,).
 
-    The pixels' gradient is the transposed sparse product: SciPy's is five times faster on a CPU than the sort behind
-    `embedding_bag`'s own.
+    Returns (N, C). Forward is one weighted `embedding_bag`; the map's gradient is the transposed sparse product, for
+    which SciPy is five times faster on a CPU than the sort behind `embedding_bag`'s own gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, pixels: torch.Tensor, index_N4: torch.Tensor, share_N4: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(pixels, index_N4, share_N4)
-        return functional.embedding_bag(index_N4, pixels, per_sample_weights=share_N4, mode="sum")
+    def forward(
+        ctx: Any, framed: torch.Tensor, y: torch.Tensor, x: torch.Tensor, strength: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.save_for_backward(framed, y, x, strength)
+        index_N4, share_N4 = _corners(framed, y, x, strength)
+        return functional.embedding_bag(index_N4, framed.flatten(0, 2), per_sample_weights=share_N4, mode="sum")
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
-        pixels, index_N4, share_N4 = ctx.saved_tensors
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        framed, y, x, strength = ctx.saved_tensors
+        index_N4, share_N4 = _corners(framed, y, x, strength)
+        pixels = framed.flatten(0, 2)
         ends = np.arange(0, index_N4.numel() + 1, 4, dtype=np.int32)
         shape = (len(index_N4), len(pixels))
         gather = csr_matrix((share_N4.flatten().numpy(), index_N4.flatten().numpy(), ends), shape=shape)
         to_pixels = torch.from_numpy(gather.T @ gradient.contiguous().numpy())
         with torch.enable_grad():
-            share = share_N4.detach().requires_grad_()
-            again = functional.embedding_bag(index_N4, pixels.detach(), per_sample_weights=share, mode="sum")
-            (to_share,) = torch.autograd.grad(again, share, gradient)
-        return to_pixels, None, to_share
+            share_N4.requires_grad_()
+            sampled = functional.embedding_bag(index_N4, pixels.detach(), per_sample_weights=share_N4, mode="sum")
+            (to_share,) = torch.autograd.grad(sampled, share_N4, gradient)
+        return to_pixels.view_as(framed), *_share_gradients(to_share, y.frac(), x.frac(), strength)
+
+
+def _corners(
+    framed: torch.Tensor, y: torch.Tensor, x: torch.Tensor, strength: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the flat indices (N, 4), int32, of the four pixels around each place, and each one's share (N, 4)."""
+    images, height, width, _ = framed.shape
+    first = torch.arange(images, dtype=torch.int32).repeat_interleave(len(y) // images) * (height * width)
+    corner = (y.floor() * width + x.floor()).int() + first
+    neighbours = torch.tensor([0, 1, width, width + 1], dtype=torch.int32)
+    right, lower = x.frac(), strength * y.frac()
+    upper = strength - lower
+    lower_right, upper_right = lower * right, upper * right
+    shares = torch.stack([upper - upper_right, upper_right, lower - lower_right, lower_right], dim=1)
+    return corner[:, None] + neighbours, shares
+
+
+def _share_gradients(
+    to_share: torch.Tensor, below: torch.Tensor, right: torch.Tensor, strength: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Carry the gradient of the four shares (N, 4) to y, x and strength, each (N,)."""
+    upper_left, upper_right, lower_left, lower_right = to_share.T.contiguous()
+    upper = torch.lerp(upper_left, upper_right, right)
+    lower = torch.lerp(lower_left, lower_right, right)
+    across = torch.lerp(upper_right - upper_left, lower_right - lower_left, below)
+    return strength * (lower - upper), strength * across, torch.lerp(upper, lower, below)

@@ -35,7 +35,7 @@ def start_run(cfg: CfgNode, output: Path) -> Run:
     np.random.seed(cfg.SEED)  # noqa: NPY002 - for libraries that draw from it; our own draws take a generator
     torch.manual_seed(cfg.SEED)
     write_text(output / "config.yaml", dump_cfg(cfg))
-    return Run(output, device, open_log(output / "log.txt"))
+    return Run(output, device, open_log(output / "run.log"))
 
 
 def resolve_device(name: str) -> torch.device:

@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
-    """Train as `cfg` says, into the folder OUTPUT: `last.pt`, `best.pt`, `metrics.jsonl`, `tensorboard/`, `log.txt`.
+    """Train as `cfg` says, into the folder OUTPUT: `last.pt`, `best.pt`, `metrics.jsonl`, `tensorboard/`, `run.log`.
 
     Raises InputError before anything is written: wrong data, a checkpoint that does not fit, or one in the way.
     """

@@ -56,7 +56,7 @@ def test_a_slim_model_learns_eight_real_frames_by_heart(tmp_path):
     config, output = ROOT / "configs" / "overfit_mot17_11.yaml", tmp_path / "run"
     overrides = ["DATA.ROOT", str(REAL / "mot17-half")]
     assert main(["train", "--config", str(config), "--output", str(output), *overrides]) == 0
-    losses = re.findall(r"heatmap (\d+\.\d+)", (output / "log.txt").read_text())
+    losses = re.findall(r"heatmap (\d+\.\d+)", (output / "run.log").read_text())
     recall = recall_on_training_frames(load_cfg(config, overrides), output / "last.pt", frames=8)
     print(f"heatmap loss {losses[-1]}, recall at IoU 0.5 {recall:.3f}")
     assert float(losses[-1]) < 0.4

@@ -55,13 +55,13 @@ def trained(config, tmp_path_factory):
 
 
 def test_a_run_leaves_what_it_says(trained):
-    assert {"last.pt", "best.pt", "config.yaml", "log.txt", "metrics.jsonl", "tensorboard"} <= {
+    assert {"last.pt", "best.pt", "config.yaml", "run.log", "metrics.jsonl", "tensorboard"} <= {
         path.name for path in trained.iterdir()
     }
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
     assert {"HOTA", "MOTA", "IDF1"} <= rows[0].keys()
-    assert re.search(r"epoch 2/2: total \S+ heatmap", (trained / "log.txt").read_text())
+    assert re.search(r"epoch 2/2: total \S+ heatmap", (trained / "run.log").read_text())
     saved = torch.load(trained / "last.pt", weights_only=True)
     assert saved["cfg"]["MODEL"]["WIDTH"] == 0.125
     assert saved["progress"]["epoch"] == 2
@@ -114,7 +114,7 @@ def test_track_writes_results_video_and_sheet(world, config, trained, tmp_path):
     output = tmp_path / "tracks"
     arguments = ["track", "--config", config, "--weights", str(trained / "last.pt"), "--input", str(world / "val")]
     assert main([*arguments, "--output", str(output), "--video", *SMALL, "TRACKER.CONF_THRESHOLD", "0.1"]) == 0
-    (result,) = (path for path in output.glob("*.txt") if path.name != "log.txt")
+    (result,) = (path for path in output.glob("*.txt"))
     table = read_boxes(result, "results")
     assert len(table) == 0 or table.frames.max() <= 12
     assert result.with_suffix(".mp4").stat().st_size > 0

@@ -81,5 +81,5 @@ def _with_results(sequence: ScoredSequence, path: Path) -> ScoredSequence:
 
 
 def _unscored(folder: Path, scored: Sequence[Path]) -> tuple[str, ...]:
-    others = sorted(path.name for path in set(folder.glob("*.txt")) - set(scored))
+    others = sorted(path.name for path in set(folder.glob("[!.]*.txt")) - set(scored))
     return (f"{folder}: no truth for {', '.join(others)}; not scored",) if others else ()

@@ -40,8 +40,8 @@ class Preset:
 
 EASY = Preset(
     name="easy",
-    people=9,
-    heights=(0.26, 0.62),
+    people=7,
+    heights=(0.30, 0.62),
     speed=(1.1, 1.5),
     turn_share=0.1,
     stop_share=0.1,
@@ -49,9 +49,9 @@ EASY = Preset(
     screens=(1, 1),
     screen_width=(0.65, 0.8),
     screen_place=(0.3, 0.55),
-    clutter=(1, 3),
+    clutter=(0, 2),
     statues=1,
-    bystanders=1,
+    bystanders=0,
     riders=0,
     lookalikes=1,
     pan=0.0,
@@ -61,7 +61,7 @@ EASY = Preset(
     shutter=0.3,
     crossings=10,
     occlusions=4,
-    hidden_share=0.062,
+    hidden_share=0.05,
 )
 
 HARD = Preset(

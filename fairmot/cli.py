@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from fairmot import __version__
 from fairmot.utils.errors import InputError
@@ -14,6 +15,13 @@ JOBS = {
     "eval": "track and score sequences, or score result files that exist",
     "synthesize": "render a synthetic world of walking people as MOTChallenge sequences",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help shows the options)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_tool(job: str, argv: Sequence[str] | None = None) -> int:
     """Parse `argv` with the job's own parser and run it; a user's mistake is one line on stderr and exit code 2."""
     module = import_module(f"fairmot.commands.{'evaluate' if job == 'eval' else job}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"fairmot {job}", description=JOBS[job], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     module.add_arguments(parser)
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse_intermixed_args(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     try:

@@ -105,7 +105,7 @@ check_compiler() {
     include="$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')"
     [[ -f "$include/Python.h" ]] ||
         fail "no Python.h, which cython-bbox is built with: apt-get install python3-dev"
-    printf '#include <Python.h>\n' | "$compiler" -I "$include" -E - >/dev/null 2>&1 ||
+    "$compiler" -I "$include" -E - >/dev/null 2>&1 <<<'#include <Python.h>' ||
         fail "$compiler finds no C library headers: apt-get install build-essential"
 }
 

@@ -6,7 +6,7 @@ The same true boxes, with drop-outs, go to the same tracker three times:
 - trained: embeddings that a trained network's map holds at the boxes' centres;
 - perfect: embeddings that tell every person from every other.
 
-    python tests/benchmarks/reid_on_hard.py --config configs/synthetic_hard.yaml --weights runs/synthetic_hard/last.pt
+    python tests/benchmarks/reid_on_hard.py --config configs/synthetic_hard.yaml --weights runs/synthetic_hard/train/last.pt
 
 prints a row a seed. Exit code 0 when `trained` beats `motion` by 3 points of IDF1 on every seed, 1 when it does not, 2
 for wrong use.
@@ -246,7 +246,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, required=True, help="checkpoint")
     parser.add_argument("--seeds", type=int, default=3, help="how many sequences")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first; the others follow")
-    parser.add_argument("--frames", type=int, default=300, help="frames of each sequence")
+    parser.add_argument("--frames", type=int, default=600, help="frames of each sequence")
     parser.add_argument("--preset", default="hard", help="of the synthetic world")
     parser.add_argument("--work", type=Path, help="folder to keep the rendered sequences in (default: kept nowhere)")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")

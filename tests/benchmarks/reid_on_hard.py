@@ -6,7 +6,8 @@ The same true boxes, with drop-outs, go to the same tracker three times:
 - trained: embeddings that a trained network's map holds at the boxes' centres;
 - perfect: embeddings that tell every person from every other.
 
-    python tests/benchmarks/reid_on_hard.py --config configs/synthetic_hard.yaml --weights runs/synthetic_hard/train/last.pt
+    python tests/benchmarks/reid_on_hard.py --config configs/synthetic_hard.yaml \\
+        --weights runs/synthetic_hard/train/last.pt
 
 prints a row a seed. Exit code 0 when `trained` beats `motion` by 3 points of IDF1 on every seed, 1 when it does not, 2
 for wrong use.

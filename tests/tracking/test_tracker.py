@@ -301,7 +301,8 @@ def through_npz(state: dict[str, Any]) -> Any:
 
 
 def through_torch(state: dict[str, Any]) -> Any:
-    torch = pytest.importorskip("torch")
+    import torch
+
     file = io.BytesIO()
     torch.save({name: torch.as_tensor(value) for name, value in state.items()}, file)
     file.seek(0)

@@ -13,6 +13,7 @@ JOBS = {
     "train": "train a model on MOTChallenge sequences",
     "track": "track sequences, image folders, videos, cameras or a detection cache",
     "eval": "track and score sequences, or score result files that exist",
+    "convert": "turn published weights into ours, or ours into published",
     "synthesize": "render a synthetic world of walking people as MOTChallenge sequences",
 }
 

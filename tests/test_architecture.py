@@ -101,7 +101,7 @@ def test_init_files_are_empty() -> None:
 
 def test_tools_are_shims() -> None:
     tools = sorted((ROOT / "tools").glob("*.py"))
-    assert {"train", "track", "eval", "synthesize"} <= {tool.stem for tool in tools}
+    assert {"train", "track", "eval", "convert", "synthesize"} <= {tool.stem for tool in tools}
     for tool in tools:
         assert len(tool.read_text(encoding="utf-8").splitlines()) <= 6, tool.name
 

@@ -55,7 +55,7 @@ def test_an_unknown_job_is_one_line_that_lists_the_jobs(capsys: pytest.CaptureFi
     assert main(["trian"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == "fairmot: unknown job 'trian'; choose from train, track, eval, synthesize\n"
+    assert shown.err == f"fairmot: unknown job 'trian'; choose from {', '.join(JOBS)}\n"
 
 
 def test_a_job_gets_its_arguments_and_gives_the_exit_code(job: Callable[[Job], None]) -> None:

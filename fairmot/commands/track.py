@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fairmot.commands.load_file import load_file
 from fairmot.commands.replay import replay
 from fairmot.commands.run import Run, start_run
 from fairmot.commands.show import TrackVideo
@@ -18,9 +19,9 @@ from fairmot.data.sequence import find_sources, open_frames
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.atomic import replacing
+from fairmot.formats.fetch import locate
 from fairmot.formats.motchallenge import format_results
 from fairmot.models.build import build_model
-from fairmot.models.weights import load_weights
 from fairmot.structures.detections import Detections
 from fairmot.structures.frame import Frame
 from fairmot.tracking.build import build_filters, build_tracker
@@ -59,9 +60,9 @@ def track(cfg: CfgNode, *, weights: Path, source: str | Path, output: Path, vide
     """
     sources = find_sources(str(source))
     model = build_model(cfg)
-    report = load_weights(model, weights)
+    loaded = load_file(model, locate(weights))
     run = start_run(cfg, output)
-    run.log.info(str(report))
+    run.log.info(loaded)
     predictor = build_predictor(cfg, model, device=run.device)
     return [_track_source(cfg, predictor, name, run=run, video=video) for name in sources]
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from fairmot.commands.load_file import load_file
 from fairmot.commands.run import Run, start_run
 from fairmot.commands.show import heatmaps_beside_truth
 from fairmot.commands.validation import Validator
@@ -20,15 +21,15 @@ from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook,
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
 from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.formats.fetch import LocalFile, locate
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
-from fairmot.models.weights import load_weights
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.utils.errors import InputError
 
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
 CHANGEABLE_ON_RESUME = {
-    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "MODEL.WEIGHTS",
+    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
     "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.IMAGES_EVERY", "SOLVER.VAL_EVERY",
     "SOLVER.SAVE_EVERY",
 }  # fmt: skip
@@ -59,10 +60,11 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
     """
     last = Path(cfg.OUTPUT) / "last.pt"
     saved = _find_saved(cfg, last, resume=resume)
+    start = None if resume or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
     dataset = build_train_dataset(cfg)
     loader = build_train_loader(cfg, dataset, pin_memory=torch.cuda.is_available())
     run = start_run(cfg, Path(cfg.OUTPUT))
-    state = _make_state(cfg, run, num_identities=dataset.num_identities, saved=saved)
+    state = _make_state(cfg, run, num_identities=dataset.num_identities, saved=saved, start=start)
     run.log.info(
         f"{len(dataset)} images, {dataset.num_identities} identities, {len(loader)} steps an epoch on {run.device}"
     )
@@ -113,10 +115,12 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _make_state(cfg: CfgNode, run: Run, *, num_identities: int, saved: dict[str, Any] | None) -> TrainState:
+def _make_state(
+    cfg: CfgNode, run: Run, *, num_identities: int, saved: dict[str, Any] | None, start: LocalFile | None
+) -> TrainState:
     model = build_model(cfg)
-    if cfg.MODEL.WEIGHTS and saved is None:
-        run.log.info(str(load_weights(model, cfg.MODEL.WEIGHTS)))
+    if start is not None:
+        run.log.info(load_file(model, start))
     model.to(run.device)
     criterion = build_criterion(cfg, num_identities=num_identities).to(run.device)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)

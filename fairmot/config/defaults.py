@@ -18,7 +18,8 @@ def default_cfg() -> CfgNode:
                     "HEAD_CHANNELS": 256,  # width of each head's hidden layer
                     "NUM_CLASSES": 1,
                     "HEATMAP_BIAS": -2.19,  # start: every cell an object with probability 0.1
-                    "WEIGHTS": "",  # .pth/.pt to start training from, "" for random weights
+                    "WEIGHTS": "",  # file or http(s) URL to start training from, "" for random weights
+                    "WEIGHTS_SHA256": "",  # its digest, or the first 8 digits or more; "" = not checked
                 }
             ),
             "INPUT": CfgNode(

@@ -1,5 +1,6 @@
 """Values that have the right type and still make no sense: found before any work starts."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -77,12 +78,22 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, ["INPUT.SIZE_HW"], lambda size: min(size) >= 32, "must be at least 32 x 32 (height, width)")
     _check(cfg, ["AUGMENT.SCALE"], lambda pair: 0 < pair[0] <= pair[1], "must be a range (low, high) above 0")
     _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one folder")
+    _check(
+        cfg,
+        ["MODEL.WEIGHTS_SHA256"],
+        _is_digest,
+        "must be 8 to 64 hexadecimal digits (in quotes)",
+    )
     _check(cfg, ["DEVICE"], _is_device, "is not a device; choose from auto, cpu, cuda, cuda:N")
 
 
 def _is_device(name: str) -> bool:
     kind, _, index = name.partition(":")
     return name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit())
+
+
+def _is_digest(text: str) -> bool:
+    return not text or re.fullmatch(r"[0-9a-fA-F]{8,64}", text) is not None
 
 
 def _check(cfg: CfgNode, names: list[str], holds: Callable[[Any], bool], rule: str) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from fairmot.models.heads import run_heads
+from fairmot.models.names import HEAD_PREFIXES, Prefixes
 from fairmot.structures.outputs import HeadOutputs
 from fairmot.utils.errors import InputError
 
@@ -11,15 +12,19 @@ from fairmot.utils.errors import InputError
 class JointDetector(nn.Module):
     """backbone -> neck -> four parallel heads on one stride-4 map.
 
-    backbone: images -> maps; neck: maps -> one (B, C, H/4, W/4) map; heads: by the names of `HeadOutputs`.
+    backbone: images -> maps; neck: maps -> one (B, C, H/4, W/4) map; heads: by the names of `HeadOutputs`;
+    prefixes: the published code's parameter names -> this network's, for `load_weights`.
     Source: Zhang et al., FairMOT, figure 2.
     """
 
     stride = 4
     multiple = 32
 
-    def __init__(self, backbone: nn.Module, neck: nn.Module, heads: nn.ModuleDict) -> None:
+    def __init__(
+        self, backbone: nn.Module, neck: nn.Module, heads: nn.ModuleDict, *, prefixes: Prefixes = HEAD_PREFIXES
+    ) -> None:
         super().__init__()
+        self.prefixes = prefixes
         self.backbone = backbone
         self.neck = neck
         self.heads = heads

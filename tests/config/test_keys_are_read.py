@@ -90,7 +90,7 @@ def test_every_key_is_read_by_a_builder_or_a_command(world: Path) -> None:
     """A key that nothing reads would be a flag without effect."""
     read = set().union(*(read_by(build, world) for build, _ in BUILDERS.values()))
     for path in COMMANDS.glob("*.py"):
-        read |= set(re.findall(r"\bcfg\.([A-Z][A-Z_]*(?:\.[A-Z][A-Z_]*)?)", path.read_text(encoding="utf-8")))
+        read |= set(re.findall(r"\bcfg\.([A-Z][A-Z0-9_]*(?:\.[A-Z][A-Z0-9_]*)?)", path.read_text(encoding="utf-8")))
     cfg = default_cfg()
     keys = {key for key in cfg if not isinstance(cfg[key], CfgNode)}
     keys |= {f"{section}.{key}" for section in cfg if section not in keys for key in cfg[section]}

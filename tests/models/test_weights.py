@@ -1,14 +1,15 @@
 """Loading weights: what fits goes in, what does not is said."""
 
-import re
-
 import pytest
 import torch
+import torchvision
+from torch import nn
 
 from fairmot.config.load import load_cfg
-from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
+from fairmot.formats.checkpoint import write_checkpoint
 from fairmot.models.build import build_model
-from fairmot.models.weights import PUBLISHED_PREFIXES, load_weights
+from fairmot.models.naming import BACKBONE, OURS, PUBLISHED, to_published
+from fairmot.models.weights import load_weights
 from fairmot.utils.errors import InputError
 
 SLIM = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8"]
@@ -18,70 +19,208 @@ def slim(*overrides):
     return build_model(load_cfg(None, [*SLIM, *overrides]))
 
 
-def in_published_names(state, prefix=""):
-    renamed = {}
-    for name, value in state.items():
-        theirs = next(t + name.removeprefix(o) for t, o in PUBLISHED_PREFIXES if name.startswith(o))
-        renamed[prefix + theirs] = value
-    return renamed
+def in_published_names(model, prefix=""):
+    return {prefix + to_published(name, model.prefixes): value for name, value in model.state_dict().items()}
 
 
 def same(model, other):
     return all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
 
 
+def unchanged(model, before):
+    return all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def snapshot(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
 def test_published_names_prefixes_and_wrappers(tmp_path, prefix, wrapper):
     source, target = slim(), slim()
-    state = in_published_names(source.state_dict(), prefix)
+    state = in_published_names(source, prefix)
     path = tmp_path / "model.pth"
-    write_checkpoint(path, {wrapper: state, "epoch": 30} if wrapper else state)
+    write_checkpoint(path, {wrapper: state, "epoch": 30, "optimizer": {"state": {}}} if wrapper else state)
     report = load_weights(target, path)
     assert report.share == 1.0
+    assert report.scheme == PUBLISHED
     assert same(source, target)
-    assert "loaded, 0 missing, 0 unexpected" in str(report)
+    assert f"({PUBLISHED}): {len(report.loaded)} loaded, 0 missing, 0 unexpected, 0 mismatched (100.0%" in str(report)
 
 
-def test_another_reid_dimension_keeps_its_own_head_and_says_so():
-    source, target = slim("MODEL.REID_DIM", "128"), slim()
-    before = target.heads["embedding"][2].weight.clone()
-    report = load_weights(target, source.state_dict())
+def test_ours_are_called_ours():
+    source, target = slim(), slim()
+    assert load_weights(target, {"model": source.state_dict(), "cfg": {}}).scheme == OURS
+    assert same(source, target)
+
+
+def test_a_plain_module_loads_by_its_own_names():
+    source, target = nn.Linear(3, 2), nn.Linear(3, 2)
+    report = load_weights(target, {f"module.{name}": value for name, value in source.state_dict().items()})
+    assert (report.loaded, report.scheme) == (("weight", "bias"), OURS)
+    assert same(source, target)
+
+
+@pytest.mark.parametrize("dimension", ["128", "512", "1"])
+def test_another_reid_dimension_keeps_its_own_layer_and_says_so(dimension):
+    source, target = slim("MODEL.REID_DIM", dimension), slim()
+    before = snapshot(target)
+    report = load_weights(target, in_published_names(source))
     assert report.mismatched == ("heads.embedding.2.weight", "heads.embedding.2.bias")
-    assert torch.equal(target.heads["embedding"][2].weight, before)
-    assert "mismatched: heads.embedding.2.weight" in str(report)
+    assert report.reinitialised == (f"heads.embedding (file {dimension}, network 64)",)
+    assert f"\n  re-initialised: heads.embedding (file {dimension}, network 64)" in str(report)
+    assert "mismatched:" not in str(report)
+    for name, value in target.state_dict().items():
+        assert torch.equal(value, before[name] if name in report.mismatched else source.state_dict()[name]), name
+
+
+def test_centernet_s_coco_file():
+    """80 classes, two sides, no embedding, and the classifier that its DLA kept from ImageNet."""
+    source, target = slim("MODEL.NUM_CLASSES", "80"), slim()
+    state = {name: value for name, value in in_published_names(source).items() if not name.startswith("id.")}
+    state |= {"wh.2.weight": torch.zeros(2, 8, 1, 1), "wh.2.bias": torch.zeros(2)}
+    state |= {"base.fc.weight": torch.zeros(1000, 64, 1, 1), "base.fc.bias": torch.zeros(1000)}
+    report = load_weights(target, {"epoch": 230, "state_dict": state})
+    assert report.scheme == PUBLISHED
+    assert report.reinitialised == ("heads.heatmap (file 80, network 1)", "heads.size_ltrb (file 2, network 4)")
+    assert report.missing == tuple(f"heads.embedding.{name}" for name in ("0.weight", "0.bias", "2.weight", "2.bias"))
+    assert report.unexpected == ("base.fc.weight", "base.fc.bias")
+    assert report.share > 0.9
+
+
+def test_another_head_width_is_said_in_words():
+    report = load_weights(slim(), slim("MODEL.HEAD_CHANNELS", "16").state_dict())
+    assert report.reinitialised[0] == "heads.heatmap (file 16 wide, network 8 wide)"
+    assert len(report.reinitialised) == 4
+
+
+def test_a_layer_of_another_shape_is_left_whole():
+    """A weight's new start and a bias from the file would not belong together."""
+    source, target = slim(), slim()
+    before = snapshot(target)
+    state = source.state_dict()
+    state["neck.ida_up.proj_1.conv.conv_offset_mask.weight"] = torch.zeros(3)
+    report = load_weights(target, state)
+    layer = "neck.ida_up.proj_1.conv.conv_offset_mask"
+    assert report.mismatched == (f"{layer}.weight", f"{layer}.bias")
+    assert f"mismatched: {layer}.weight, {layer}.bias" in str(report)
+    assert torch.equal(target.state_dict()[f"{layer}.bias"], before[f"{layer}.bias"])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "trunk"),
+    [("resdcn_18", "resnet18"), ("resdcn_34", "resnet34"), ("resfpndcn_34", "resnet34"), ("resdcn_50", "resnet50")],
+)
+def test_imagenet_weights_in_torchvision_s_names(architecture, trunk):
+    model = build_model(load_cfg(None, ["MODEL.BACKBONE", architecture]))
+    state = torchvision.models.get_model(trunk).state_dict()
+    report = load_weights(model, state)
+    assert report.scheme == BACKBONE
+    assert report.unexpected == ("fc.weight", "fc.bias")
+    assert not report.mismatched
+    assert all(name.startswith(("neck.", "heads.")) for name in report.missing)
+    assert torch.equal(model.state_dict()["backbone.layer4.1.conv2.weight"], state["layer4.1.conv2.weight"])
+
+
+def test_imagenet_weights_in_dla_s_own_names():
+    source, target = slim(), slim()
+    state = {f"{name}": value for name, value in source.backbone.state_dict().items()}
+    state |= {"fc.weight": torch.zeros(1000, 64, 1, 1), "fc.bias": torch.zeros(1000)}
+    report = load_weights(target, state)
+    assert report.scheme == BACKBONE
+    assert report.unexpected == ("fc.weight", "fc.bias")
+    assert same(source.backbone, target.backbone)
+    assert all(name.startswith(("neck.", "heads.")) for name in report.missing)
+
+
+def test_imagenet_weights_in_hrnet_s_names():
+    overrides = ["MODEL.BACKBONE", "hrnet_18", "MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "8"]
+    source, target = build_model(load_cfg(None, overrides)), build_model(load_cfg(None, overrides))
+    names = ("conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage")
+    state = {name: value for name, value in in_published_names(source).items() if name.startswith(names)}
+    extra = {"incre_modules.0.0.conv1.weight": torch.zeros(1), "classifier.weight": torch.zeros(1000, 9)}
+    report = load_weights(target, {**state, **extra})
+    assert report.scheme == BACKBONE
+    assert report.unexpected == tuple(extra)
+    assert same(source.backbone, target.backbone)
+
+
+def test_yolo_s_state_dict_without_the_published_prefix():
+    overrides = ["MODEL.BACKBONE", "yolo", "MODEL.WIDTH", "0.25"]
+    source, target = build_model(load_cfg(None, overrides)), build_model(load_cfg(None, overrides))
+    state = {name.removeprefix("backbone."): v for name, v in in_published_names(source).items() if "model." in name}
+    report = load_weights(target, state)
+    assert not report.unexpected
+    assert all(name.startswith("heads.") for name in report.missing)
+    assert same(source.neck, target.neck)
+
+
+def test_files_older_than_the_batch_counters_lack_nothing():
+    state = {name: value for name, value in in_published_names(slim()).items() if "num_batches" not in name}
+    report = load_weights(slim(), state)
+    assert (report.missing, report.share) == ((), 1.0)
+
+
+def test_numpy_arrays_are_weights_too():
+    source, target = slim(), slim()
+    load_weights(target, {name: value.numpy() for name, value in source.state_dict().items()})
+    assert same(source, target)
+
+
+def test_half_precision_is_widened():
+    source, target = slim(), slim()
+    load_weights(target, {name: value.half() for name, value in source.state_dict().items()})
+    assert target.heads["heatmap"][2].weight.dtype == torch.float32
 
 
 def test_missing_and_unexpected_names_are_listed():
-    state = in_published_names(slim().state_dict())
+    state = in_published_names(slim())
     del state["reg.0.bias"]
     report = load_weights(slim(), {**state, "extra.weight": torch.zeros(3)})
     assert report.missing == ("heads.offset.0.bias",)
     assert report.unexpected == ("extra.weight",)
+    assert "\n  missing: heads.offset.0.bias\n  unexpected: extra.weight" in str(report)
+
+
+def test_one_of_two_names_for_one_place_is_unexpected():
+    state = slim().state_dict()
+    published = in_published_names(slim())
+    report = load_weights(slim(), {**published, "heads.heatmap.2.bias": state["heads.heatmap.2.bias"]})
+    assert report.unexpected == ("heads.heatmap.2.bias",)
 
 
 def test_loading_almost_nothing_is_an_error_and_changes_nothing():
     model = slim()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.raises(InputError, match=r"state dict: only \d+\.\d% of the network's values"):
+    before = snapshot(model)
+    with pytest.raises(InputError, match=r"state dict: only \d+\.\d% of .* begin hm.2.bias, conv1"):
         load_weights(model, {"hm.2.bias": torch.zeros(1), "conv1.weight": torch.zeros(8, 3, 7, 7)})
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with pytest.raises(InputError, match=r"only 0\.0% .* holds no weights"):
+        load_weights(model, {})
+    assert unchanged(model, before)
 
 
-def test_unreadable_files_are_one_line(tmp_path):
-    text = tmp_path / "notes.pt"
-    text.write_text("not weights")
-    for path, message in ((tmp_path / "none.pt", "no such file"), (tmp_path, "a folder"), (text, "not a checkpoint")):
-        with pytest.raises(InputError, match=re.escape(str(path)) + ".*" + message) as caught:
-            read_checkpoint(path)
-        assert "\n" not in str(caught.value)
-    torch.save([1, 2], text)
-    with pytest.raises(InputError, match="holds a list"):
-        read_checkpoint(text)
+def test_another_width_is_another_network(tmp_path):
+    path = tmp_path / "wide.pth"
+    write_checkpoint(path, slim("MODEL.WIDTH", "0.25").state_dict())
+    with pytest.raises(InputError, match=rf"{path}: only \d\.\d% .* mismatched\)"):
+        load_weights(slim(), path)
 
 
-def test_a_file_that_would_run_code_is_refused(tmp_path):
-    path = tmp_path / "evil.pt"
-    torch.save({"model": pytest.raises}, path)
-    with pytest.raises(InputError, match="not a checkpoint that loads safely"):
-        read_checkpoint(path)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_an_error_and_change_nothing(value):
+    model = slim()
+    before = snapshot(model)
+    state = in_published_names(slim())
+    for name in ("wh.0.weight", "id.0.weight"):
+        state[name] = torch.full_like(state[name], value)
+    with pytest.raises(InputError, match=r"wh\.0\.weight holds values that are not finite"):
+        load_weights(model, state)
+    assert unchanged(model, before)
+
+
+def test_a_file_that_wraps_itself_ends():
+    content = {"epoch": 1}
+    content["model"] = content
+    with pytest.raises(InputError, match="holds no weights"):
+        load_weights(slim(), content)

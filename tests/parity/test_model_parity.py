@@ -7,7 +7,8 @@ from published import FIXTURES, HEADS, published_images, published_keys, publish
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
-from fairmot.models.weights import load_weights, published_name
+from fairmot.models.naming import to_ours
+from fairmot.models.weights import load_weights
 
 pytestmark = pytest.mark.parity
 REFERENCE = np.load(FIXTURES / "dla_34.npz")
@@ -49,7 +50,7 @@ def test_training_mode_outputs_and_loss(published_model):
 
 
 def load_published_state(model):
-    state = {published_name(name): value for name, value in published_state(published_keys()).items()}
+    state = {to_ours(name, model.prefixes): value for name, value in published_state(published_keys()).items()}
     assert state.keys() == model.state_dict().keys()
     return state
 

@@ -8,11 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-
-def conv_bn_relu(in_channels: int, out_channels: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch norm, ReLU."""
-    convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
+from fairmot.models.layers.conv import conv_bn, conv_bn_relu, initialise_convolutions
 
 
 class BasicBlock(nn.Module):
@@ -29,7 +25,9 @@ class BasicBlock(nn.Module):
     def forward(self, features_BCHW: torch.Tensor, residual_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) and the residual (B, C_out, H/stride, W/stride) -> like the residual."""
         hidden = self.relu(self.bn1(self.conv1(features_BCHW)))
-        out: torch.Tensor = self.relu(self.bn2(self.conv2(hidden)) + residual_BCHW)
+        summed = self.bn2(self.conv2(hidden))
+        summed += residual_BCHW
+        out: torch.Tensor = self.relu(summed)
         return out
 
 
@@ -81,8 +79,7 @@ class Tree(nn.Module):
             )
         self.project: nn.Module = nn.Identity()
         if in_channels != out_channels:
-            projection = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-            self.project = nn.Sequential(projection, nn.BatchNorm2d(out_channels)).requires_grad_(self.is_leaf)
+            self.project = conv_bn(in_channels, out_channels, kernel=1).requires_grad_(self.is_leaf)
 
     def forward(self, features_BCHW: torch.Tensor, children: Sequence[torch.Tensor] = ()) -> torch.Tensor:
         """(B, C_in, H, W) -> (B, C_out, H/stride, W/stride); `children` are maps that the root joins in."""
@@ -102,9 +99,11 @@ class DLA(nn.Module):
     """DLA-34: six levels, strides 1, 2, 4, 8, 16, 32.
 
     channels: of the six levels; (16, 32, 64, 128, 256, 512) is the published network.
+    classes: above 0 it keeps the ImageNet classifier `fc`, which feeds nothing and is frozen: one of the published
+    networks saved it.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], *, classes: int = 0) -> None:
         super().__init__()
         self.channels = tuple(channels)
         c0, c1, c2, c3, c4, c5 = channels
@@ -115,12 +114,9 @@ class DLA(nn.Module):
         self.level3 = Tree(2, c2, c3, stride=2, keeps_input=True)
         self.level4 = Tree(2, c3, c4, stride=2, keeps_input=True)
         self.level5 = Tree(1, c4, c5, stride=2, keeps_input=True)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if classes:
+            self.fc = nn.Conv2d(c5, classes, 1).requires_grad_(False)
+        initialise_convolutions(self)
 
     def forward(self, images_B3HW: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, H, W) -> the maps of levels 2 to 5, strides 4 to 32."""

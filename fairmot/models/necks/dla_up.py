@@ -4,38 +4,33 @@ Source: Yu et al. 2018, figure 2; Zhang et al., FairMOT, section 4.1 (every conv
 Legend: B images, C channels, H W of the level at hand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-ConvFactory = Callable[[int, int], nn.Module]
+from fairmot.models.layers.conv import ConvFactory, ConvNode, bilinear_upsample, conv_bn_relu
 
 
-class ConvNode(nn.Module):
-    """A convolution made by `conv`, batch norm, ReLU."""
+class Junction(NamedTuple):
+    """How one more map joins: `project` brings it to the common width, `node` works on it and the one before."""
 
-    def __init__(self, in_channels: int, out_channels: int, conv: ConvFactory) -> None:
-        super().__init__()
-        self.actf = nn.Sequential(nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
-        self.conv = conv(in_channels, out_channels)
-
-    def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
-        """(B, C_in, H, W) -> (B, C_out, H, W)."""
-        out: torch.Tensor = self.actf(self.conv(features_BCHW))
-        return out
+    project: ConvFactory
+    node: ConvFactory
+    concatenates: bool  # the two maps stand side by side for `node`; otherwise they are added
 
 
-def bilinear_upsample(channels: int, factor: int) -> nn.ConvTranspose2d:
-    """Return a depth-wise transposed convolution that starts as bilinear up-sampling by `factor`."""
-    layer = nn.ConvTranspose2d(
-        channels, channels, 2 * factor, stride=factor, padding=factor // 2, groups=channels, bias=False
-    )
-    centre = factor - 0.5
-    ramp = 1 - (torch.arange(2 * factor) - centre).abs() / factor
-    with torch.no_grad():
-        layer.weight.copy_((ramp[:, None] * ramp[None, :]).expand_as(layer.weight))
-    return layer
+def adding(conv: ConvFactory) -> Junction:
+    """Return the junction that adds, with two convolutions made by `conv`."""
+    node = partial(ConvNode, conv=conv)
+    return Junction(project=node, node=node, concatenates=False)
+
+
+CONCATENATING = Junction(
+    project=partial(conv_bn_relu, kernel=1), node=partial(conv_bn_relu, kernel=3), concatenates=True
+)
 
 
 class IDAUp(nn.Module):
@@ -44,27 +39,35 @@ class IDAUp(nn.Module):
     in_channels, factors: of each map; the first map's factor is 1 and it passes through.
     """
 
-    def __init__(self, channels: int, in_channels: Sequence[int], factors: Sequence[int], conv: ConvFactory) -> None:
+    def __init__(self, channels: int, in_channels: Sequence[int], factors: Sequence[int], junction: Junction) -> None:
         super().__init__()
         self.count = len(in_channels)
+        self.concatenates = junction.concatenates
+        node_channels = 2 * channels if junction.concatenates else channels
         for index in range(1, self.count):
-            self.add_module(f"proj_{index}", ConvNode(in_channels[index], channels, conv))
+            self.add_module(f"proj_{index}", junction.project(in_channels[index], channels))
             self.add_module(f"up_{index}", bilinear_upsample(channels, factors[index]))
-            self.add_module(f"node_{index}", ConvNode(channels, channels, conv))
+            self.add_module(f"node_{index}", junction.node(node_channels, channels))
 
     def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Maps of falling size -> as many maps (B, channels, H, W) of the first one's size, the first unchanged."""
         joined = [maps[0]]
         for index in range(1, self.count):
             raised = self.get_submodule(f"up_{index}")(self.get_submodule(f"proj_{index}")(maps[index]))
-            joined.append(self.get_submodule(f"node_{index}")(raised + joined[-1]))
+            joined.append(self.get_submodule(f"node_{index}")(self._meet(joined[-1], raised)))
         return joined
+
+    def _meet(self, before: torch.Tensor, raised: torch.Tensor) -> torch.Tensor:
+        if self.concatenates:
+            return torch.cat([before, raised], dim=1)
+        raised += before
+        return raised
 
 
 class DLAUp(nn.Module):
     """Aggregate from the deepest level upwards; each round brings one more level to the next finer stride."""
 
-    def __init__(self, channels: Sequence[int], conv: ConvFactory) -> None:
+    def __init__(self, channels: Sequence[int], junction: Junction) -> None:
         super().__init__()
         self.rounds = len(channels) - 1
         in_channels = list(channels)
@@ -72,7 +75,7 @@ class DLAUp(nn.Module):
         for index in range(self.rounds):
             first = len(channels) - index - 2
             factors = [stride // strides[first] for stride in strides[first:]]
-            self.add_module(f"ida_{index}", IDAUp(channels[first], in_channels[first:], factors, conv))
+            self.add_module(f"ida_{index}", IDAUp(channels[first], in_channels[first:], factors, junction))
             strides[first + 1 :] = [strides[first]] * (index + 1)
             in_channels[first + 1 :] = [channels[first]] * (index + 1)
 
@@ -88,15 +91,18 @@ class DLAUp(nn.Module):
 
 
 class DLANeck(nn.Module):
-    """DLAUp, then a last IDAUp that joins strides 4, 8 and 16 on the stride-4 map."""
+    """DLAUp, then, unless `last_round` is off, an IDAUp that joins strides 4, 8 and 16 on the stride-4 map."""
 
-    def __init__(self, channels: Sequence[int], conv: ConvFactory) -> None:
+    def __init__(self, channels: Sequence[int], junction: Junction, *, last_round: bool = True) -> None:
         super().__init__()
         self.out_channels = channels[0]
-        self.dla_up = DLAUp(channels, conv)
-        self.ida_up = IDAUp(channels[0], channels[:3], [1, 2, 4], conv)
+        self.dla_up = DLAUp(channels, junction)
+        self.ida_up = IDAUp(channels[0], channels[:3], [1, 2, 4], junction) if last_round else None
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Maps of strides 4, 8, 16, 32 -> (B, channels[0], H/4, W/4)."""
-        raised: list[torch.Tensor] = self.ida_up(self.dla_up(maps)[:3])
-        return raised[-1]
+        raised: list[torch.Tensor] = self.dla_up(maps)
+        if self.ida_up is None:
+            return raised[0]
+        joined: list[torch.Tensor] = self.ida_up(raised[:3])
+        return joined[-1]

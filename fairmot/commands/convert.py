@@ -1,0 +1,158 @@
+"""`fairmot convert`: published weights into ours and back, name by name; no value changes."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
+from fairmot.config.node import CfgNode
+from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
+from fairmot.formats.fetch import locate
+from fairmot.models.architectures import BACKBONES
+from fairmot.models.build import build_model
+from fairmot.models.joint_detector import JointDetector
+from fairmot.models.names import HEAD_PREFIXES
+from fairmot.models.naming import BACKBONE, OURS, to_ours, to_published, unwrapped
+from fairmot.models.weights import LoadReport, Match, lay_beside, match_weights, tensors_of
+from fairmot.utils.errors import InputError
+
+SIDES = ("fairmot", "published")
+SIZES = {  # key <- the first axis of this weight in the file
+    "MODEL.NUM_CLASSES": "heads.heatmap.2.weight",
+    "MODEL.REID_DIM": "heads.embedding.2.weight",
+    "MODEL.HEAD_CHANNELS": "heads.heatmap.0.weight",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the tool's options."""
+    parser.add_argument("--input", type=Path, required=True, help="file of weights, published or ours")
+    parser.add_argument("--output", type=Path, required=True, help="file to write; one that exists is replaced")
+    parser.add_argument("--config", type=Path, help="YAML file (default: what --input holds, or a guess by its names)")
+    parser.add_argument("--to", choices=SIDES, help="names to write (default: the other side's)")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE dla_34")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the tool."""
+    print(locate(arguments.input))
+    done = convert(
+        arguments.input,
+        arguments.output,
+        config=arguments.config,
+        overrides=arguments.overrides,
+        to=arguments.to,
+    )
+    model = done.cfg.MODEL
+    print(
+        f"MODEL.BACKBONE {model.BACKBONE}{' (guessed)' if done.guessed else ''}, WIDTH {model.WIDTH}, "
+        f"REID_DIM {model.REID_DIM}, NUM_CLASSES {model.NUM_CLASSES}, HEAD_CHANNELS {model.HEAD_CHANNELS}"
+    )
+    print(done.report)
+    print(f"{done.to} names -> {locate(arguments.output)}")
+    return 0
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was done: the load report, the configuration (guessed or given), the side whose names were written."""
+
+    report: LoadReport
+    cfg: CfgNode
+    guessed: bool
+    to: str
+
+
+def convert(
+    source: Path, output: Path, *, config: Path | None = None, overrides: Sequence[str] = (), to: str | None = None
+) -> Conversion:
+    """Write the weights of `source` to `output` in the other side's names (or those of `to`).
+
+    Ours holds `model`, `cfg` and `epoch`; published, `state_dict` and `epoch`. All tensors of the file go along, those
+    that the network does not know too, so that a way there and back gives the same names and values.
+    Raises InputError, with nothing written: output is input or a folder, or the file fits no network known here.
+    """
+    if output.is_dir():
+        raise InputError(f"--output: {output} is a folder, a file is wanted")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError(f"--output: {output} is the input; choose another name")
+    content = read_checkpoint(source)
+    given = tensors_of(content)
+    options = [*_saved_options(content, config), *overrides]
+    sizes = _sizes(given)
+    guessed = config is None and "MODEL.BACKBONE" not in options[::2]
+    if guessed:
+        options += ["MODEL.BACKBONE", _guess_backbone(given, [*options, *sizes], label=str(source))]
+    cfg = load_cfg(config, [*options, *sizes])
+    model = _on_meta(cfg)
+    match = match_weights(model, content, label=str(source))
+    if len(match.tensors) < len(given):
+        raise InputError(f"{source}: two of its names are one of ours: {', '.join(match.report.unexpected)}")
+    to = to or ("published" if match.report.scheme == OURS else "fairmot")
+    write_checkpoint(output, _written(match, model, cfg, to=to, epoch=_epoch(content)))
+    return Conversion(match.report, cfg, guessed, to)
+
+
+def _written(match: Match, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
+    tensors = {name: value.clone() for name, value in match.tensors.items()}  # a view would carry its whole storage
+    if to == "fairmot":
+        return {"model": tensors, "cfg": cfg_to_dict(cfg), "epoch": epoch, "format": 1}
+    return {"epoch": epoch, "state_dict": {to_published(name, model.prefixes): v for name, v in tensors.items()}}
+
+
+def _on_meta(cfg: CfgNode) -> JointDetector:
+    """Return the network without values: names and shapes cost next to nothing."""
+    with torch.device("meta"):
+        return build_model(cfg)
+
+
+def _saved_options(content: Mapping[str, Any], config: Path | None) -> list[str]:
+    """Return the configuration that our checkpoints hold, as overrides; a `--config` takes its place."""
+    if config is not None or not isinstance(content.get("cfg"), Mapping):
+        return []
+    return _as_overrides(cfg_to_dict(cfg_from_dict(content["cfg"])))
+
+
+def _as_overrides(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    options: list[str] = []
+    for key, value in tree.items():
+        options += (
+            _as_overrides(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}", repr(value)]
+        )
+    return options
+
+
+def _sizes(given: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return, as overrides, what the shapes of the file's heads say."""
+    shapes = {to_ours(bare, HEAD_PREFIXES): given[name].shape for name, bare in unwrapped(given).items()}
+    return [text for key, name in SIZES.items() if shapes.get(name) for text in (key, str(shapes[name][0]))]
+
+
+def _epoch(content: Mapping[str, Any]) -> int:
+    progress = content.get("progress")
+    epoch = progress.get("epoch", 0) if isinstance(progress, Mapping) else content.get("epoch", 0)
+    try:
+        return int(epoch)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _guess_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, label: str) -> str:
+    """Return the architecture that shares the largest part of its values and the file's."""
+    size = sum(value.numel() for value in given.values())
+    scores: dict[str, float] = {}
+    for name in BACKBONES:
+        model = _on_meta(load_cfg(None, [*options, "MODEL.BACKBONE", name]))
+        match = lay_beside(model, given)
+        shared = sum(value.numel() for value in match.fitting.values())
+        own = sum(value.numel() for value in model.state_dict().values())
+        is_alone = match.report.scheme == BACKBONE
+        scores[name] = 0.0 if is_alone else shared / max(1, size + own - shared)
+    best = max(scores, key=lambda name: scores[name])
+    if scores[best] < 0.5:
+        raise InputError(f"{label}: its names and shapes fit no architecture; name one (MODEL.BACKBONE, MODEL.WIDTH)")
+    return best

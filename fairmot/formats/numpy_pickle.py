@@ -1,0 +1,68 @@
+"""NumPy scalars and arrays inside old PyTorch files, rebuilt without trusting the file.
+
+Training scripts stored an epoch, a score or a random state beside the weights. NumPy's own functions would rebuild
+them, but its `dtype` and `ndarray` believe whatever state a pickle hands them. The stand-ins here take the plain kinds
+alone (numbers, truth values, text), read their raw bytes, and refuse the rest.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class _DType:
+    """A dtype as pickles describe it: a code such as `f8`, then a state whose second entry is the byte order."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.value = np.dtype(str(code))
+        if self.value.kind not in "biufcSU":
+            raise ValueError(f"an array of {code}")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in ("<", ">"):
+            self.value = self.value.newbyteorder(state[1])
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array that takes its content from a pickle's state, as plain bytes."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, is_fortran, raw = state
+        if not isinstance(dtype, _DType):
+            raise ValueError("an array whose content is not plain")
+        sizes = tuple(int(size) for size in shape)
+        plain: Any = (1, sizes, dtype.value, bool(is_fortran), _bytes(raw))
+        super().__setstate__(plain)
+
+
+def _bytes(raw: bytes | str) -> bytes:
+    """Python 2's pickles hold text."""
+    if not isinstance(raw, bytes | str):
+        raise ValueError("an array whose content is not plain")
+    return raw.encode("latin1") if isinstance(raw, str) else raw
+
+
+def _rebuild_array(*_: object) -> _Array:
+    return _Array((0,), np.int8)
+
+
+def _rebuild_scalar(dtype: _DType, raw: bytes | str) -> np.generic:
+    scalar: np.generic = np.frombuffer(_bytes(raw), dtype.value, count=1)[0]
+    return scalar
+
+
+def _array_class() -> None:
+    """Stands where a pickle names `numpy.ndarray`: `_rebuild_array` needs no class."""
+
+
+SAFE_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (_DType, "numpy.dtype"),
+    (_array_class, "numpy.ndarray"),
+    (_rebuild_array, "numpy.core.multiarray._reconstruct"),
+    (_rebuild_array, "numpy._core.multiarray._reconstruct"),
+    (_rebuild_scalar, "numpy.core.multiarray.scalar"),
+    (_rebuild_scalar, "numpy._core.multiarray.scalar"),
+    _Array,  # so that the unpickler may hand it its state
+]
+"""For `torch.serialization.safe_globals`: NumPy's names -> the stand-ins."""

@@ -22,6 +22,7 @@ from fairmot.formats.atomic import replacing
 from fairmot.formats.fetch import locate
 from fairmot.formats.motchallenge import format_results
 from fairmot.models.build import build_model
+from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.detections import Detections
 from fairmot.structures.frame import Frame
 from fairmot.tracking.build import build_filters, build_tracker
@@ -63,7 +64,7 @@ def track(cfg: CfgNode, *, weights: Path, source: str | Path, output: Path, vide
     loaded = load_file(model, locate(weights))
     run = start_run(cfg, output)
     run.log.info(loaded)
-    predictor = build_predictor(cfg, model, device=run.device)
+    predictor = build_predictor(cfg, prepare_for_inference(model), device=run.device)
     return [_track_source(cfg, predictor, name, run=run, video=video) for name in sources]
 
 

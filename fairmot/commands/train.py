@@ -122,6 +122,8 @@ def _make_state(
     if start is not None:
         run.log.info(load_file(model, start))
     model.to(run.device)
+    if run.device.type == "cpu":
+        model.to(memory_format=torch.channels_last)  # convolutions and their gradients are faster so there
     criterion = build_criterion(cfg, num_identities=num_identities).to(run.device)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer))

@@ -18,6 +18,7 @@ from fairmot.engine.trainer import Trainer
 from fairmot.evaluation.evaluator import evaluate_tables
 from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.read import read_truths
+from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.report import EvalReport, ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.tracking.build import build_filters, build_tracker
@@ -58,7 +59,7 @@ class Validator:
         return float(report.combined["HOTA"])
 
     def _evaluate(self, model: nn.Module) -> EvalReport:
-        predictor = build_predictor(self.cfg, model, device=self.run.device)
+        predictor = build_predictor(self.cfg, prepare_for_inference(model), device=self.run.device)
         bar = tqdm(self.truths, desc="validating", unit="sequence", leave=False, disable=None)
         scored = [replace(truth, results=self._track(predictor, truth)) for truth in bar]
         return evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL)

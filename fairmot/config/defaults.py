@@ -81,6 +81,7 @@ def default_cfg() -> CfgNode:
                 {
                     "TOP_K": 500,  # peaks read from a heatmap at most
                     "MIN_SCORE": 0.1,  # detections below this leave the predictor no more
+                    "HEADS": "peaks",  # where the other heads run: peaks | dense (the whole map); equal results
                 }
             ),
             "TRACKER": CfgNode(

@@ -13,6 +13,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "AUGMENT.OUTSIDE": ("published", "drop"),
     "EVAL.PROTOCOL": ("auto", "mot15", "mot16", "mot17", "mot20"),
     "EVAL.BACKEND": ("trackeval", "motmetrics"),
+    "PREDICT.HEADS": ("peaks", "dense"),
     "TRACKER.PRESET": ("fairmot",),
 }
 

@@ -17,4 +17,5 @@ def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> 
         top_k=cfg.PREDICT.TOP_K,
         min_score=cfg.PREDICT.MIN_SCORE,
         undo=cfg.INPUT.UNDO,
+        heads=cfg.PREDICT.HEADS,
     )

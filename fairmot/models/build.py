@@ -16,7 +16,6 @@ def build_model(cfg: CfgNode) -> JointDetector:
         reid_dim=cfg.MODEL.REID_DIM,
         hidden=min(cfg.MODEL.HEAD_CHANNELS, body.max_head_channels),
         heatmap_bias=cfg.MODEL.HEATMAP_BIAS,
+        activation=body.head_activation,
     )
-    for head in heads.children():
-        head.set_submodule("1", body.head_activation())
     return JointDetector(body.backbone, body.neck, heads, prefixes=(*body.prefixes, *HEAD_PREFIXES))

@@ -8,6 +8,7 @@ from torch import nn
 from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
+from fairmot.models.build import build_model
 from fairmot.structures.outputs import HeadOutputs
 
 CPU = torch.device("cpu")
@@ -57,3 +58,19 @@ def test_the_built_predictor_pads_the_input_to_what_the_network_takes():
     predictor = build_predictor(load_cfg(None, ["INPUT.SIZE_HW", "(50, 90)"]), OnePeak(), device=CPU)
     assert predictor.input_hw == (64, 96)
     assert not predictor.model.training
+
+
+@pytest.mark.parametrize("input_hw", [(64, 96), (100, 150)], ids=["halved five times", "any size"])
+def test_heads_at_peaks_give_the_detections_of_dense_heads(input_hw):
+    torch.manual_seed(0)
+    cfg = load_cfg(None, ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16", "MODEL.REID_DIM", "8"])
+    model = build_model(cfg)
+    image = np.random.default_rng(0).integers(0, 255, (120, 170, 3), dtype=np.uint8)
+    found = [
+        Predictor(model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, heads=heads)(image)
+        for heads in ("peaks", "dense")
+    ]
+    assert len(found[0]) > 5
+    np.testing.assert_array_equal(found[0].scores, found[1].scores)
+    np.testing.assert_allclose(found[0].boxes_xyxy, found[1].boxes_xyxy, atol=1e-4)
+    np.testing.assert_allclose(found[0].embeddings, found[1].embeddings, atol=1e-5)

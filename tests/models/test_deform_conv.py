@@ -2,51 +2,159 @@
 
 import pytest
 import torch
-from torchvision.ops import deform_conv2d
+from torchvision.ops import deform_conv2d as reference
 
-from fairmot.models.layers.deform_conv import DeformConv2d, gather_deform_conv
+from fairmot.models.layers import deform_conv_cpu
+from fairmot.models.layers.deform_conv import DeformConv2d
+from fairmot.models.layers.deform_conv_cpu import deform_conv2d
+
+NAMES = ("features", "offset", "mask", "weight", "bias")
 
 
-def made_up(batch, channels, out, height, width, *, reach=2.0, dtype=torch.float32):
+def made_up(
+    batch,
+    channels,
+    out,
+    height,
+    width,
+    *,
+    kernel=3,
+    groups=1,
+    offset_groups=1,
+    reach=2.0,
+    dtype=torch.float32,
+    **window,
+):
     rng = torch.Generator().manual_seed(batch * 1000 + height)
+    stride, padding, dilation = (window.get(name, 1) for name in ("stride", "padding", "dilation"))
+    out_h, out_w = ((side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for side in (height, width))
+    taps = offset_groups * kernel**2
 
     def draw(*shape):
         return torch.randn(*shape, generator=rng, dtype=dtype)
 
     tensors = (
         draw(batch, channels, height, width),
-        draw(batch, 18, height, width) * reach,
-        draw(batch, 9, height, width).sigmoid(),
-        draw(out, channels, 3, 3),
+        draw(batch, 2 * taps, out_h, out_w) * reach,
+        draw(batch, taps, out_h, out_w).sigmoid(),
+        draw(out, channels // groups, kernel, kernel),
         draw(out),
     )
     return [tensor.requires_grad_() for tensor in tensors]
 
 
+def run(operator, tensors, **window):
+    features, offset, mask, weight, bias = tensors
+    return operator(features, offset, weight, bias, mask=mask, **{"stride": 1, "padding": 1, "dilation": 1, **window})
+
+
+def assert_equal(tensors, **window):
+    """Outputs and all five gradients, to 1e-5 of their norm."""
+    ours, theirs = run(deform_conv2d, tensors, **window), run(reference, tensors, **window)
+    assert ours.shape == theirs.shape
+    upstream = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(1))
+    pairs = zip(
+        torch.autograd.grad(ours, tensors, upstream), torch.autograd.grad(theirs, tensors, upstream), strict=True
+    )
+    for name, (mine, published) in zip(("output", *NAMES), [(ours, theirs), *pairs], strict=True):
+        assert float((mine - published).detach().norm()) <= 1e-5 * max(float(published.detach().norm()), 1e-3), name
+
+
 @pytest.mark.parametrize(
     "shape",
-    [(1, 3, 5, 7, 9), (2, 16, 8, 12, 20), (3, 1, 1, 1, 1), (1, 4, 4, 2, 33)],
+    [(1, 3, 5, 7, 9), (2, 16, 8, 12, 20), (3, 1, 1, 1, 1), (1, 4, 4, 2, 33), (2, 32, 48, 9, 5)],
     ids=lambda s: "x".join(map(str, s)),
 )
-@pytest.mark.parametrize("reach", [0.0, 0.7, 40.0], ids=["still", "near", "far outside"])
+@pytest.mark.parametrize("reach", [1e-3, 0.7, 40.0], ids=["still", "near", "far outside"])
 def test_outputs_and_gradients_equal_torchvision(shape, reach):
-    tensors = made_up(*shape, reach=reach + 1e-3)
-    ours = gather_deform_conv(*tensors)
-    features, offset, mask, weight, bias = tensors
-    theirs = deform_conv2d(features, offset, weight, bias, padding=1, mask=mask)
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
-    upstream = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(1))
-    for name, mine, reference in zip(
-        ("features", "offset", "mask", "weight", "bias"),
-        torch.autograd.grad(ours, tensors, upstream),
-        torch.autograd.grad(theirs, tensors, upstream),
-        strict=True,
-    ):
-        assert float((mine - reference).norm()) <= 1e-5 * max(float(reference.norm()), 1.0), name
+    assert_equal(made_up(*shape, reach=reach))
 
 
-def test_gradcheck_in_double_precision():
-    assert torch.autograd.gradcheck(gather_deform_conv, made_up(1, 2, 3, 4, 5, dtype=torch.float64), atol=1e-6)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"groups": 2},
+        {"offset_groups": 3},
+        {"groups": 2, "offset_groups": 3},
+        {"groups": 6, "offset_groups": 2},
+        {"stride": 2},
+        {"dilation": 2, "padding": 2, "kernel": 5},
+        {"kernel": 1, "padding": 0},
+        {"padding": 0, "stride": 3, "offset_groups": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("reach", [0.7, 40.0], ids=["near", "far outside"])
+def test_every_window_and_grouping(options, reach):
+    window = {name: options[name] for name in ("stride", "padding", "dilation") if name in options}
+    assert_equal(made_up(2, 12, 6, 9, 11, reach=reach, **options), **window)
+
+
+def test_without_mask_and_bias():
+    features, offset, _, weight, _ = made_up(2, 4, 3, 6, 7)
+    torch.testing.assert_close(
+        deform_conv2d(features, offset, weight, padding=1), reference(features, offset, weight, padding=1)
+    )
+
+
+def test_exact_integer_offsets_have_torchvision_s_one_sided_gradient():
+    tensors = made_up(1, 3, 2, 6, 7)
+    with torch.no_grad():
+        tensors[1].round_()
+    assert_equal(tensors)
+
+
+@pytest.mark.parametrize("budget", [1, 4000], ids=["64 places a chunk", "a few hundred"])
+def test_chunks_change_nothing(monkeypatch, budget):
+    monkeypatch.setattr(deform_conv_cpu, "SAMPLE_BYTES", budget)
+    monkeypatch.setattr(deform_conv_cpu, "GRADIENT_BYTES", budget)
+    assert_equal(made_up(3, 4, 5, 11, 13))
+
+
+def test_channels_last_in_gives_channels_last_out():
+    tensors = [value.detach() for value in made_up(2, 8, 6, 9, 10)]
+    plain = run(deform_conv2d, tensors)
+    assert plain.is_contiguous()
+    tensors[0] = tensors[0].contiguous(memory_format=torch.channels_last)
+    moved = run(deform_conv2d, tensors)
+    assert moved.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(moved, plain)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e30])
+def test_offsets_that_are_no_place_stay_within_the_map(value):
+    features, offset, mask, weight, bias = made_up(1, 2, 3, 5, 6)
+    with torch.no_grad():
+        offset[0, 0, 2, 2] = value
+    out = run(deform_conv2d, (features, offset, mask, weight, bias))
+    torch.autograd.grad(out.nan_to_num().sum(), features)
+    touched = out.detach().isnan().any(dim=1)[0]
+    assert int(touched.sum()) == (value != value)
+
+
+def test_an_empty_batch():
+    tensors = made_up(0, 2, 3, 5, 6)
+    out = run(deform_conv2d, tensors)
+    assert out.shape == (0, 3, 5, 6)
+    out.sum().backward()
+    assert float(tensors[3].grad.abs().sum()) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"offset_groups": 2, "groups": 1}], ids=["plain", "grouped"])
+def test_gradcheck_in_double_precision(options):
+    tensors = made_up(1, 2, 3, 4, 5, dtype=torch.float64, **options)
+    assert torch.autograd.gradcheck(lambda *values: run(deform_conv2d, values), tensors, atol=1e-6)
+
+
+def test_training_keeps_no_samples():
+    """What the backward pass needs is the inputs alone, as torchvision's operator keeps them."""
+    tensors = made_up(1, 8, 8, 16, 16)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda value: kept.append(value) or value, lambda value: value):
+        run(deform_conv2d, tensors)
+    inputs = {value.data_ptr() for value in tensors}
+    assert kept
+    assert all(value.data_ptr() in inputs for value in kept)
 
 
 def test_a_new_layer_is_a_plain_convolution_at_half_strength():
@@ -56,3 +164,24 @@ def test_a_new_layer_is_a_plain_convolution_at_half_strength():
     plain = torch.nn.functional.conv2d(features, layer.weight, padding=1)
     expected = 0.5 * plain + layer.bias.view(1, -1, 1, 1)
     torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_layer_takes_groups_and_strides():
+    layer = DeformConv2d(6, 4, 5, stride=2, groups=2, offset_groups=3)
+    assert layer(torch.randn(2, 6, 9, 11)).shape == (2, 4, 5, 6)
+
+
+def test_the_layer_has_a_shape_on_the_meta_device():
+    with torch.device("meta"):
+        assert DeformConv2d(6, 4)(torch.empty(2, 6, 9, 11)).shape == (2, 4, 9, 11)
+
+
+@pytest.mark.gpu
+def test_the_gpu_s_layer_equals_the_cpu_s():
+    torch.manual_seed(0)
+    layer = DeformConv2d(16, 8)
+    torch.nn.init.normal_(layer.conv_offset_mask.weight, std=0.05)
+    features = torch.randn(2, 16, 20, 24)
+    on_cpu = layer(features)
+    on_gpu = layer.cuda()(features.cuda()).cpu()
+    torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-4, atol=1e-4)

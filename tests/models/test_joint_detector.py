@@ -5,7 +5,7 @@ import torch
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
-from fairmot.models.necks.dla_up import bilinear_upsample
+from fairmot.models.layers.conv import bilinear_upsample
 from fairmot.utils.errors import InputError
 
 
@@ -37,9 +37,20 @@ def test_images_of_a_batch_do_not_mix_in_eval_mode():
         torch.testing.assert_close(joint[1:2], single, rtol=1e-4, atol=1e-5)
 
 
-def test_a_size_that_cannot_be_halved_five_times_is_named():
-    with pytest.raises(InputError, match="60x64"):
-        slim()(torch.rand(1, 3, 60, 64))
+@pytest.mark.parametrize("input_hw", [(60, 64), (97, 130), (33, 31)])
+def test_a_size_that_cannot_be_halved_five_times_is_framed(input_hw):
+    """Its cells equal those of the image framed by hand, and none lies beyond the image."""
+    model = slim().eval()
+    height, width = input_hw
+    images = torch.rand(2, 3, height, width)
+    framed = torch.full((2, 3, -(-height // 32) * 32, -(-width // 32) * 32), 0.5)
+    framed[..., :height, :width] = images
+    with torch.inference_mode():
+        outputs, by_hand = model(images), model.features(framed)
+        rows, columns = -(-height // 4), -(-width // 4)
+        expected = model.heatmap(by_hand[..., :rows, :columns])
+    assert outputs.heatmap.shape == (2, 1, rows, columns)
+    torch.testing.assert_close(outputs.heatmap, expected)
 
 
 def test_an_unknown_backbone_lists_the_choices():

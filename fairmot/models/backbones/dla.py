@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from fairmot.models.layers.bands import in_bands
 from fairmot.models.layers.conv import conv_bn, conv_bn_relu, initialise_convolutions
 
 
@@ -120,9 +121,17 @@ class DLA(nn.Module):
 
     def forward(self, images_B3HW: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, H, W) -> the maps of levels 2 to 5, strides 4 to 32."""
-        features = self.level1(self.level0(self.base_layer(images_B3HW)))
+        features = self._stem(images_B3HW) if self.training else self._stem_in_bands(images_B3HW)
         maps = []
         for level in (self.level2, self.level3, self.level4, self.level5):
             features = level(features)
             maps.append(features)
         return maps
+
+    def _stem(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.level1(self.level0(self.base_layer(images_B3HW)))
+        return features
+
+    def _stem_in_bands(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) -> (B, C, H/2, W/2); a row sees 3 + 1 + 1 rows to each side."""
+        return in_bands(self._stem, images_B3HW, halo=8, stride=2, channels=max(self.channels[:2]))

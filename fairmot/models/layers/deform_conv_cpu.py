@@ -1,10 +1,8 @@
 """Modulated deformable convolution for CPUs, equal to `torchvision.ops.deform_conv2d` and several times as fast.
 
-Every tap of every place is a weighted sum of four neighbouring pixels. FBGEMM's `embedding_bag` over the channels-last
-map does all of these sums, a matrix product applies the kernel. Two orders give the same result: sample the map, then
-apply the kernel (a few thousand places at a time, so that the samples stay in the cache), or, where the output has
-fewer channels than the input, apply the kernel's taps to the map and sample what comes out. The backward pass samples
-again instead of keeping anything.
+Every tap of every place is a weighted sum of four neighbouring pixels: `embedding_bag` over the channels-last map does
+all of these sums, one matrix product applies the kernel. Both go through the map a few thousand places at a time, so
+that no temporary grows with the map, and the backward pass samples again instead of keeping anything.
 
 Legend: B images, C input channels, O output channels, H W map size, T taps of the kernel, M = B * output H * output W
 places, n places of one chunk, P pixels of all maps with their frames.
@@ -20,8 +18,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 FRAME_BEFORE, FRAME_BEHIND = 1, 2  # zeros around a map, each way
-CACHED_BYTES = 5 << 20  # samples of one chunk of the forward pass: what stays in the cores' caches
-CHUNK_BYTES = 24 << 20  # larger temporaries: below the size that the C library maps and unmaps at each use
+SAMPLE_BYTES = 12 << 20  # samples of one chunk of the forward pass
+GRADIENT_BYTES = 24 << 20  # of the backward pass; above 32 MiB the C library maps and unmaps memory at each use
 
 Pair = tuple[int, int]
 
@@ -91,7 +89,7 @@ def _grouped(
 
 
 class _DeformConv(torch.autograd.Function):
-    """One group: features (B, C, H, W), offset (B, 2T, H', W'), mask (B, T, H', W') -> (B, O, H', W'), channels last."""
+    """One group: features (B, C, H, W), offset (B, 2T, H', W'), mask (B, T, H', W') -> (B, O, H', W')."""
 
     @staticmethod
     def forward(
@@ -106,12 +104,11 @@ class _DeformConv(torch.autograd.Function):
         ctx.save_for_backward(features, offset, mask, weight)
         ctx.window = window
         sampler = _Sampler(features, offset, mask, window)
-        run = _project_then_sample if len(weight) < features.shape[1] else _sample_then_project
-        out_MO = run(sampler, weight, bias)
+        out_MO = _sample_and_project(sampler, weight, bias)
         return out_MO.view(len(features), *offset.shape[2:], len(weight)).permute(0, 3, 1, 2)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         features, offset, mask, weight = ctx.saved_tensors
         sampler = _Sampler(features, offset, mask, ctx.window)
@@ -128,7 +125,6 @@ class _Corners(NamedTuple):
     share_nT4: torch.Tensor
     below_nT: torch.Tensor  # how far the tap lies below its upper pixels, in [0, 1)
     right_nT: torch.Tensor
-    inside_2nT: torch.Tensor  # bool: y and x on the map, where moving has an effect
 
 
 class _Sampler:
@@ -151,45 +147,49 @@ class _Sampler:
         self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.taps)
         self.places = B * self.out_hw[0] * self.out_hw[1]
 
-    def chunks(self, bytes_a_place: int, budget: int, *, first: int = 0, last: int | None = None) -> Iterator[slice]:
-        """Cut places `first` to `last` into runs of about `budget` bytes."""
-        last = self.places if last is None else last
+    def chunks(self, budget: int) -> Iterator[slice]:
+        """Cut the places into runs whose samples take about `budget` bytes."""
+        bytes_a_place = self.taps * self.pixels_PC.shape[1] * self.pixels_PC.element_size()
         step = max(64, budget // max(1, bytes_a_place))
-        return (slice(start, min(start + step, last)) for start in range(first, last, step))
+        return (slice(start, min(start + step, self.places)) for start in range(0, self.places, step))
 
-    def corners(self, chunk: slice, *, first_image: int = 0) -> _Corners:
-        """Return where the taps of a run of places lie; rows count from `first_image`."""
-        (H, W), width = self.map_hw, self.framed.shape[2]
-        y_nT, x_nT, row_n = self._places(chunk, first_image)
-        y_nT.clamp_(-1, H)
-        x_nT.clamp_(-1, W)
+    def corners(self, chunk: slice) -> _Corners:
+        """Return where the taps of a run of places lie."""
+        width = self.framed.shape[2]
+        y_nT, x_nT, row_n = self._places(chunk)
+        y_nT.clamp_(-1, self.map_hw[0])
+        x_nT.clamp_(-1, self.map_hw[1])
         top_nT, left_nT = y_nT.floor(), x_nT.floor()
-        inside_2nT = torch.stack([(y_nT > -1) & (y_nT < H), (x_nT > -1) & (x_nT < W)])
         below_nT, right_nT = y_nT.sub_(top_nT), x_nT.sub_(left_nT)
-        corner_nT = top_nT.mul_(width).add_(left_nT).int().add_(row_n[:, None])
+        corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(row_n[:, None])
         corner_nT.clamp_(0, len(self.pixels_PC) - width - 2)  # where the offset is not a number
         neighbours = torch.tensor([0, 1, width, width + 1], dtype=torch.int32)
         lower_nT = self.mask_MT[chunk] * below_nT
         upper_nT = self.mask_MT[chunk] - lower_nT
         lower_right, upper_right = lower_nT * right_nT, upper_nT * right_nT
         share_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
-        return _Corners(corner_nT[..., None] + neighbours, share_nT4, below_nT, right_nT, inside_2nT)
+        return _Corners(corner_nT[..., None] + neighbours, share_nT4, below_nT, right_nT)
 
-    def _places(self, chunk: slice, first_image: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def inside(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return, (n, T) bool, where y and where x lie on the map, so that moving has an effect."""
+        y_nT, x_nT, _ = self._places(chunk)
+        return (y_nT >= -1) & (y_nT < self.map_hw[0]), (x_nT >= -1) & (x_nT < self.map_hw[1])
+
+    def _places(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return y and x of each tap on the map, and the row of the map's pixel (0, 0), int32, for each place."""
-        (_, out_w), (kernel_h, kernel_w) = self.out_hw, self.window.kernel
+        (out_h, out_w), kernel_w = self.out_hw, self.window.kernel[1]
         (stride_y, stride_x), (dilation_y, dilation_x) = self.window.stride, self.window.dilation
-        offset_nT2 = self.offset_M2T[chunk].unflatten(1, (self.taps, 2))
+        offset_nT2 = self.offset_M2T[chunk].view(-1, self.taps, 2)
         place_n = torch.arange(chunk.start, chunk.stop)
-        image_n, place_n = _divide(place_n, self.out_hw[0] * out_w)
+        image_n, place_n = _divide(place_n, out_h * out_w)
         row_n, column_n = _divide(place_n, out_w)
         tap = torch.arange(self.taps)
-        tap_y = (tap // kernel_w) * dilation_y - self.window.padding[0]
-        tap_x = (tap % kernel_w) * dilation_x - self.window.padding[1]
-        y_nT = offset_nT2[..., 0] + (row_n[:, None] * stride_y + tap_y)
-        x_nT = offset_nT2[..., 1] + (column_n[:, None] * stride_x + tap_x)
+        tap_y = ((tap // kernel_w) * dilation_y - self.window.padding[0]).to(offset_nT2.dtype)
+        tap_x = ((tap % kernel_w) * dilation_x - self.window.padding[1]).to(offset_nT2.dtype)
+        y_nT = offset_nT2[..., 0] + ((row_n * stride_y).to(tap_y.dtype)[:, None] + tap_y)
+        x_nT = offset_nT2[..., 1] + ((column_n * stride_x).to(tap_x.dtype)[:, None] + tap_x)
         _, height, width, _ = self.framed.shape
-        return y_nT, x_nT, ((image_n - first_image) * (height * width) + FRAME_BEFORE * (width + 1)).int()
+        return y_nT, x_nT, (image_n * (height * width) + FRAME_BEFORE * (width + 1)).int()
 
 
 def _divide(value: torch.Tensor, by: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,40 +202,19 @@ def _weighted_sums(rows: torch.Tensor, index: torch.Tensor, share: torch.Tensor)
     return functional.embedding_bag(index, rows, per_sample_weights=share, mode="sum")
 
 
-def _sample_then_project(sampler: _Sampler, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """(M, O): sample all channels, then apply the kernel; a chunk's samples are used while they are in the cache."""
-    C, taps = weight.shape[1], sampler.taps
-    kernel = weight.permute(2, 3, 1, 0).reshape(taps * C, -1)
+def _sample_and_project(sampler: _Sampler, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """(M, O): sample all channels, then apply the kernel, a chunk of places at a time.
+
+    The product runs as a 1x1 convolution: for few output channels oneDNN's is faster than the matrix product.
+    """
+    width = weight[0].numel()
+    kernel = weight.permute(0, 2, 3, 1).reshape(-1, width, 1, 1)
     out_MO = kernel.new_empty(sampler.places, len(weight))
-    for chunk in sampler.chunks(taps * C * weight.element_size(), CACHED_BYTES):
-        index_nT4, share_nT4, *_ = sampler.corners(chunk)
-        samples = _weighted_sums(sampler.pixels_PC, index_nT4.flatten(0, 1), share_nT4.flatten(0, 1))
-        samples_nTC = samples.view(-1, taps * C)
-        if bias is None:
-            torch.mm(samples_nTC, kernel, out=out_MO[chunk])
-        else:
-            torch.addmm(bias, samples_nTC, kernel, out=out_MO[chunk])
-    return out_MO
-
-
-def _project_then_sample(sampler: _Sampler, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """(M, O): apply each tap of the kernel to the whole map, then sample the fewer channels that come out."""
-    O, taps = len(weight), sampler.taps
-    kernel_CTO = weight.permute(1, 2, 3, 0).reshape(-1, taps * O)
-    out_MO = kernel_CTO.new_empty(sampler.places, O)
-    if bias is None:
-        bias = out_MO.new_zeros(())
-    tap_T1 = torch.arange(taps, dtype=torch.int32)[:, None]
-    images, height, width, C = sampler.framed.shape
-    together = max(1, CHUNK_BYTES // (height * width * taps * O * weight.element_size()))
-    places = sampler.places // max(1, images)
-    for first in range(0, images, together):
-        last = min(first + together, images)
-        projected = (sampler.framed[first:last].view(-1, C) @ kernel_CTO).view(-1, O)
-        for chunk in sampler.chunks(taps * 40, CACHED_BYTES, first=first * places, last=last * places):
-            index_nT4, share_nT4, *_ = sampler.corners(chunk, first_image=first)
-            index_nT4 = index_nT4.mul_(taps).add_(tap_T1)
-            torch.add(_weighted_sums(projected, index_nT4.flatten(1), share_nT4.flatten(1)), bias, out=out_MO[chunk])
+    for chunk in sampler.chunks(SAMPLE_BYTES):
+        corners = sampler.corners(chunk)
+        samples = _weighted_sums(sampler.pixels_PC, corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1))
+        as_map = samples.view(1, -1, 1, width).permute(0, 3, 1, 2)
+        out_MO[chunk] = functional.conv2d(as_map, kernel, bias)[0, :, :, 0].T
     return out_MO
 
 
@@ -248,7 +227,7 @@ def _gradients(
     to_pixels, to_kernel = torch.zeros_like(sampler.pixels_PC), torch.zeros_like(kernel_TC_O)
     to_offset = gradient_MO.new_empty(sampler.places, taps, 2)
     to_mask = gradient_MO.new_empty(sampler.places, taps)
-    for chunk in sampler.chunks(taps * C * weight.element_size(), CHUNK_BYTES):
+    for chunk in sampler.chunks(GRADIENT_BYTES):
         corners = sampler.corners(chunk)
         index_N4, share_N4 = corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1)
         to_samples_NC = (gradient_MO[chunk] @ kernel_TC_O.T).view(-1, C)
@@ -257,8 +236,9 @@ def _gradients(
             (to_share_N4,) = torch.autograd.grad(samples_NC, share_N4, to_samples_NC)
         to_kernel.addmm_(samples_NC.detach().view(-1, taps * C).T, gradient_MO[chunk])
         to_pixels += _transposed_sums(index_N4, share_N4.detach(), to_samples_NC, len(to_pixels))
-        to_places = _share_gradients(to_share_N4.view(-1, taps, 4), corners, sampler.mask_MT[chunk])
-        to_offset[chunk, :, 0], to_offset[chunk, :, 1], to_mask[chunk] = to_places
+        to_y, to_x, to_mask[chunk] = _share_gradients(to_share_N4.view(-1, taps, 4), corners, sampler.mask_MT[chunk])
+        inside_y, inside_x = sampler.inside(chunk)
+        to_offset[chunk, :, 0], to_offset[chunk, :, 1] = to_y * inside_y, to_x * inside_x
     images, (out_h, out_w), (H, W) = len(sampler.framed), sampler.out_hw, sampler.map_hw
     end_y, end_x = FRAME_BEFORE + H, FRAME_BEFORE + W
     return (
@@ -297,8 +277,7 @@ def _share_gradients(
     upper = torch.lerp(upper_left, upper_right, corners.right_nT)
     lower = torch.lerp(lower_left, lower_right, corners.right_nT)
     across = torch.lerp(upper_right - upper_left, lower_right - lower_left, corners.below_nT)
-    moved_y, moved_x = corners.inside_2nT * mask_nT
-    return moved_y * (lower - upper), moved_x * across, torch.lerp(upper, lower, corners.below_nT)
+    return mask_nT * (lower - upper), mask_nT * across, torch.lerp(upper, lower, corners.below_nT)
 
 
 def _pair(value: int | Pair) -> Pair:

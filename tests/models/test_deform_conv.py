@@ -8,25 +8,14 @@ from fairmot.models.layers import deform_conv_cpu
 from fairmot.models.layers.deform_conv import DeformConv2d
 from fairmot.models.layers.deform_conv_cpu import deform_conv2d
 
-NAMES = ("features", "offset", "mask", "weight", "bias")
+NAMES = ("output", "features", "offset", "mask", "weight", "bias")
 
 
-def made_up(
-    batch,
-    channels,
-    out,
-    height,
-    width,
-    *,
-    kernel=3,
-    groups=1,
-    offset_groups=1,
-    reach=2.0,
-    dtype=torch.float32,
-    **window,
-):
+def made_up(batch, channels, out, height, width, *, reach=2.0, dtype=torch.float32, **options):
+    """Features, offset, mask, weight and bias for a 3x3 kernel, or what the options say."""
+    kernel, groups, offset_groups = options.get("kernel", 3), options.get("groups", 1), options.get("offset_groups", 1)
     rng = torch.Generator().manual_seed(batch * 1000 + height)
-    stride, padding, dilation = (window.get(name, 1) for name in ("stride", "padding", "dilation"))
+    stride, padding, dilation = (options.get(name, 1) for name in ("stride", "padding", "dilation"))
     out_h, out_w = ((side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for side in (height, width))
     taps = offset_groups * kernel**2
 
@@ -53,11 +42,10 @@ def assert_equal(tensors, **window):
     ours, theirs = run(deform_conv2d, tensors, **window), run(reference, tensors, **window)
     assert ours.shape == theirs.shape
     upstream = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(1))
-    pairs = zip(
-        torch.autograd.grad(ours, tensors, upstream), torch.autograd.grad(theirs, tensors, upstream), strict=True
-    )
-    for name, (mine, published) in zip(("output", *NAMES), [(ours, theirs), *pairs], strict=True):
-        assert float((mine - published).detach().norm()) <= 1e-5 * max(float(published.detach().norm()), 1e-3), name
+    mine = [ours, *torch.autograd.grad(ours, tensors, upstream)]
+    published = [theirs, *torch.autograd.grad(theirs, tensors, upstream)]
+    for name, value, wanted in zip(NAMES, mine, published, strict=True):
+        assert float((value - wanted).detach().norm()) <= 1e-5 * max(float(wanted.detach().norm()), 1e-3), name
 
 
 @pytest.mark.parametrize(

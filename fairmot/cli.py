@@ -14,6 +14,7 @@ JOBS = {
     "track": "track sequences, image folders, videos, cameras or a detection cache",
     "eval": "track and score sequences, or score result files that exist",
     "convert": "turn published weights into ours, or ours into published",
+    "benchmark": "time the network beside a reference",
     "synthesize": "render a synthetic world of walking people as MOTChallenge sequences",
 }
 

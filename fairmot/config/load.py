@@ -92,9 +92,18 @@ def _merge_overrides(cfg: CfgNode, overrides: Sequence[str]) -> None:
         raise InputError(f"{overrides[-1]}: overrides come in pairs, KEY VALUE")
     for name, text in zip(overrides[::2], overrides[1::2], strict=True):
         tree: Any = text if not isinstance(text, str) else _parse(text)
+        if isinstance(_default(cfg, name), str) and not isinstance(tree, str):
+            tree = text  # a name may look like a number
         for part in reversed(name.split(".")):
             tree = {part: tree}
         _merge(cfg, tree, prefix="", source="override")
+
+
+def _default(cfg: CfgNode, name: str) -> Any:
+    node: Any = cfg
+    for part in name.split("."):
+        node = node.get(part) if isinstance(node, CfgNode) else None
+    return node
 
 
 def _parse(text: str) -> Any:

@@ -144,3 +144,8 @@ class TestRoundTrips:
         assert cfg_from_dict({}).is_frozen()
         with pytest.raises(InputError, match="SEED"):
             cfg_from_dict({"SEED": -1})
+
+
+@pytest.mark.parametrize("text", ["12345e67", "00012345", "1e5", "True"])
+def test_a_text_that_looks_like_a_number_stays_as_it_was_typed(text: str) -> None:
+    assert text == load_cfg(None, ["OUTPUT", text]).OUTPUT

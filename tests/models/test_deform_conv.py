@@ -120,6 +120,18 @@ def test_offsets_that_are_no_place_stay_within_the_map(value):
     assert int(touched.sum()) == (value != value)
 
 
+def test_under_autocast_the_work_is_done_in_float32():
+    tensors = made_up(2, 8, 6, 9, 10)
+    halves = [value.detach().bfloat16().requires_grad_() for value in tensors]
+    with torch.autocast("cpu", torch.bfloat16):
+        out = run(deform_conv2d, halves)
+        expected = run(deform_conv2d, [value.detach().float() for value in halves])
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out, expected.bfloat16())
+    out.float().sum().backward()
+    assert halves[3].grad.dtype == torch.bfloat16
+
+
 def test_an_empty_batch():
     tensors = made_up(0, 2, 3, 5, 6)
     out = run(deform_conv2d, tensors)

@@ -1,12 +1,12 @@
 """The made-up weights and inputs behind the reference arrays, by the recipe of the reference's README."""
 
 import json
-import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from fairmot.models.made_up import made_up_state
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HEADS = {"hm": "heatmap", "wh": "size_ltrb", "reg": "offset", "id": "embedding"}
@@ -18,25 +18,7 @@ def published_keys(architecture="dla_34"):
 
 def published_state(keys):
     """A state dict in the published names: each value depends on its name alone."""
-    return {name: torch.from_numpy(np.asarray(_value(name, tuple(shape)))) for name, shape in keys.items()}
-
-
-def _value(name, shape):
-    if name.endswith("num_batches_tracked"):
-        return np.int64(0)
-    draw = np.random.RandomState(zlib.crc32(name.encode()))
-    is_vector = len(shape) < 2
-    if name.endswith("running_var"):
-        value = draw.random_sample(shape) + 0.5
-    elif is_vector and name.endswith("weight"):
-        value = draw.random_sample(shape) * 0.4 + 0.8
-    elif is_vector:
-        value = draw.standard_normal(shape) * 0.1
-    else:
-        value = draw.standard_normal(shape) * math.sqrt(2 / np.prod(shape[1:]))
-    if "conv_offset_mask" in name:
-        value = value * (0.1 if name.endswith("weight") else 5.0)
-    return value.astype(np.float32)
+    return made_up_state(keys)
 
 
 def published_images():

@@ -49,6 +49,11 @@ def deform_conv2d(
     (O, C / groups, kernel height, kernel width); bias: (O,); mask: (B, G T, H', W'), 1 where absent.
     Returns (B, O, H', W') in the memory format of `features`. Source: Zhu et al., Deformable ConvNets v2, equation 1.
     """
+    if torch.is_autocast_enabled("cpu"):  # float32 inside, as torchvision's operator
+        inputs = (features_BCHW.float(), offset.float(), weight.float(), None if bias is None else bias.float())
+        mask = None if mask is None else mask.float()
+        with torch.autocast("cpu", enabled=False):
+            return deform_conv2d(*inputs, stride, padding, dilation, mask).to(features_BCHW.dtype)
     window = Window((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
     taps = weight.shape[2] * weight.shape[3]
     if mask is None:

@@ -1,0 +1,92 @@
+"""`fairmot benchmark`: ours and a reference, timed in turn in one run."""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torchvision
+from tqdm import tqdm
+
+from fairmot.commands.benchmark_model import benchmark_model, describe_model
+from fairmot.commands.run import resolve_device
+from fairmot.config.load import load_cfg
+from fairmot.formats.atomic import write_text
+from fairmot.structures.benchmark import BenchmarkRow
+from fairmot.utils.errors import InputError
+
+SUBJECTS = ("model",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the tool's options."""
+    parser.add_argument("subject", choices=SUBJECTS, help="what to time")
+    parser.add_argument("--config", type=Path, help="YAML file (default: the published DLA-34)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds, after one that is not counted")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to FILE too")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the tool: print a table and, with `--json`, write the figures."""
+    if arguments.repeats < 1:
+        raise InputError(f"--repeats {arguments.repeats}: at least 1 round is wanted")
+    cfg = load_cfg(arguments.config, arguments.overrides)
+    device = resolve_device(arguments.device or cfg.DEVICE)
+    machine, model = describe_machine(device), describe_model(cfg)
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
+    rows = benchmark_model(cfg, device=device, repeats=arguments.repeats)
+    done = list(tqdm(rows, desc="timing", unit="row", leave=False, disable=None))
+    print(format_rows(done))
+    if arguments.json is not None:
+        content = {"machine": machine, "model": model, "rows": [row.to_dict() for row in done]}
+        write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        print(f"wrote {arguments.json}")
+    return 0
+
+
+def describe_machine(device: torch.device) -> dict[str, str | int]:
+    """Return what a figure depends on: processor, threads, GPU, versions."""
+    machine: dict[str, str | int] = {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }
+    return machine
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def format_rows(rows: Sequence[BenchmarkRow]) -> str:
+    """Return the rows as a table; a figure that a row lacks stays empty."""
+    columns = ["name", "ours", "reference", "ratio", "unit", *dict.fromkeys(name for row in rows for name in row.extra)]
+    cells = [columns, *([_cell(row.to_dict().get(name)) for name in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    lines = []
+    for first, *others in cells:
+        numbers = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: float | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value >= 100 else f"{value:.3f}"

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from fairmot.commands.benchmark_model import benchmark_model, describe_model
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import load_cfg
-from fairmot.formats.atomic import write_text
+from fairmot.formats.atomic import check_writable, write_text
 from fairmot.structures.benchmark import BenchmarkRow
 from fairmot.utils.errors import InputError
 
@@ -35,8 +35,11 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the tool: print a table and, with `--json`, write the figures."""
     if arguments.repeats < 1:
         raise InputError(f"--repeats {arguments.repeats}: at least 1 round is wanted")
-    cfg = load_cfg(arguments.config, arguments.overrides)
-    device = resolve_device(arguments.device or cfg.DEVICE)
+    device_key = [] if arguments.device is None else ["DEVICE", arguments.device]
+    cfg = load_cfg(arguments.config, [*arguments.overrides, *device_key])
+    if arguments.json is not None:
+        check_writable(arguments.json)
+    device = resolve_device(cfg.DEVICE)
     machine, model = describe_machine(device), describe_model(cfg)
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
@@ -61,6 +64,8 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
     }
+    if device.type == "cuda":
+        machine["tf32"] = str(torch.backends.cudnn.allow_tf32)
     return machine
 
 

@@ -5,6 +5,7 @@ All have the same made-up weights, since where deformable layers look decides th
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 from typing import Any
@@ -72,43 +73,63 @@ def inference_rows(
     """Yield a row for dense heads, one for heads at peaks and, on a GPU, those in other precisions and compiled."""
     device = next(model.parameters()).device
     images = torch.rand(1, 3, *input_hw, generator=torch.Generator().manual_seed(0)).to(device)
-    last = images.contiguous(memory_format=torch.channels_last)
+    nhwc = images.contiguous(memory_format=torch.channels_last)
     ours, plain = prepare_for_inference(model), prepare_for_inference(replaced(model, plain_convolution))
     reference = replaced(model, OverTorchvision)
 
     def peaks() -> object:
-        features = ours.features(last)
+        features = ours.features(nhwc)
         *_, indices = find_peaks(ours.heatmap(features).sigmoid(), top_k=top_k)
         return ours.read_at(features, indices)
 
-    runs: dict[str, Run] = {REFERENCE: lambda: reference(images), PLAIN: lambda: plain(last)}
-    runs |= {"inference dense": lambda: ours(last), "inference peaks": peaks}
+    suffix = f" 1x{input_hw[0]}x{input_hw[1]}"
+    runs: dict[str, Run] = {REFERENCE: lambda: reference(images), PLAIN: lambda: plain(nhwc)}
+    runs |= {"inference dense": lambda: ours(nhwc), "inference peaks": peaks}
     if device.type == "cuda":
-        compiled, contiguous = torch.compile(ours), copy.deepcopy(ours).to(memory_format=torch.contiguous_format)
+        contiguous = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)
         runs |= {"inference dense contiguous": lambda: contiguous(images)}
-        runs |= {"inference dense compiled": lambda: compiled(last)}
-        runs |= in_precision("inference dense", lambda: ours(last)) | in_precision("inference peaks", peaks)
-        runs |= in_precision("inference dense compiled", lambda: compiled(last))
-    yield from _rows(runs, suffix=f" 1x{input_hw[0]}x{input_hw[1]}", device=device, repeats=repeats)
+        runs |= in_precision("inference dense", lambda: ours(nhwc)) | in_precision("inference peaks", peaks)
+    yield from _rows(runs, suffix=suffix, device=device, repeats=repeats)
+    if device.type == "cuda":
+        compiled = torch.compile(ours)
+        runs = {REFERENCE: lambda: reference(images), "inference dense compiled": lambda: compiled(nhwc)}
+        runs |= in_precision("inference dense compiled", lambda: compiled(nhwc))
+        yield from _compiled_rows(runs, suffix=suffix, device=device, repeats=repeats)
 
 
 def training_rows(model: JointDetector, *, repeats: int) -> Iterator[BenchmarkRow]:
-    """Yield a row for a training step and, on a GPU, those channels last and in other precisions."""
+    """Yield a row for a training step (on a CPU channels last) and, on a GPU, those in other formats and precisions."""
     device = next(model.parameters()).device
     batch, height, width = TRAINING_BHW
+    suffix = f" {batch}x{height}x{width}"
     images = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0)).to(device)
-    reference, last = replaced(model, OverTorchvision), copy.deepcopy(model).to(memory_format=torch.channels_last)
+    reference, nhwc = replaced(model, OverTorchvision), copy.deepcopy(model).to(memory_format=torch.channels_last)
     runs: dict[str, Run] = {REFERENCE: lambda: training_step(reference, images)}
-    if device.type == "cuda":
-        runs |= {"training": lambda: training_step(model, images)}
-        runs |= {"training channels-last": lambda: training_step(last, images)}
-        runs |= in_precision("training", lambda: training_step(model, images))
-    else:
-        runs |= {"training": lambda: training_step(last, images)}
-    yield from _rows(runs, suffix=f" {batch}x{height}x{width}", device=device, repeats=repeats)
+    if device.type != "cuda":
+        runs |= {"training": lambda: training_step(nhwc, images)}
+        yield from _rows(runs, suffix=suffix, device=device, repeats=repeats)
+        return
+    runs |= {"training": lambda: training_step(model, images)}
+    runs |= {"training channels-last": lambda: training_step(nhwc, images)}
+    runs |= in_precision("training", lambda: training_step(model, images))
+    runs |= in_precision("training channels-last", lambda: training_step(nhwc, images))
+    yield from _rows(runs, suffix=suffix, device=device, repeats=repeats)
+    compiled: Any = torch.compile(model)
+    runs = {REFERENCE: runs[REFERENCE], "training compiled": lambda: training_step(compiled, images)}
+    yield from _compiled_rows(runs, suffix=suffix, device=device, repeats=repeats)
 
 
-def training_step(model: nn.Module, images: torch.Tensor) -> None:
+def _compiled_rows(
+    runs: Mapping[str, Run], *, suffix: str, device: torch.device, repeats: int
+) -> Iterator[BenchmarkRow]:
+    """Yield rows whose first round compiles; where that fails, say so and go on: the other rows stand."""
+    try:
+        yield from _rows(runs, suffix=suffix, device=device, repeats=repeats)
+    except Exception as error:  # a compiler can fail in any way
+        print(f"fairmot benchmark: torch.compile failed: {' '.join(str(error).split())[:160]}", file=sys.stderr)
+
+
+def training_step(model: Any, images: torch.Tensor) -> None:
     """Forward and backward of the sum over the heads of the mean square."""
     model.zero_grad(set_to_none=True)
     loss: torch.Tensor = sum(output.float().square().mean() for output in model(images))
@@ -167,9 +188,7 @@ def describe_model(cfg: CfgNode) -> dict[str, float | str]:
     with torch.device("meta"):
         model = build_model(cfg).eval()
         images = torch.empty(1, 3, *round_up_hw(cfg.INPUT.SIZE_HW))
-    counter = FlopCounterMode(
-        display=False, custom_mapping={torch.ops.torchvision.deform_conv2d.default: _deform_flops}
-    )
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_flops})
     with counter, torch.no_grad():
         model(images)
     parameters = sum(value.numel() for value in model.parameters())

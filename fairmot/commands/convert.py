@@ -84,6 +84,7 @@ def convert(
     given = tensors_of(content)
     options = [*_saved_options(content, config), *overrides]
     sizes = _sizes(given)
+    _require_agreement(overrides, sizes, label=str(source))
     guessed = config is None and "MODEL.BACKBONE" not in options[::2]
     if guessed:
         options += ["MODEL.BACKBONE", _guess_backbone(given, [*options, *sizes], label=str(source))]
@@ -130,6 +131,14 @@ def _sizes(given: Mapping[str, torch.Tensor]) -> list[str]:
     """Return, as overrides, what the shapes of the file's heads say."""
     shapes = {to_ours(bare, HEAD_PREFIXES): given[name].shape for name, bare in unwrapped(given).items()}
     return [text for key, name in SIZES.items() if shapes.get(name) for text in (key, str(shapes[name][0]))]
+
+
+def _require_agreement(overrides: Sequence[str], sizes: Sequence[str], *, label: str) -> None:
+    """A size that the user gives and the file contradicts is a mistake, not a wish: values are not converted."""
+    wanted = dict(zip(overrides[::2], overrides[1::2], strict=False))
+    for key, size in zip(sizes[::2], sizes[1::2], strict=True):
+        if wanted.get(key, size) != size:
+            raise InputError(f"{label}: {key} is {size} in the file, not {wanted[key]}")
 
 
 def _epoch(content: Mapping[str, Any]) -> int:

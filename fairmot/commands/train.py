@@ -24,6 +24,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.fetch import LocalFile, locate
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
+from fairmot.models.weights import match_weights
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.utils.errors import InputError
 
@@ -61,6 +62,7 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
     last = Path(cfg.OUTPUT) / "last.pt"
     saved = _find_saved(cfg, last, resume=resume)
     start = None if resume or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
+    _check_network(cfg, start)
     dataset = build_train_dataset(cfg)
     loader = build_train_loader(cfg, dataset, pin_memory=torch.cuda.is_available())
     run = start_run(cfg, Path(cfg.OUTPUT))
@@ -86,6 +88,14 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
     advice = "; go on with --resume" if outcome is Outcome.INTERRUPTED else ""
     run.log.info(f"{outcome.value} after {state.progress.step} steps -> {last}{advice}")
     return outcome
+
+
+def _check_network(cfg: CfgNode, start: LocalFile | None) -> None:
+    """Find what is wrong with the network's keys or its start, without making its values."""
+    with torch.device("meta"):
+        model = build_model(cfg)
+    if start is not None:
+        match_weights(model, read_checkpoint(start.path), label=str(start.path))
 
 
 def _find_saved(cfg: CfgNode, last: Path, *, resume: bool) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ def default_cfg() -> CfgNode:
                     "BACKBONE": "dla_34",
                     "WIDTH": 1.0,  # channel multiplier of backbone and neck
                     "REID_DIM": 64,  # embedding dimension
-                    "HEAD_CHANNELS": 256,  # width of each head's hidden layer
+                    "HEAD_CHANNELS": 256,  # width of each head's hidden layer; at most 64 for yolo, as published
                     "NUM_CLASSES": 1,
                     "HEATMAP_BIAS": -2.19,  # start: every cell an object with probability 0.1
                     "WEIGHTS": "",  # file or http(s) URL to start training from, "" for random weights

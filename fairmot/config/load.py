@@ -92,8 +92,8 @@ def _merge_overrides(cfg: CfgNode, overrides: Sequence[str]) -> None:
         raise InputError(f"{overrides[-1]}: overrides come in pairs, KEY VALUE")
     for name, text in zip(overrides[::2], overrides[1::2], strict=True):
         tree: Any = text if not isinstance(text, str) else _parse(text)
-        if isinstance(_default(cfg, name), str) and not isinstance(tree, str):
-            tree = text  # a name may look like a number
+        if isinstance(_default(cfg, name), str) and isinstance(tree, int | float):
+            tree = text  # a name that looks like a number
         for part in reversed(name.split(".")):
             tree = {part: tree}
         _merge(cfg, tree, prefix="", source="override")

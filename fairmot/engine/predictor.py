@@ -67,14 +67,15 @@ class Predictor:
         self.top_k = top_k
         self.min_score = min_score
         self.undo = UNDO[undo]
-        self.find = {"peaks": self._find_at_peaks, "dense": self._find_densely}[heads]
+        self.heads = heads
 
     @torch.inference_mode()
     def __call__(self, image: ImageArray) -> Detections:
         """(H, W, 3) RGB uint8 -> detections in its pixels, best first."""
         letterbox = fit_letterbox(image.shape[:2], self.input_hw)
         pixels_HW3 = torch.from_numpy(apply_letterbox(image, letterbox)).to(self.device)
-        found = self.find(pixels_HW3.permute(2, 0, 1)[None].float() / 255)
+        find = self._find_at_peaks if self.heads == "peaks" else self._find_densely
+        found = find(pixels_HW3.permute(2, 0, 1)[None].float() / 255)
         kept = found.scores_BK[0] > self.min_score
         sides_BK4, offsets_BK2, embeddings_BKD = found.values
         boxes_BK4 = boxes_at(found.indices_BK, sides_BK4, offsets_BK2, width=found.map_hw[1])

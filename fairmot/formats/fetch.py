@@ -26,18 +26,18 @@ class LocalFile(NamedTuple):
         return f"{self.path} ({self.size:,} bytes, sha256 {self.sha256})"
 
 
-def locate(source: str | Path, *, sha256: str = "") -> LocalFile:
+def locate(source: str | Path, *, sha256: str = "", progress: bool = False) -> LocalFile:
     """Return the file that `source` names; an http(s) URL is fetched once, into torch.hub's folder of checkpoints.
 
     sha256: the digest, or its first 8 digits or more; "" checks nothing. A URL needs it, unless its file name ends in
-    it (`resnet18-f37072fd.pth`) or the file is here already.
+    it (`resnet18-f37072fd.pth`): two addresses may end in the same name.
     Raises InputError: no such file, a URL that cannot be fetched, or another digest.
     """
     name = str(source)
     if urlparse(name).scheme in ("http", "https"):
         found = _HASH_IN_NAME.search(urlparse(name).path)
         sha256 = sha256 or (found[1] if found else "")
-        path = _fetch(name, sha256.lower())
+        path = _fetch(name, sha256.lower(), progress=progress)
     else:
         path = Path(source)
     try:
@@ -55,20 +55,20 @@ def locate(source: str | Path, *, sha256: str = "") -> LocalFile:
     return LocalFile(path, path.stat().st_size, digest)
 
 
-def _fetch(url: str, sha256: str) -> Path:
+def _fetch(url: str, sha256: str, *, progress: bool) -> Path:
     """Download beside, check, rename; a file that is here already is not fetched again."""
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     name = Path(unquote(urlparse(url).path)).name
     if not name or name == "..":
         raise InputError(f"{url}: names no file")
     path = folder / name
+    if not sha256:
+        raise InputError(f"{url}: a URL needs the file's sha256 too (MODEL.WEIGHTS_SHA256)")
     if path.exists():
         return path
-    if not sha256:
-        raise InputError(f"{url}: not in {folder}; to fetch it, give its sha256 too (MODEL.WEIGHTS_SHA256)")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=progress)
     except RuntimeError as error:
         got = re.search(r'got "(\w+)"', str(error))
         raise InputError(

@@ -25,7 +25,10 @@ class _DType:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """An array that takes its content from a pickle's state, as plain bytes."""
+    """An array that takes its content from a pickle's state, as plain bytes; whatever made it, it starts empty."""
+
+    def __new__(cls, *_: object) -> "_Array":
+        return super().__new__(cls, (0,), np.int8)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, raw = state
@@ -44,7 +47,7 @@ def _bytes(raw: bytes | str) -> bytes:
 
 
 def _rebuild_array(*_: object) -> _Array:
-    return _Array((0,), np.int8)
+    return _Array()
 
 
 def _rebuild_scalar(dtype: _DType, raw: bytes | str) -> np.generic:

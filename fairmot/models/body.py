@@ -16,5 +16,5 @@ class Body(NamedTuple):
     neck: nn.Module  # those maps -> one (B, channels, H/4, W/4) map
     channels: int
     prefixes: Prefixes  # published names -> ours, backbone and neck
-    max_head_channels: int = 2**31  # where the published heads are narrower than the others' 256
+    max_head_channels: int | None = None  # where the published heads are narrower than the others' 256
     head_activation: Callable[[], nn.Module] = partial(nn.ReLU, inplace=True)  # between a head's two convolutions

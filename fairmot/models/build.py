@@ -14,7 +14,7 @@ def build_model(cfg: CfgNode) -> JointDetector:
         body.channels,
         num_classes=cfg.MODEL.NUM_CLASSES,
         reid_dim=cfg.MODEL.REID_DIM,
-        hidden=min(cfg.MODEL.HEAD_CHANNELS, body.max_head_channels),
+        hidden=min(cfg.MODEL.HEAD_CHANNELS, body.max_head_channels or cfg.MODEL.HEAD_CHANNELS),
         heatmap_bias=cfg.MODEL.HEATMAP_BIAS,
         activation=body.head_activation,
     )

@@ -18,8 +18,11 @@ KERNEL = 3
 class Head(nn.Sequential):
     """3x3 convolution, activation (ReLU), 1x1 convolution; biases start at 0, the output's at `bias`.
 
+    banded: go through the map in bands, so that the hidden maps never lie in memory whole (inference on a CPU).
     Source: Zhang et al., FairMOT, section 4.2.
     """
+
+    banded = False
 
     def __init__(
         self,
@@ -40,7 +43,10 @@ class Head(nn.Sequential):
 
     def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, D, H, W)."""
-        return in_bands(super().forward, features_BCHW, halo=KERNEL // 2, channels=self.hidden_channels)
+        run: Callable[[torch.Tensor], torch.Tensor] = super().forward
+        if not self.banded:
+            return run(features_BCHW)
+        return in_bands(run, features_BCHW, halo=KERNEL // 2, channels=self.hidden_channels)
 
     def at(self, patches_NTC: torch.Tensor) -> torch.Tensor:
         """Return the head's values (N, D) at N cells, from the 3x3 cells around each, (N, 9, C) in reading order."""

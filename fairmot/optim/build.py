@@ -11,7 +11,7 @@ from fairmot.optim.groups import parameter_groups
 def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> Optimizer:
     """Return Adam over every trainable parameter of network *and* criterion (classifier, loss weights)."""
     groups = parameter_groups(model=model, criterion=criterion)
-    return Adam(groups, lr=cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY)
+    return Adam(groups, lr=cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY, fused=True)
 
 
 def build_schedule(cfg: CfgNode, optimizer: Optimizer) -> MultiStepLR:

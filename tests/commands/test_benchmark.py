@@ -9,7 +9,13 @@ from torch import nn
 
 from fairmot.cli import main
 from fairmot.commands.benchmark import format_rows
-from fairmot.commands.benchmark_model import OverTorchvision, describe_model, plain_convolution, replaced
+from fairmot.commands.benchmark_model import (
+    OverTorchvision,
+    _compiled_rows,
+    describe_model,
+    plain_convolution,
+    replaced,
+)
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
 from fairmot.models.layers.deform_conv import DeformConv2d
@@ -73,6 +79,9 @@ def test_operations_and_parameters_of_the_published_network() -> None:
     [
         (["model", "--repeats", "0"], "--repeats 0"),
         (["model", "--device", "cuda:99"], "cuda:99"),
+        (["model", "--device", "gpu"], "choose from auto, cpu, cuda"),
+        (["model", "--json", "."], "a folder"),
+        (["model", "--json", "README.md/x.json"], "cannot be written"),
         (["modle"], "invalid choice: 'modle'"),
         (["model", "MODEL.BACKBONE", "dla"], "choose from dla_34"),
     ],
@@ -91,3 +100,27 @@ def test_the_table_leaves_empty_what_a_row_lacks() -> None:
         "a       1.000      2.000  2.000     s  0.500",
         "longer  1.000        200    200     s",
     ]
+
+
+@pytest.mark.gpu
+def test_a_gpu_adds_formats_precisions_and_compilation(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    assert main(["benchmark", "model", "--device", "cuda", "--repeats", "1", "--json", str(path), *SLIM]) == 0
+    names = " ".join(row["name"] for row in json.loads(path.read_text())["rows"])
+    for wanted in (
+        "inference dense bf16",
+        "inference peaks fp16",
+        "contiguous",
+        "compiled",
+        "training channels-last bf16",
+    ):
+        assert wanted in names
+
+
+def test_a_compiler_that_fails_costs_its_own_rows_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise RuntimeError("no compiler\nhere")
+
+    rows = _compiled_rows({"reference": fail}, suffix="", device=torch.device("cpu"), repeats=1)
+    assert list(rows) == []
+    assert capsys.readouterr().err == "fairmot benchmark: torch.compile failed: no compiler here\n"

@@ -114,6 +114,14 @@ def test_wrong_use_writes_nothing(tmp_path):
     assert not output.exists()
 
 
+def test_a_size_that_the_file_contradicts_is_refused(tmp_path):
+    source = tmp_path / "ours.pt"
+    write_checkpoint(source, {"model": build_model(load_cfg(None, ["MODEL.WIDTH", "0.125"])).state_dict()})
+    with pytest.raises(InputError, match=r"MODEL\.REID_DIM is 64 in the file, not 128"):
+        convert(source, tmp_path / "out.pth", overrides=["MODEL.WIDTH", "0.125", "MODEL.REID_DIM", "128"])
+    assert not (tmp_path / "out.pth").exists()
+
+
 def test_a_backbone_alone_needs_the_architecture_s_name(tmp_path):
     model = build_model(load_cfg(None, SLIM))
     write_checkpoint(tmp_path / "a.pth", model.backbone.state_dict())

@@ -9,6 +9,7 @@ from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
 from fairmot.models.build import build_model
+from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.outputs import HeadOutputs
 
 CPU = torch.device("cpu")
@@ -74,3 +75,39 @@ def test_heads_at_peaks_give_the_detections_of_dense_heads(input_hw):
     np.testing.assert_array_equal(found[0].scores, found[1].scores)
     np.testing.assert_allclose(found[0].boxes_xyxy, found[1].boxes_xyxy, atol=1e-4)
     np.testing.assert_allclose(found[0].embeddings, found[1].embeddings, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("heads", ["peaks", "dense"])
+def test_a_gpu_finds_what_a_cpu_finds(heads, monkeypatch):
+    """Without TF32, whose convolutions are good to three digits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    torch.manual_seed(0)
+    model = build_model(load_cfg(None, ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16"]))
+    image = np.random.default_rng(0).integers(0, 255, (120, 170, 3), dtype=np.uint8)
+    found = [
+        Predictor(prepare_for_inference(model.to(name)), input_hw=(96, 160), device=torch.device(name), heads=heads)(
+            image
+        )
+        for name in ("cpu", "cuda")
+    ]
+    np.testing.assert_allclose(found[0].scores, found[1].scores, atol=1e-4)
+    np.testing.assert_allclose(found[0].boxes_xyxy, found[1].boxes_xyxy, atol=1e-2)
+
+
+@pytest.mark.parametrize("input_hw", [(100, 150), (33, 47), (64, 96)])
+def test_boxes_of_any_input_size_return_exactly(input_hw):
+    """A network that sees one known box in cells of four pixels, on a map of a quarter rounded up."""
+
+    class Sees(nn.Module):
+        def forward(self, images):
+            cells = (-(-images.shape[-2] // 4), -(-images.shape[-1] // 4))
+            heat = torch.full((1, 1, *cells), -9.0)
+            heat[0, 0, 3, 5] = 3.0
+            size = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1, 1).expand(1, 4, *cells)
+            return HeadOutputs(heat, size, torch.full((1, 2, *cells), 0.5), torch.ones(1, 3, *cells))
+
+    image_hw = (2 * input_hw[0], 2 * input_hw[1])
+    found = Predictor(Sees(), input_hw=input_hw, device=CPU, undo="exact")(np.zeros((*image_hw, 3), dtype=np.uint8))
+    expected = [[2 * 4 * (5.5 - 1), 2 * 4 * (3.5 - 2), 2 * 4 * (5.5 + 3), 2 * 4 * (3.5 + 4)]]
+    np.testing.assert_allclose(found.boxes_xyxy, expected, atol=1e-4)

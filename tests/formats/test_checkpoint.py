@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from fairmot.formats import numpy_pickle
 from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
 from fairmot.utils.errors import InputError
 
@@ -139,3 +140,18 @@ def test_what_is_written_loads_in_the_strict_mode(tmp_path):
     write_checkpoint(path, {"model": WEIGHTS, "cfg": {"A": [1, "b"]}})
     assert torch.load(path, weights_only=True)["cfg"] == {"A": [1, "b"]}
     assert [file.name for file in path.parent.iterdir()] == ["model.pt"]
+
+
+class _ObjectsOverBytes:
+    """Pickles as a call of our stand-in array with a buffer of its own: pointers made of the file's bytes."""
+
+    def __reduce__(self):
+        return numpy_pickle._Array, ((2,), "O", bytearray(16))
+
+
+def test_an_array_over_bytes_of_the_file_is_never_made(tmp_path):
+    path = tmp_path / "hostile.pth"
+    torch.save({"state_dict": {}, "extra": _ObjectsOverBytes()}, path)
+    extra = read_checkpoint(path)["extra"]
+    assert extra.dtype == np.int8
+    assert extra.size == 0

@@ -71,9 +71,16 @@ def test_a_url_is_fetched_once_and_checked(server, cache):
     first = locate(f"{server.url}/start.pth", sha256=DIGEST.upper())
     assert first == (cache / "start.pth", len(CONTENT), DIGEST)
     assert locate(f"{server.url}/start.pth", sha256=DIGEST[:10]) == first
-    assert locate(f"{server.url}/start.pth") == first
     assert server.asked == ["/start.pth"]
     assert [file.name for file in cache.iterdir()] == ["start.pth"]
+
+
+def test_a_url_without_a_digest_is_refused_even_when_a_file_of_that_name_is_here(server, cache):
+    """Two addresses may end in the same name."""
+    cache.mkdir(parents=True)
+    (cache / "start.pth").write_bytes(b"another network's")
+    assert "needs the file's sha256" in refusal(f"{server.url}/start.pth")
+    assert server.asked == []
 
 
 def test_the_digits_in_a_file_s_name_count(server):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import BACKBONES, build_model
@@ -60,7 +60,33 @@ def test_maps_are_a_quarter_of_the_image(name, width, size_hw):
 def test_full_width_builds_on_the_meta_device(name):
     with torch.device("meta"):
         model = build_model(load_cfg(None, ["MODEL.BACKBONE", name]))
+        outputs = model(torch.empty(2, 3, 608, 1080))
     assert all(value.is_meta for value in model.state_dict().values())
+    assert outputs.embedding.shape == (2, 64, 152, 270)
+
+
+@pytest.fixture(scope="module")
+def one_process_group(tmp_path_factory):
+    rendezvous = tmp_path_factory.mktemp("ddp") / "file"
+    distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_distributed_training_finds_no_unused_parameter(name, one_process_group):
+    """DistributedDataParallel refuses a second step when a parameter that requires a gradient got none in the first."""
+    model = nn.parallel.DistributedDataParallel(make(name).train())
+    for _ in range(2):
+        sum(output.square().mean() for output in model(images(2, 3, 64, 64))).backward()
+
+
+def test_distributed_training_would_find_one(one_process_group):
+    model = make("dla_34").train().requires_grad_(True)
+    wrapped = nn.parallel.DistributedDataParallel(model)
+    sum(output.square().mean() for output in wrapped(images(2, 3, 64, 64))).backward()
+    with pytest.raises(RuntimeError, match="Expected to have finished reduction"):
+        wrapped(images(2, 3, 64, 64))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,6 +10,7 @@ from published import HEADS, published_images, published_state, relative_error
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
+from fairmot.models.inference import prepare_for_inference
 from fairmot.models.naming import to_ours, to_published
 
 pytestmark = [pytest.mark.parity, pytest.mark.dataset]
@@ -74,6 +75,24 @@ def test_eval_mode(published):
         outputs = model(published_images()[:1])
     for name, field in HEADS.items():
         assert relative_error(getattr(outputs, field)[0], published.arrays[f"eval_{name}"]) <= 1e-3, name
+
+
+def test_prepared_for_inference(published):
+    """Folded and channels last, whole heads and heads at single cells: the published numbers still."""
+    if "eval_hm" not in published.arrays.files:
+        pytest.skip("no arrays of evaluation mode for this architecture")
+    prepared = prepare_for_inference(published.reset())
+    with torch.inference_mode():
+        features = prepared.features(published_images()[:1])
+        cells = torch.arange(0, 32 * 56, 3)[None]
+        read = prepared.read_at(features, cells)
+        outputs = prepared(published_images()[:1])
+    for name, field in HEADS.items():
+        reference = published.arrays[f"eval_{name}"]
+        assert relative_error(getattr(outputs, field)[0], reference) <= 1e-3, name
+        if field in read._fields:
+            at_cells = reference.reshape(len(reference), -1)[:, cells[0]].T
+            assert relative_error(getattr(read, field)[0], at_cells) <= 1e-3, name
 
 
 def test_training_mode(published):

@@ -101,8 +101,10 @@ class DLA(nn.Module):
 
     channels: of the six levels; (16, 32, 64, 128, 256, 512) is the published network.
     classes: above 0 it keeps the ImageNet classifier `fc`, which feeds nothing and is frozen: one of the published
-    networks saved it.
+    networks saved it. banded: the first two levels go through the image in bands (inference on a CPU).
     """
+
+    banded = False
 
     def __init__(self, channels: Sequence[int], *, classes: int = 0) -> None:
         super().__init__()
@@ -121,7 +123,7 @@ class DLA(nn.Module):
 
     def forward(self, images_B3HW: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, H, W) -> the maps of levels 2 to 5, strides 4 to 32."""
-        features = self._stem(images_B3HW) if self.training else self._stem_in_bands(images_B3HW)
+        features = self._stem_in_bands(images_B3HW) if self.banded else self._stem(images_B3HW)
         maps = []
         for level in (self.level2, self.level3, self.level4, self.level5):
             features = level(features)

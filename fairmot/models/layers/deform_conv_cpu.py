@@ -2,7 +2,7 @@
 
 Every tap of every place is a weighted sum of four neighbouring pixels: `embedding_bag` over the channels-last map does
 all of these sums, one matrix product applies the kernel. Both go through the map a few thousand places at a time, so
-that no temporary grows with the map, and the backward pass samples again instead of keeping anything.
+that samples never lie in memory for the whole map, and the backward pass samples again instead of keeping anything.
 
 Legend: B images, C input channels, O output channels, H W map size, T taps of the kernel, M = B * output H * output W
 places, n places of one chunk, P pixels of all maps with their frames.
@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch.autograd.function import once_differentiable
@@ -19,7 +20,9 @@ from torch.nn import functional
 
 FRAME_BEFORE, FRAME_BEHIND = 1, 2  # zeros around a map, each way
 SAMPLE_BYTES = 12 << 20  # samples of one chunk of the forward pass
-GRADIENT_BYTES = 24 << 20  # of the backward pass; above 32 MiB the C library maps and unmaps memory at each use
+GRADIENT_BYTES = 8 << 20  # of the backward pass, which holds two such arrays and sorts indices beside them
+LEAST_BYTES, PARTS = 4 << 20, 3  # above the first, small maps are cut too: torchvision holds all samples once
+NARROW = 64  # output channels up to which oneDNN's 1x1 convolution is faster than the matrix product that it is
 
 Pair = tuple[int, int]
 
@@ -60,7 +63,7 @@ def deform_conv2d(
         mask = offset.new_ones(()).expand(offset.shape[0], offset.shape[1] // 2, *offset.shape[2:])
     groups, offset_groups = features_BCHW.shape[1] // weight.shape[1], offset.shape[1] // (2 * taps)
     if groups == offset_groups == 1:
-        out: torch.Tensor = _DeformConv.apply(features_BCHW, offset, mask, weight, bias, window)
+        out = _convolve(features_BCHW, offset, mask, weight, bias, window)
     else:
         out = _grouped(features_BCHW, offset, mask, weight, window=window, offset_groups=offset_groups)
         out = out if bias is None else out + bias.view(-1, 1, 1)
@@ -88,13 +91,26 @@ def _grouped(
     for piece in range(pieces):
         first = piece * offset_groups // pieces * taps
         steering = offset[:, 2 * first : 2 * (first + taps)], mask[:, first : first + taps]
-        outputs.append(_DeformConv.apply(features[piece], *steering, kernels[piece], None, window))
+        outputs.append(_convolve(features[piece], *steering, kernels[piece], None, window))
     each = pieces // groups
     return torch.cat([sum(outputs[k * each + 1 : (k + 1) * each], outputs[k * each]) for k in range(groups)], dim=1)
 
 
+def _convolve(
+    features: torch.Tensor,
+    offset: torch.Tensor,
+    mask: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    window: Window,
+) -> torch.Tensor:
+    """One group; (B, O, H', W'), channels last."""
+    out_MO: torch.Tensor = _DeformConv.apply(features, offset, mask, weight, bias, window)
+    return out_MO.view(len(features), *offset.shape[2:], len(weight)).permute(0, 3, 1, 2)
+
+
 class _DeformConv(torch.autograd.Function):
-    """One group: features (B, C, H, W), offset (B, 2T, H', W'), mask (B, T, H', W') -> (B, O, H', W')."""
+    """One group: features (B, C, H, W), offset (B, 2T, H', W'), mask (B, T, H', W') -> (M, O)."""
 
     @staticmethod
     def forward(
@@ -109,15 +125,13 @@ class _DeformConv(torch.autograd.Function):
         ctx.save_for_backward(features, offset, mask, weight)
         ctx.window = window
         sampler = _Sampler(features, offset, mask, window)
-        out_MO = _sample_and_project(sampler, weight, bias)
-        return out_MO.view(len(features), *offset.shape[2:], len(weight)).permute(0, 3, 1, 2)
+        return _sample_and_project(sampler, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, gradient_MO: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         features, offset, mask, weight = ctx.saved_tensors
         sampler = _Sampler(features, offset, mask, ctx.window)
-        gradient_MO = gradient.permute(0, 2, 3, 1).reshape(-1, len(weight))
         to_map, to_offset, to_mask, to_weight = _gradients(sampler, gradient_MO, weight)
         to_bias = gradient_MO.sum(0) if ctx.needs_input_grad[4] else None
         return to_map, to_offset, to_mask, to_weight, to_bias, None
@@ -153,9 +167,10 @@ class _Sampler:
         self.places = B * self.out_hw[0] * self.out_hw[1]
 
     def chunks(self, budget: int) -> Iterator[slice]:
-        """Cut the places into runs whose samples take about `budget` bytes."""
-        bytes_a_place = self.taps * self.pixels_PC.shape[1] * self.pixels_PC.element_size()
-        step = max(64, budget // max(1, bytes_a_place))
+        """Cut the places into runs whose samples take at most about `budget` bytes."""
+        bytes_a_place = max(1, self.taps * self.pixels_PC.shape[1] * self.pixels_PC.element_size())
+        budget = min(budget, max(LEAST_BYTES, bytes_a_place * self.places // PARTS))
+        step = max(64, budget // bytes_a_place)
         return (slice(start, min(start + step, self.places)) for start in range(0, self.places, step))
 
     def corners(self, chunk: slice) -> _Corners:
@@ -208,63 +223,100 @@ def _weighted_sums(rows: torch.Tensor, index: torch.Tensor, share: torch.Tensor)
 
 
 def _sample_and_project(sampler: _Sampler, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """(M, O): sample all channels, then apply the kernel, a chunk of places at a time.
-
-    The product runs as a 1x1 convolution: for few output channels oneDNN's is faster than the matrix product.
-    """
-    width = weight[0].numel()
-    kernel = weight.permute(0, 2, 3, 1).reshape(-1, width, 1, 1)
-    out_MO = kernel.new_empty(sampler.places, len(weight))
+    """(M, O): sample all taps and channels, then apply the kernel, a chunk of places at a time."""
+    is_tap_major = weight.is_contiguous(memory_format=torch.channels_last) or sampler.places >= len(weight)
+    kernel_OK = (weight.permute(0, 2, 3, 1) if is_tap_major else weight).flatten(1)
+    out_MO = weight.new_empty(sampler.places, len(weight))
     for chunk in sampler.chunks(SAMPLE_BYTES):
-        corners = sampler.corners(chunk)
-        samples = _weighted_sums(sampler.pixels_PC, corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1))
-        as_map = samples.view(1, -1, 1, width).permute(0, 3, 1, 2)
-        out_MO[chunk] = functional.conv2d(as_map, kernel, bias)[0, :, :, 0].T
+        samples_nTC = _samples(sampler, chunk)
+        samples_nK = (samples_nTC if is_tap_major else samples_nTC.transpose(1, 2)).flatten(1)
+        del samples_nTC  # one chunk at a time
+        out_MO[chunk] = _product(samples_nK, kernel_OK, bias)
+        del samples_nK
     return out_MO
+
+
+def _samples(sampler: _Sampler, chunk: slice) -> torch.Tensor:
+    """Return the samples of n places, (n, T, C)."""
+    corners = sampler.corners(chunk)
+    samples_NC = _weighted_sums(sampler.pixels_PC, corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1))
+    return samples_NC.view(-1, sampler.taps, samples_NC.shape[1])
+
+
+def _product(samples_nK: torch.Tensor, kernel_OK: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """(n, O): what `functional.linear` gives."""
+    if len(kernel_OK) > NARROW:
+        return functional.linear(samples_nK, kernel_OK, bias)
+    as_map = samples_nK[None, :, None].permute(0, 3, 1, 2)
+    return functional.conv2d(as_map, kernel_OK[:, :, None, None], bias)[0, :, :, 0].T
+
+
+class _Gradients(NamedTuple):
+    """What the backward pass adds up, chunk by chunk."""
+
+    to_pixels_PC: torch.Tensor
+    to_offset_MT2: torch.Tensor
+    to_mask_MT: torch.Tensor
+    to_kernel_KO: torch.Tensor  # K = T C
 
 
 def _gradients(
     sampler: _Sampler, gradient_MO: torch.Tensor, weight: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Carry the gradient of the output back to features, offset, mask and weight, a chunk of places at a time."""
-    C, taps = weight.shape[1], sampler.taps
-    kernel_TC_O = weight.permute(2, 3, 1, 0).reshape(taps * C, -1)
-    to_pixels, to_kernel = torch.zeros_like(sampler.pixels_PC), torch.zeros_like(kernel_TC_O)
-    to_offset = gradient_MO.new_empty(sampler.places, taps, 2)
-    to_mask = gradient_MO.new_empty(sampler.places, taps)
+    """Carry the gradient of the output back to features, offset, mask and weight."""
+    taps, kernel_KO = sampler.taps, weight.permute(2, 3, 1, 0).reshape(-1, len(weight))
+    sums = _Gradients(
+        to_pixels_PC=torch.zeros_like(sampler.pixels_PC),
+        to_offset_MT2=gradient_MO.new_empty(sampler.places, taps, 2),
+        to_mask_MT=gradient_MO.new_empty(sampler.places, taps),
+        to_kernel_KO=torch.zeros_like(kernel_KO),
+    )
     for chunk in sampler.chunks(GRADIENT_BYTES):
-        corners = sampler.corners(chunk)
-        index_N4, share_N4 = corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1)
-        to_samples_NC = (gradient_MO[chunk] @ kernel_TC_O.T).view(-1, C)
-        with torch.enable_grad():
-            samples_NC = _weighted_sums(sampler.pixels_PC.detach(), index_N4, share_N4.requires_grad_())
-            (to_share_N4,) = torch.autograd.grad(samples_NC, share_N4, to_samples_NC)
-        to_kernel.addmm_(samples_NC.detach().view(-1, taps * C).T, gradient_MO[chunk])
-        to_pixels += _transposed_sums(index_N4, share_N4.detach(), to_samples_NC, len(to_pixels))
-        to_y, to_x, to_mask[chunk] = _share_gradients(to_share_N4.view(-1, taps, 4), corners, sampler.mask_MT[chunk])
-        inside_y, inside_x = sampler.inside(chunk)
-        to_offset[chunk, :, 0], to_offset[chunk, :, 1] = to_y * inside_y, to_x * inside_x
+        _add_gradients(sums, sampler, chunk, gradient_MO[chunk], kernel_KO)
     images, (out_h, out_w), (H, W) = len(sampler.framed), sampler.out_hw, sampler.map_hw
     end_y, end_x = FRAME_BEFORE + H, FRAME_BEFORE + W
+    to_framed = sums.to_pixels_PC.view_as(sampler.framed)
     return (
-        to_pixels.view_as(sampler.framed)[:, FRAME_BEFORE:end_y, FRAME_BEFORE:end_x].permute(0, 3, 1, 2),
-        to_offset.view(images, out_h, out_w, 2 * taps).permute(0, 3, 1, 2),
-        to_mask.view(images, out_h, out_w, taps).permute(0, 3, 1, 2),
-        to_kernel.view(*weight.shape[2:], C, -1).permute(3, 2, 0, 1),
+        to_framed[:, FRAME_BEFORE:end_y, FRAME_BEFORE:end_x].permute(0, 3, 1, 2),
+        sums.to_offset_MT2.view(images, out_h, out_w, 2 * taps).permute(0, 3, 1, 2),
+        sums.to_mask_MT.view(images, out_h, out_w, taps).permute(0, 3, 1, 2),
+        sums.to_kernel_KO.view(*weight.shape[2:], weight.shape[1], -1).permute(3, 2, 0, 1),
     )
 
 
-def _transposed_sums(index_N4: torch.Tensor, share_N4: torch.Tensor, rows_NC: torch.Tensor, count: int) -> torch.Tensor:
-    """(count, C): each pixel's sum of the rows that were sampled from it, by the shares it had in them.
+def _add_gradients(
+    sums: _Gradients, sampler: _Sampler, chunk: slice, gradient_nO: torch.Tensor, kernel_KO: torch.Tensor
+) -> None:
+    """Add what a run of places contributes."""
+    corners = sampler.corners(chunk)
+    index_N4, share_N4 = corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1)
+    with torch.enable_grad():
+        samples_NC = _weighted_sums(sampler.pixels_PC.detach(), index_N4, share_N4.requires_grad_())
+    sums.to_kernel_KO.addmm_(samples_NC.detach().view(len(gradient_nO), -1).T, gradient_nO)
+    to_samples_NC = (gradient_nO @ kernel_KO.T).view(samples_NC.shape)
+    (to_share_N4,) = torch.autograd.grad(samples_NC, share_N4, to_samples_NC)
+    del samples_NC
+    to_y, to_x, sums.to_mask_MT[chunk] = _share_gradients(
+        to_share_N4.view_as(corners.share_nT4), corners, sampler.mask_MT[chunk]
+    )
+    inside_y, inside_x = sampler.inside(chunk)
+    sums.to_offset_MT2[chunk, :, 0], sums.to_offset_MT2[chunk, :, 1] = to_y * inside_y, to_x * inside_x
+    _add_transposed_sums(sums.to_pixels_PC, index_N4, share_N4.detach(), to_samples_NC)
 
-    Sorting the samples by pixel first turns the scattered additions into weighted sums again, which use all threads.
+
+def _add_transposed_sums(
+    to_pixels: torch.Tensor, index_N4: torch.Tensor, share_N4: torch.Tensor, rows_NC: torch.Tensor
+) -> None:
+    """Add to each pixel the rows that were sampled from it, by the shares that it had in them.
+
+    Sorting the samples by pixel turns the scattered additions into weighted sums again, which use all threads. Only
+    the pixels between the first and the last one sampled are touched.
     """
-    ends = torch.arange(0, index_N4.numel() + 1, 4, dtype=torch.int32)
-    by_sample = csr_matrix(
-        (share_N4.flatten().numpy(), index_N4.flatten().numpy(), ends.numpy()), shape=(len(index_N4), count)
-    )
-    by_pixel = by_sample.tocsc()
-    return functional.embedding_bag(
+    low, high = (int(edge) for edge in index_N4.aminmax())
+    ends = np.arange(0, index_N4.numel() + 1, 4, dtype=np.int32)
+    index = index_N4.flatten().numpy() - low
+    by_pixel = csr_matrix((share_N4.flatten().numpy(), index, ends), shape=(len(index_N4), high + 1 - low)).tocsc()
+    to_pixels[low : high + 1] += functional.embedding_bag(
         torch.from_numpy(by_pixel.indices),
         rows_NC,
         torch.from_numpy(by_pixel.indptr),

@@ -8,7 +8,7 @@ from fairmot.models.heads import patches_at
 from fairmot.models.names import HEAD_PREFIXES, Prefixes
 from fairmot.structures.outputs import CellOutputs, HeadOutputs
 
-GREY = 0.5  # what a letterbox frames an image with
+GREY = 0.5  # near what a letterbox frames an image with
 
 
 class JointDetector(nn.Module):

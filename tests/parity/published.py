@@ -9,6 +9,11 @@ import torch
 from fairmot.models.made_up import made_up_state
 
 FIXTURES = Path(__file__).parent / "fixtures"
+REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "models"  # the wider set
+ARCHITECTURES = (
+    "dla_34", "dlaconv_34", "dlav0_34", "hrnet_18", "hrnet_32", "resdcn_18", "resdcn_34", "resdcn_50", "resfpndcn_34",
+    "yolo",
+)  # fmt: skip
 HEADS = {"hm": "heatmap", "wh": "size_ltrb", "reg": "offset", "id": "embedding"}
 
 

@@ -1,12 +1,11 @@
 """Every backbone equals the published network: names, outputs, gradients, running means."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from published import HEADS, published_images, published_state, relative_error
+from published import ARCHITECTURES, HEADS, REFERENCE, published_images, published_state, relative_error
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
@@ -14,19 +13,6 @@ from fairmot.models.inference import prepare_for_inference
 from fairmot.models.naming import to_ours, to_published
 
 pytestmark = [pytest.mark.parity, pytest.mark.dataset]
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "models"
-ARCHITECTURES = (
-    "dla_34",
-    "dlaconv_34",
-    "dlav0_34",
-    "hrnet_18",
-    "hrnet_32",
-    "resdcn_18",
-    "resdcn_34",
-    "resdcn_50",
-    "resfpndcn_34",
-    "yolo",
-)
 DEAD = 1e-12
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 

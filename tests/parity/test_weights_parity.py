@@ -1,11 +1,10 @@
 """Files in the published names load whole and convert there and back, for each published architecture."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-from published import published_keys, published_state
+from published import ARCHITECTURES, REFERENCE, published_keys, published_state
 
 from fairmot.commands.convert import convert
 from fairmot.config.load import load_cfg
@@ -13,11 +12,6 @@ from fairmot.models.build import build_model
 from fairmot.models.weights import load_weights, match_weights
 
 pytestmark = pytest.mark.parity
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "models"
-ARCHITECTURES = (
-    "dla_34", "dlav0_34", "dlaconv_34", "resdcn_18", "resdcn_34", "resdcn_50", "resfpndcn_34", "hrnet_18", "hrnet_32",
-    "yolo",
-)  # fmt: skip
 
 
 def check_file(keys, architecture, folder):

@@ -96,17 +96,10 @@ def _grouped(
     return torch.cat([sum(outputs[k * each + 1 : (k + 1) * each], outputs[k * each]) for k in range(groups)], dim=1)
 
 
-def _convolve(
-    features: torch.Tensor,
-    offset: torch.Tensor,
-    mask: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    window: Window,
-) -> torch.Tensor:
-    """One group; (B, O, H', W'), channels last."""
-    out_MO: torch.Tensor = _DeformConv.apply(features, offset, mask, weight, bias, window)
-    return out_MO.view(len(features), *offset.shape[2:], len(weight)).permute(0, 3, 1, 2)
+def _convolve(features: torch.Tensor, offset: torch.Tensor, *others: object) -> torch.Tensor:
+    """Run `_DeformConv` over its own inputs; (B, O, H', W'), channels last."""
+    out_MO: torch.Tensor = _DeformConv.apply(features, offset, *others)
+    return out_MO.view(len(features), *offset.shape[2:], out_MO.shape[1]).permute(0, 3, 1, 2)
 
 
 class _DeformConv(torch.autograd.Function):

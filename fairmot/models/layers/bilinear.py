@@ -1,0 +1,145 @@
+"""Bilinear sampling of maps at places that the network chooses: where the taps lie, what they read, and the way back.
+
+Legend: B images, C channels, H W map size, T taps of the kernel, M = B * output H * output W places, n places of one
+chunk, N = n * T samples, P pixels of all maps with their frames.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch.nn import functional
+
+FRAME_BEFORE, FRAME_BEHIND = 1, 2  # zeros around a map, each way
+LEAST_BYTES, PARTS = 4 << 20, 3  # above the first, small maps are cut too: torchvision holds all samples once
+
+Pair = tuple[int, int]
+
+
+class Window(NamedTuple):
+    """How the kernel moves over the map, each (vertical, horizontal)."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+
+
+class Corners(NamedTuple):
+    """The four pixels around each tap of n places; upper left, upper right, lower left, lower right."""
+
+    index_nT4: torch.Tensor  # int32, rows of the sampler's pixels
+    share_nT4: torch.Tensor
+    below_nT: torch.Tensor  # how far the tap lies below its upper pixels, in [0, 1)
+    right_nT: torch.Tensor
+
+
+class Sampler:
+    """Reads maps at the places that offsets name.
+
+    One row and column of zeros before each map and two behind it stand for everything outside, so a place there only
+    has to be clamped.
+    """
+
+    def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: Window) -> None:
+        B, C, H, W = features.shape
+        frame = (FRAME_BEFORE, FRAME_BEHIND)
+        self.window = window
+        self.map_hw = (H, W)
+        self.framed = functional.pad(features.permute(0, 2, 3, 1), (0, 0, *frame, *frame))
+        self.pixels_PC = self.framed.view(-1, C)
+        self.out_hw = (offset.shape[2], offset.shape[3])
+        self.taps = mask.shape[1]
+        self.offset_M2T = offset.permute(0, 2, 3, 1).reshape(-1, 2 * self.taps)
+        self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.taps)
+        self.places = B * self.out_hw[0] * self.out_hw[1]
+
+    def chunks(self, budget: int) -> Iterator[slice]:
+        """Cut the places into runs whose samples take at most about `budget` bytes."""
+        bytes_a_place = max(1, self.taps * self.pixels_PC.shape[1] * self.pixels_PC.element_size())
+        budget = min(budget, max(LEAST_BYTES, bytes_a_place * self.places // PARTS))
+        step = max(64, budget // bytes_a_place)
+        return (slice(start, min(start + step, self.places)) for start in range(0, self.places, step))
+
+    def corners(self, chunk: slice) -> Corners:
+        """Return where the taps of a run of places lie."""
+        width = self.framed.shape[2]
+        y_nT, x_nT, row_n = self._places(chunk)
+        y_nT.clamp_(-1, self.map_hw[0])
+        x_nT.clamp_(-1, self.map_hw[1])
+        top_nT, left_nT = y_nT.floor(), x_nT.floor()
+        below_nT, right_nT = y_nT.sub_(top_nT), x_nT.sub_(left_nT)
+        corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(row_n[:, None])
+        corner_nT.clamp_(0, len(self.pixels_PC) - width - 2)  # where the offset is not a number
+        neighbours = torch.tensor([0, 1, width, width + 1], dtype=torch.int32)
+        lower_nT = self.mask_MT[chunk] * below_nT
+        upper_nT = self.mask_MT[chunk] - lower_nT
+        lower_right, upper_right = lower_nT * right_nT, upper_nT * right_nT
+        share_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
+        return Corners(corner_nT[..., None] + neighbours, share_nT4, below_nT, right_nT)
+
+    def inside(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return, (n, T) bool, where y and where x lie on the map, so that moving has an effect."""
+        y_nT, x_nT, _ = self._places(chunk)
+        return (y_nT >= -1) & (y_nT < self.map_hw[0]), (x_nT >= -1) & (x_nT < self.map_hw[1])
+
+    def _places(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return y and x of each tap on the map, and the row of the map's pixel (0, 0), int32, for each place."""
+        (out_h, out_w), kernel_w = self.out_hw, self.window.kernel[1]
+        (stride_y, stride_x), (dilation_y, dilation_x) = self.window.stride, self.window.dilation
+        offset_nT2 = self.offset_M2T[chunk].view(-1, self.taps, 2)
+        place_n = torch.arange(chunk.start, chunk.stop)
+        image_n, place_n = _divide(place_n, out_h * out_w)
+        row_n, column_n = _divide(place_n, out_w)
+        tap = torch.arange(self.taps)
+        tap_y = ((tap // kernel_w) * dilation_y - self.window.padding[0]).to(offset_nT2.dtype)
+        tap_x = ((tap % kernel_w) * dilation_x - self.window.padding[1]).to(offset_nT2.dtype)
+        y_nT = offset_nT2[..., 0] + ((row_n * stride_y).to(tap_y.dtype)[:, None] + tap_y)
+        x_nT = offset_nT2[..., 1] + ((column_n * stride_x).to(tap_x.dtype)[:, None] + tap_x)
+        _, height, width, _ = self.framed.shape
+        return y_nT, x_nT, (image_n * (height * width) + FRAME_BEFORE * (width + 1)).int()
+
+
+def _divide(value: torch.Tensor, by: int) -> tuple[torch.Tensor, torch.Tensor]:
+    quotient = value // by
+    return quotient, value - quotient * by
+
+
+def weighted_sums(rows: torch.Tensor, index: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Sum of rows (R, D) at `index` (n, K), weighted by `share` (n, K): (n, D)."""
+    return functional.embedding_bag(index, rows, per_sample_weights=share, mode="sum")
+
+
+def add_transposed_sums(
+    to_pixels: torch.Tensor, index_N4: torch.Tensor, share_N4: torch.Tensor, rows_NC: torch.Tensor
+) -> None:
+    """Add to each pixel the rows that were sampled from it, by the shares that it had in them.
+
+    Sorting the samples by pixel turns the scattered additions into weighted sums again, which use all threads. Only
+    the pixels between the first and the last one sampled are touched.
+    """
+    low, high = (int(edge) for edge in index_N4.aminmax())
+    ends = np.arange(0, index_N4.numel() + 1, 4, dtype=np.int32)
+    index = index_N4.flatten().numpy() - low
+    by_pixel = csr_matrix((share_N4.flatten().numpy(), index, ends), shape=(len(index_N4), high + 1 - low)).tocsc()
+    to_pixels[low : high + 1] += functional.embedding_bag(
+        torch.from_numpy(by_pixel.indices),
+        rows_NC,
+        torch.from_numpy(by_pixel.indptr),
+        per_sample_weights=torch.from_numpy(by_pixel.data),
+        mode="sum",
+        include_last_offset=True,
+    )
+
+
+def share_gradients(
+    to_share_nT4: torch.Tensor, corners: Corners, mask_nT: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Carry the gradient of the four shares to y, x and the mask of each tap."""
+    upper_left, upper_right, lower_left, lower_right = to_share_nT4.unbind(-1)
+    upper = torch.lerp(upper_left, upper_right, corners.right_nT)
+    lower = torch.lerp(lower_left, lower_right, corners.right_nT)
+    across = torch.lerp(upper_right - upper_left, lower_right - lower_left, corners.below_nT)
+    return mask_nT * (lower - upper), mask_nT * across, torch.lerp(upper, lower, corners.below_nT)

@@ -32,7 +32,7 @@ REFERENCE, PLAIN = "reference", "plain"
 
 
 class OverTorchvision(nn.Module):
-    """A `DeformConv2d` over torchvision's operator on every device, as the published code's stand-in ran."""
+    """A `DeformConv2d` over torchvision's operator on every device, the published one's stand-in."""
 
     def __init__(self, layer: DeformConv2d) -> None:
         super().__init__()

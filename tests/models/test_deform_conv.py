@@ -176,11 +176,17 @@ def allocated_peak(work, folder):
     return max(accumulate(event["args"]["Bytes"] for event in memory))
 
 
+DLA_34 = [(1, 64, 64, 80, 136), (2, 64, 64, 48, 80), (1, 256, 128, 38, 68), (1, 512, 256, 19, 34)]
+AT_192x320 = [(2, 128, 64, 24, 40), (2, 256, 128, 12, 20), (2, 512, 256, 6, 10)]
+SLIM = [(4, 16, 16, 32, 56), (4, 16, 16, 16, 28), (4, 32, 16, 16, 28), (4, 64, 32, 8, 14)]
+TINY = [(4, 128, 64, 4, 7), (1, 64, 64, 8, 8), (1, 1, 1, 30, 30)]  # torchvision's below half a MiB forward
+
+
 @pytest.mark.parametrize(
-    "shape", [(1, 64, 64, 80, 136), (2, 64, 64, 48, 80), (1, 256, 128, 38, 68), (1, 512, 256, 19, 34)], ids=str
+    ("shape", "slack"), [(s, 0) for s in DLA_34 + AT_192x320 + SLIM] + [(s, 1 << 20) for s in TINY], ids=str
 )
 @pytest.mark.parametrize("trains", [False, True], ids=["forward", "forward and backward"])
-def test_peak_memory_is_at_most_a_fifth_above_torchvision_s(shape, trains, tmp_path):
+def test_peak_memory_is_at_most_a_fifth_above_torchvision_s(shape, slack, trains, tmp_path):
     tensors = [value.detach().requires_grad_(trains) for value in made_up(*shape)]
 
     def work(operator):
@@ -192,7 +198,7 @@ def test_peak_memory_is_at_most_a_fifth_above_torchvision_s(shape, trains, tmp_p
 
     theirs = allocated_peak(lambda: work(reference), tmp_path)
     assert theirs > 4 * 9 * shape[1] * shape[3] * shape[4]  # its columns: the profiler saw what it should
-    assert allocated_peak(lambda: work(deform_conv2d), tmp_path) <= 1.2 * theirs
+    assert allocated_peak(lambda: work(deform_conv2d), tmp_path) <= 1.2 * theirs + slack
 
 
 def test_training_keeps_no_samples():

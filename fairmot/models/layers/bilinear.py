@@ -13,7 +13,8 @@ from scipy.sparse import csr_matrix
 from torch.nn import functional
 
 FRAME_BEFORE, FRAME_BEHIND = 1, 2  # zeros around a map, each way
-LEAST_BYTES, PARTS = 4 << 20, 3  # above the first, small maps are cut too: torchvision holds all samples once
+LEAST_BYTES = 3 << 18  # above it, small maps are cut too: torchvision holds all samples, but nothing for corners
+CORNER_VALUES = 24  # what finding the corners of a tap holds beside its samples
 
 Pair = tuple[int, int]
 
@@ -56,10 +57,10 @@ class Sampler:
         self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.taps)
         self.places = B * self.out_hw[0] * self.out_hw[1]
 
-    def chunks(self, budget: int) -> Iterator[slice]:
-        """Cut the places into runs whose samples take at most about `budget` bytes."""
-        bytes_a_place = max(1, self.taps * self.pixels_PC.shape[1] * self.pixels_PC.element_size())
-        budget = min(budget, max(LEAST_BYTES, bytes_a_place * self.places // PARTS))
+    def chunks(self, budget: int, parts: int) -> Iterator[slice]:
+        """Cut the places into `parts` runs at least, and runs whose samples take at most about `budget` bytes."""
+        bytes_a_place = self.taps * (self.pixels_PC.shape[1] + CORNER_VALUES) * self.pixels_PC.element_size()
+        budget = min(budget, max(LEAST_BYTES, bytes_a_place * -(-self.places // parts)))
         step = max(64, budget // bytes_a_place)
         return (slice(start, min(start + step, self.places)) for start in range(0, self.places, step))
 
@@ -123,7 +124,9 @@ def add_transposed_sums(
     low, high = (int(edge) for edge in index_N4.aminmax())
     ends = np.arange(0, index_N4.numel() + 1, 4, dtype=np.int32)
     index = index_N4.flatten().numpy() - low
-    by_pixel = csr_matrix((share_N4.flatten().numpy(), index, ends), shape=(len(index_N4), high + 1 - low)).tocsc()
+    by_sample = csr_matrix((len(index_N4), high + 1 - low), dtype=np.float32)
+    by_sample.data, by_sample.indices, by_sample.indptr = share_N4.flatten().numpy(), index, ends  # unchecked: faster
+    by_pixel = by_sample.tocsc()
     to_pixels[low : high + 1] += functional.embedding_bag(
         torch.from_numpy(by_pixel.indices),
         rows_NC,

@@ -24,8 +24,8 @@ from fairmot.models.layers.bilinear import (
     weighted_sums,
 )
 
-SAMPLE_BYTES = 12 << 20  # samples of one chunk of the forward pass
-GRADIENT_BYTES = 8 << 20  # of the backward pass, which holds two such arrays and sorts indices beside them
+SAMPLE_BYTES, PARTS = 12 << 20, 2  # samples of one chunk of the forward pass, and how many chunks there are at least
+GRADIENT_BYTES, GRADIENT_PARTS = 8 << 20, 3  # of the backward pass, which holds two such arrays and sorts indices
 NARROW = 64  # output channels up to which oneDNN's 1x1 convolution is faster than the matrix product that it is
 
 
@@ -128,7 +128,7 @@ def _sample_and_project(sampler: Sampler, weight: torch.Tensor, bias: torch.Tens
     is_tap_major = weight.is_contiguous(memory_format=torch.channels_last) or sampler.places >= len(weight)
     kernel_OK = (weight.permute(0, 2, 3, 1) if is_tap_major else weight).flatten(1)
     out_MO = weight.new_empty(sampler.places, len(weight))
-    for chunk in sampler.chunks(SAMPLE_BYTES):
+    for chunk in sampler.chunks(SAMPLE_BYTES, PARTS):
         samples_nTC = _samples(sampler, chunk)
         samples_nK = (samples_nTC if is_tap_major else samples_nTC.transpose(1, 2)).flatten(1)
         del samples_nTC  # one chunk at a time
@@ -172,7 +172,7 @@ def _gradients(
         to_mask_MT=gradient_MO.new_empty(sampler.places, taps),
         to_kernel_KO=torch.zeros_like(kernel_KO),
     )
-    for chunk in sampler.chunks(GRADIENT_BYTES):
+    for chunk in sampler.chunks(GRADIENT_BYTES, GRADIENT_PARTS):
         _add_gradients(sums, sampler, chunk, gradient_MO[chunk], kernel_KO)
     images, (out_h, out_w), (H, W) = len(sampler.framed), sampler.out_hw, sampler.map_hw
     end_y, end_x = FRAME_BEFORE + H, FRAME_BEFORE + W

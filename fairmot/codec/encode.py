@@ -34,7 +34,7 @@ def encode(
 
     boxes_xyxy: (M, 4) in input pixels, finite; may reach outside the input or lie there: the centre is clipped to the
         map, the sides are those of the whole box. A box without width or height is left out.
-    identities: (M,) from 0, -1 where unknown.
+    identities: (M,) from 0 within their class, -1 where unknown.
     classes: (M,) from 0; all 0 when not given.
     max_objects: only the first of the boxes are encoded.
 
@@ -59,6 +59,8 @@ def encode(
         sizes_ltrb=np.concatenate([centres_N2 - cells_N4[:, :2], cells_N4[:, 2:] - centres_N2], axis=1).astype("f4"),
         offsets=(centres_N2 - corners_N2).astype(np.float32),
         identities=identities_M[kept].astype(np.int64),
+        classes=classes_M[kept].astype(np.int64),
+        radii=radii_N,
     )
 
 

@@ -30,6 +30,8 @@ def collate(items: Sequence[TrainItem]) -> Batch:
         sizes_BK4=_pad([target.sizes_ltrb for target in targets], fullest),
         offsets_BK2=_pad([target.offsets for target in targets], fullest),
         identities_BK=_pad([target.identities for target in targets], fullest, fill=UNKNOWN),
+        classes_BK=_pad([target.classes for target in targets], fullest),
+        radii_BK=_pad([target.radii for target in targets], fullest),
         names=tuple(item.name for item in items),
     )
 

@@ -19,7 +19,9 @@ class Targets:
     indices: (N,) int64, y * W + x of the centre's cell.
     sizes_ltrb: (N, 4) float32, distances from the integer-plus-offset centre to left, top, right, bottom, in cells.
     offsets: (N, 2) float32 in [0, 1), x and y of the centre within its cell.
-    identities: (N,) int64 from 0, -1 where unknown.
+    identities: (N,) int64 from 0 within the object's class, -1 where unknown.
+    classes: (N,) int64 from 0.
+    radii: (N,) int64, cells from the centre to the edge of the object's Gaussian.
     """
 
     heatmap: FloatArray
@@ -27,6 +29,8 @@ class Targets:
     sizes_ltrb: FloatArray
     offsets: FloatArray
     identities: IntArray
+    classes: IntArray
+    radii: IntArray
 
 
 class Batch(NamedTuple):
@@ -38,7 +42,9 @@ class Batch(NamedTuple):
     mask_BK: torch.Tensor  # bool
     sizes_BK4: torch.Tensor  # float32
     offsets_BK2: torch.Tensor  # float32
-    identities_BK: torch.Tensor  # int64
+    identities_BK: torch.Tensor  # int64, within the object's class
+    classes_BK: torch.Tensor  # int64
+    radii_BK: torch.Tensor  # int64
     names: tuple[str, ...]  # image files, for messages
 
     def to(self, device: torch.device) -> "Batch":

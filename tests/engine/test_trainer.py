@@ -59,7 +59,7 @@ class TinyLoader:
             empty = torch.zeros(2, 1, dtype=torch.int64)
             yield Batch(
                 torch.randn(2, 3, 8, 8, generator=rng), target, empty, empty.bool(), torch.zeros(2, 1, 4),
-                torch.zeros(2, 1, 2), empty, (f"{epoch}-{number}-a.jpg", f"{epoch}-{number}-b.jpg"),
+                torch.zeros(2, 1, 2), empty, empty, empty, (f"{epoch}-{number}-a.jpg", f"{epoch}-{number}-b.jpg"),
             )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ def outputs_and_batch(*, identities, present):
         sizes_BK4=torch.ones(2, 3, 4),
         offsets_BK2=torch.full((2, 3, 2), 0.5),
         identities_BK=torch.tensor(identities).expand(2, 3).clone(),
+        classes_BK=torch.zeros(2, 3, dtype=torch.int64),
+        radii_BK=torch.ones(2, 3, dtype=torch.int64),
         names=("a.jpg", "b.jpg"),
     )
     return outputs, batch

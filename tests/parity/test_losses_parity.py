@@ -42,6 +42,8 @@ def run(reference):
         sizes_BK4=torch.from_numpy(reference["target_wh"]),
         offsets_BK2=torch.from_numpy(reference["target_reg"]),
         identities_BK=torch.from_numpy(reference["target_ids"]),
+        classes_BK=torch.zeros_like(indices),
+        radii_BK=torch.ones_like(indices),
         names=("a", "b"),
     )
     weight, bias = (torch.from_numpy(reference[f"classifier_{name}"]) for name in ("weight", "bias"))

@@ -16,6 +16,7 @@ JOBS = {
     "convert": "turn published weights into ours, or ours into published",
     "benchmark": "time the network beside a reference",
     "synthesize": "render a synthetic world of walking people as MOTChallenge sequences",
+    "inspect_data": "look a data set through before a training does: counts, pictures, mistakes, a corrected copy",
 }
 
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments and arguments[0] in JOBS:
         return run_tool(arguments[0], arguments[1:])
-    jobs = "\n".join(f"  {name:<11}{text}" for name, text in JOBS.items())
+    jobs = "\n".join(f"  {name:<14}{text}" for name, text in JOBS.items())
     wanted = not arguments or arguments[0] in ("-h", "--help")
     text = (
         f"usage: fairmot JOB [options] [KEY VALUE ...]\n\njobs:\n{jobs}\n\n`fairmot JOB --help` shows a job's options."

@@ -6,6 +6,8 @@ Zhou et al. 2019), and at the centre's cell the distances to the four sides, the
 Legend: C classes, H W map size, N objects kept, M boxes given.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ from fairmot.structures.batch import Targets
 
 MIN_OVERLAP = 0.7
 MAX_RADIUS = 2**31  # cells; only keeps absurd boxes within int64
+KEPT_RADIUS = 64  # cells; Gaussians up to here are made once: at most 1.5 MB
 ROUNDING = 1e-6  # cells; a side of 76.0000000001 after scaling there and back is 76 cells long, not 77
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +32,7 @@ def encode(
     num_classes: int = 1,
     classes: IntArray | None = None,
     max_objects: int = 500,
+    renders: bool = True,
 ) -> Targets:
     """Return the targets of one image.
 
@@ -37,6 +41,7 @@ def encode(
     identities: (M,) from 0 within their class, -1 where unknown.
     classes: (M,) from 0; all 0 when not given.
     max_objects: only the first of the boxes are encoded.
+    renders: False leaves the heatmap (C, 0, 0), for the device to render (`codec.render`).
 
     Raises ValueError where shapes disagree or a class is not below `num_classes`.
     """
@@ -49,10 +54,10 @@ def encode(
 
     centres_N2 = _clip_to_map(cells_N4, map_hw)
     corners_N2 = centres_N2.astype(np.int64)
-    heatmap_CHW = np.zeros((num_classes, *map_hw), dtype=np.float32)
+    heatmap_CHW = np.zeros((num_classes, *(map_hw if renders else (0, 0))), dtype=np.float32)
     radii_N = _radii(cells_N4)
-    for kind, (x, y), radius in zip(classes_M[kept], corners_N2, radii_N, strict=True):
-        _draw_gaussian(heatmap_CHW[kind], int(x), int(y), int(radius))
+    if renders:
+        _draw_gaussians(heatmap_CHW, classes_M[kept], corners_N2, radii_N)
     return Targets(
         heatmap=heatmap_CHW,
         indices=corners_N2[:, 1] * map_hw[1] + corners_N2[:, 0],
@@ -107,12 +112,31 @@ def _radii(cells_N4: Floats) -> IntArray:
     return np.minimum(gaussian_radius(height, width), MAX_RADIUS).astype(np.int64)
 
 
-def _draw_gaussian(heatmap_HW: npt.NDArray[np.float32], x: int, y: int, radius: int) -> None:
-    """Raise `heatmap_HW` in place to a Gaussian of peak 1 at (x, y), cut at `radius`; sigma is a sixth of its width."""
-    height, width = heatmap_HW.shape
-    rows = np.arange(max(0, y - radius), min(height, y + radius + 1))
-    columns = np.arange(max(0, x - radius), min(width, x + radius + 1))
+def _draw_gaussians(
+    heatmap_CHW: npt.NDArray[np.float32], classes_N: IntArray, corners_N2: IntArray, radii_N: IntArray
+) -> None:
+    """Raise maps in place to Gaussians of peak 1 at (x, y), cut at their radii."""
+    height, width = heatmap_CHW.shape[1:]
+    for kind, (x, y), radius in zip(classes_N.tolist(), corners_N2.tolist(), radii_N.tolist(), strict=True):
+        top, bottom = min(y, radius), min(height - y, radius + 1)
+        left, right = min(x, radius), min(width - x, radius + 1)
+        if radius <= KEPT_RADIUS:
+            gaussian = _whole_gaussian(radius)[radius - top : radius + bottom, radius - left : radius + right]
+        else:
+            gaussian = _gaussian(radius, np.arange(-top, bottom), np.arange(-left, right))
+        window = heatmap_CHW[kind, y - top : y + bottom, x - left : x + right]
+        np.maximum(window, gaussian, out=window)
+
+
+@lru_cache(maxsize=KEPT_RADIUS + 1)
+def _whole_gaussian(radius: int) -> npt.NDArray[np.float32]:
+    reach = np.arange(-radius, radius + 1)
+    gaussian = _gaussian(radius, reach, reach)
+    gaussian.setflags(write=False)
+    return gaussian
+
+
+def _gaussian(radius: int, rows: IntArray, columns: IntArray) -> npt.NDArray[np.float32]:
+    """Return the values at `rows` and `columns` from the middle; sigma is a sixth of the width 2 * radius + 1."""
     sigma = (2 * radius + 1) / 6
-    gaussian = np.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * sigma * sigma))
-    window = heatmap_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    np.maximum(window, gaussian, out=window, casting="same_kind")
+    return np.exp(-(columns**2 + rows[:, None] ** 2) / (2 * sigma * sigma)).astype(np.float32)

@@ -4,21 +4,23 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torchvision
 from tqdm import tqdm
 
+from fairmot.commands.benchmark_data import benchmark_data
 from fairmot.commands.benchmark_model import benchmark_model, describe_model
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import load_cfg
+from fairmot.config.node import CfgNode
 from fairmot.formats.atomic import check_writable, write_text
 from fairmot.structures.benchmark import BenchmarkRow
 from fairmot.utils.errors import InputError
 
-SUBJECTS = ("model",)
+SUBJECTS = ("model", "data")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", choices=SUBJECTS, help="what to time")
     parser.add_argument("--config", type=Path, help="YAML file (default: the published DLA-34)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="data: a data set to read (default: made-up JPEGs)")
     parser.add_argument("--repeats", type=int, default=5, help="rounds, after one that is not counted")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to FILE too")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
@@ -40,17 +43,27 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         check_writable(arguments.json)
     device = resolve_device(cfg.DEVICE)
-    machine, model = describe_machine(device), describe_model(cfg)
+    machine = describe_machine(device)
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
-    rows = benchmark_model(cfg, device=device, repeats=arguments.repeats)
+    facts, rows = start_subject(arguments, cfg, device)
     done = list(tqdm(rows, desc="timing", unit="row", leave=False, disable=None))
     print(format_rows(done))
     if arguments.json is not None:
-        content = {"machine": machine, "model": model, "rows": [row.to_dict() for row in done]}
+        content = {"machine": machine, **facts, "rows": [row.to_dict() for row in done]}
         write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
         print(f"wrote {arguments.json}")
     return 0
+
+
+def start_subject(
+    arguments: argparse.Namespace, cfg: CfgNode, device: torch.device
+) -> tuple[Mapping[str, object], Iterator[BenchmarkRow]]:
+    """Return what the JSON tells beside machine and rows, and the rows, timed as they are asked for."""
+    if arguments.subject == "data":
+        return {}, benchmark_data(cfg, images=arguments.images, repeats=arguments.repeats)
+    model = describe_model(cfg)
+    print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
+    return {"model": model}, benchmark_model(cfg, device=device, repeats=arguments.repeats)
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:

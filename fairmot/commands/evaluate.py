@@ -52,8 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
 def evaluate_results(cfg: CfgNode, *, results: Path, truth: Path, output: Path) -> EvalReport:
     """Score `results/<sequence>.txt` against the sequences under `truth`.
 
-    Writes `output/metrics.json` and, with EVAL.EVENTS, `output/events/<sequence>.csv`. Raises InputError, with nothing
-    written, where a file is missing or cannot be scored.
+    Writes `output/metrics.json` and, with EVAL.EVENTS, `output/events/<sequence>.csv` (of several DATA.CLASSES
+    `<sequence>/<class>.csv`). Raises InputError, with nothing written, where a file is missing or cannot be scored.
     """
     _require_folder(output)
     return _score(cfg, add_results(read_truths(truth), results), output)
@@ -69,7 +69,7 @@ def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path, 
 
     _require_folder(output)
     truths = read_truths(truth)
-    protocol = choose_protocol(truths.sequences, cfg.EVAL.PROTOCOL).protocol
+    protocol = choose_protocol(truths.sequences, cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES).protocol
     for sequence in truths.sequences:
         check_sequence(sequence, protocol)
     track(cfg, weights=weights, source=truth, output=output / "results", video=video)

@@ -20,7 +20,8 @@ def replay(cfg: Any, *, cache: Path, output: Path) -> Path:
         raise InputError(f"{output}: is a folder; --replay writes one result file")
     detections = read_cache(cache)
     tracker = build_tracker(cfg, frame_rate=detections.frame_rate)
-    result = collect_tracks(track_sequence(enumerate(detections.frames(), 1), tracker, filters=build_filters(cfg)))
+    tracks = track_sequence(enumerate(detections.frames(), 1), tracker, filters=build_filters(cfg))
+    result = collect_tracks(tracks, num_classes=cfg.MODEL.NUM_CLASSES)
     write_results(output, result.table)
     print(
         f"{output}: {len(result.table)} rows of {result.frames} frames; left out by the output filters: "

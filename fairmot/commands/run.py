@@ -3,15 +3,18 @@
 import logging
 import random
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
 from fairmot.formats.atomic import write_text
+from fairmot.structures.labels import LabelBlock
 from fairmot.utils.errors import InputError
 
 
@@ -36,6 +39,13 @@ def start_run(cfg: CfgNode, output: Path) -> Run:
     torch.manual_seed(cfg.SEED)
     write_text(output / "config.yaml", dump_cfg(cfg))
     return Run(output, device, open_log(output / "run.log"))
+
+
+def reading_bar(blocks: Iterable[LabelBlock], total: int) -> Iterable[LabelBlock]:
+    """Show the reading of labels where it may take a while."""
+    return tqdm(
+        blocks, total=total, desc="reading labels", unit="part", leave=False, disable=None if total > 1 else True
+    )
 
 
 def resolve_device(name: str) -> torch.device:

@@ -56,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
 def track(cfg: CfgNode, *, weights: Path, source: str | Path, output: Path, video: bool = False) -> list[Path]:
     """Track every sequence that `source` names; write `<output>/<sequence>.txt` and return the paths.
 
+    With several classes column 8 is the class, 1 for the first of DATA.CLASSES; with one it is -1.
     With `video`, `<sequence>.mp4` and `<sequence>.png` (a contact sheet) stand beside. Each sequence gets a new
     tracker. A result file appears when its sequence is done; Ctrl-C keeps the frames tracked so far.
     """
@@ -81,7 +82,7 @@ def _track_source(cfg: CfgNode, predictor: Predictor, name: str, *, run: Run, vi
         detected = seen.watch(source, predictor)
         try:
             for tracks in track_sequence(detected, tracker, filters=build_filters(cfg)):
-                file.writelines(format_results(to_table([tracks])))
+                file.writelines(format_results(to_table([tracks], num_classes=cfg.MODEL.NUM_CLASSES)))
                 file.flush()
                 seen.add(tracks)
                 bar.update()

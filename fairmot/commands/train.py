@@ -1,8 +1,9 @@
-"""`fairmot train`: from MOTChallenge sequences to a checkpoint."""
+"""`fairmot train`: from data sets to a checkpoint."""
 
 import argparse
+import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from fairmot.commands.load_file import load_file
-from fairmot.commands.run import Run, start_run
+from fairmot.commands.run import Run, reading_bar, start_run
 from fairmot.commands.show import heatmaps_beside_truth
 from fairmot.commands.validation import Validator
-from fairmot.config.load import cfg_to_dict, load_cfg
+from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_train_dataset, build_train_loader
+from fairmot.data.joint_dataset import JointDataset
 from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ScalarsHook, StepResult, ValidationHook
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
@@ -30,7 +32,8 @@ from fairmot.utils.errors import InputError
 
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
 CHANGEABLE_ON_RESUME = {
-    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
+    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.VERIFY", "DATA.BAD_IMAGES",
+    "DATA.TARGETS", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
     "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.IMAGES_EVERY", "SOLVER.VAL_EVERY",
     "SOLVER.SAVE_EVERY",
 }  # fmt: skip
@@ -63,13 +66,13 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
     saved = _find_saved(cfg, last, resume=resume)
     start = None if resume or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
     _check_network(cfg, start)
-    dataset = build_train_dataset(cfg)
-    loader = build_train_loader(cfg, dataset, pin_memory=torch.cuda.is_available())
-    run = start_run(cfg, Path(cfg.OUTPUT))
-    state = _make_state(cfg, run, num_identities=dataset.num_identities, saved=saved, start=start)
-    run.log.info(
-        f"{len(dataset)} images, {dataset.num_identities} identities, {len(loader)} steps an epoch on {run.device}"
+    dataset = build_train_dataset(cfg, bar=reading_bar)
+    loader = build_train_loader(
+        cfg, dataset, pin_memory=torch.cuda.is_available(), report=logging.getLogger("fairmot").warning
     )
+    run = start_run(cfg, Path(cfg.OUTPUT))
+    state = _make_state(cfg, run, num_identities=dataset.identity_counts, saved=saved, start=start)
+    run.log.info(f"{_describe(dataset)}, {len(loader)} steps an epoch on {run.device}")
     with ExitStack() as stack:
         stack.callback(loader.close)
         writer = stack.enter_context(
@@ -90,6 +93,13 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
     return outcome
 
 
+def _describe(dataset: JointDataset) -> str:
+    sources = dataset.samples.sources
+    identities = " + ".join(map(str, dataset.identity_counts))
+    parts = f" ({', '.join(f'{source.info.name} {len(source)}' for source in sources)})" if len(sources) > 1 else ""
+    return f"{len(dataset)} images{parts}, {dataset.samples.num_boxes} boxes, {identities} identities"
+
+
 def _check_network(cfg: CfgNode, start: LocalFile | None) -> None:
     """Find what is wrong with the network's keys or its start, without making its values."""
     with torch.device("meta"):
@@ -107,7 +117,8 @@ def _find_saved(cfg: CfgNode, last: Path, *, resume: bool) -> dict[str, Any] | N
     missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg"} - saved.keys()
     if missing:
         raise InputError(f"{last}: no training checkpoint of ours: {', '.join(sorted(missing))} missing")
-    before, now = _flatten(saved["cfg"]), _flatten(cfg_to_dict(cfg))
+    before = _flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # a key that is newer than the file has its default
+    now = _flatten(cfg_to_dict(cfg))
     changed = [
         f"{key} {before.get(key)!r} -> {now[key]!r}"
         for key in now
@@ -126,7 +137,7 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _make_state(
-    cfg: CfgNode, run: Run, *, num_identities: int, saved: dict[str, Any] | None, start: LocalFile | None
+    cfg: CfgNode, run: Run, *, num_identities: Sequence[int], saved: dict[str, Any] | None, start: LocalFile | None
 ) -> TrainState:
     model = build_model(cfg)
     if start is not None:

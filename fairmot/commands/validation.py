@@ -2,15 +2,15 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 from tqdm import tqdm
 
 from fairmot.commands.run import Run
 from fairmot.config.node import CfgNode
-from fairmot.data.catalog import resolve_sequences
+from fairmot.data.build import build_val_spans
+from fairmot.data.catalog import SequenceSpan
 from fairmot.data.sequence import open_frames
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
@@ -18,16 +18,33 @@ from fairmot.engine.trainer import Trainer
 from fairmot.evaluation.evaluator import evaluate_tables
 from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.read import read_truths
+from fairmot.evaluation.span import cut_sequence
 from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.report import EvalReport, ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.tracking.build import build_filters, build_tracker
 from fairmot.tracking.run import collect_tracks, track_sequence
+from fairmot.utils.errors import InputError
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 SHOWN = ("HOTA", "MOTA", "IDF1", "DetA", "AssA")
+
+
+class _Span(NamedTuple):
+    """Frames of a sequence to track (places from 0), and their truth."""
+
+    truth: ScoredSequence
+    places: range
+
+
+def _read_span(span: SequenceSpan) -> _Span:
+    (truth,) = read_truths(span.folder).sequences
+    places = span.split.range_of(truth.info.length)
+    if not places:
+        raise InputError(f"DATA.VAL: {span.folder}: none of its {truth.info.length} frames belongs to the split")
+    return _Span(cut_sequence(truth, places), places)
 
 
 class Validator:
@@ -41,9 +58,8 @@ class Validator:
         self.run = run
         self.writer = writer
         self.path = run.output / "metrics.jsonl"
-        folders = resolve_sequences(Path(cfg.DATA.ROOT), cfg.DATA.VAL, key="DATA.VAL")
-        self.truths = [truth for folder in folders for truth in read_truths(folder).sequences]
-        choose_protocol(self.truths, cfg.EVAL.PROTOCOL)
+        self.spans = [_read_span(span) for span in build_val_spans(cfg)]
+        choose_protocol([span.truth for span in self.spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
 
     def __call__(self, trainer: Trainer) -> float:
         """Score the trainer's model; the score that chooses the best checkpoint is HOTA."""
@@ -60,12 +76,13 @@ class Validator:
 
     def _evaluate(self, model: nn.Module) -> EvalReport:
         predictor = build_predictor(self.cfg, prepare_for_inference(model), device=self.run.device)
-        bar = tqdm(self.truths, desc="validating", unit="sequence", leave=False, disable=None)
-        scored = [replace(truth, results=self._track(predictor, truth)) for truth in bar]
-        return evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL)
+        bar = tqdm(self.spans, desc="validating", unit="sequence", leave=False, disable=None)
+        scored = [replace(span.truth, results=self._track(predictor, span)) for span in bar]
+        return evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL, classes=self.cfg.DATA.CLASSES)
 
-    def _track(self, predictor: Predictor, truth: ScoredSequence) -> BoxTable:
-        tracker = build_tracker(self.cfg, frame_rate=truth.info.frame_rate)
-        with open_frames(str(truth.info.root)) as source:
+    def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
+        tracker = build_tracker(self.cfg, frame_rate=span.truth.info.frame_rate)
+        with open_frames(str(span.truth.info.root), places=span.places) as source:
             detected = ((frame.index, predictor(frame.image)) for frame in source)
-            return collect_tracks(track_sequence(detected, tracker, filters=build_filters(self.cfg))).table
+            tracks = track_sequence(detected, tracker, filters=build_filters(self.cfg))
+            return collect_tracks(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES).table

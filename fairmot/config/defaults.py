@@ -31,11 +31,17 @@ def default_cfg() -> CfgNode:
             "DATA": CfgNode(
                 {
                     "ROOT": "data",  # folder that TRAIN and VAL are relative to
-                    "TRAIN": (".",),  # folders of MOTChallenge sequences to train on
-                    "VAL": (),  # folders of sequences to score while training
+                    "TRAIN": (".",),  # what to train on: names of data sets (docs/data.md), folders, annotation files
+                    "VAL": (),  # sequences to score while training: names of data sets or folders
+                    "SETS": CfgNode(),  # SETS.<name>.<KEY>: changes a data set or makes one; keys in data_sets.py
+                    "CLASSES": ("pedestrian",),  # names of the MODEL.NUM_CLASSES classes
                     "WORKERS": 2,  # loader processes; changes no draw
                     "MAX_OBJECTS": 500,  # objects an image at most (the published K)
                     "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
+                    "CACHE": "",  # folder for indexes of the labels; "" = the user's cache folder
+                    "VERIFY": False,  # read all labels again, whatever the cache holds
+                    "BAD_IMAGES": 10,  # images that cannot be read: so many are skipped before a run stops
+                    "TARGETS": "host",  # where heatmap targets are drawn: host | device
                 }
             ),
             "AUGMENT": CfgNode(
@@ -49,6 +55,12 @@ def default_cfg() -> CfgNode:
                     "SHEAR": 2.0,  # degrees
                     "FLIP": 0.5,  # probability
                     "TRANSLATION_AXES": "right",  # right | published (x drawn from the height, y from the width)
+                    # Beyond the paper, each the probability for an image (docs/data.md says what they cost):
+                    "MOSAIC": 0.0,
+                    "MIXUP": 0.0,
+                    "ERASE": 0.0,
+                    "BLUR": 0.0,
+                    "JPEG": 0.0,
                     "OUTSIDE": "published",  # people warped out of the picture: published (kept at its border) | drop
                 }
             ),

@@ -8,10 +8,13 @@ from typing import Any
 
 import yaml
 
+from fairmot.config.data_sets import data_set_node
 from fairmot.config.defaults import default_cfg
 from fairmot.config.node import CfgNode
 from fairmot.config.validate import validate_cfg
 from fairmot.utils.errors import InputError
+
+FREE_NAMES = "DATA.SETS."  # below it, names are the user's
 
 
 def load_cfg(path: str | Path | None = None, overrides: Sequence[str] = ()) -> CfgNode:
@@ -77,6 +80,8 @@ def _read_chain(path: Path, seen: tuple[Path, ...]) -> list[tuple[Path, dict[str
 def _merge(node: CfgNode, tree: Mapping[str, Any], *, prefix: str, source: str) -> None:
     for key, value in tree.items():
         name = f"{prefix}{key}"
+        if prefix == FREE_NAMES and key not in node:
+            node[str(key)] = data_set_node(str(key))
         if key not in node:
             raise InputError(f"{source}: unknown key {name}; choose from {', '.join(node)}")
         if isinstance(node[key], CfgNode):
@@ -135,13 +140,16 @@ def _coerce(name: str, value: Any, default: Any, source: str) -> Any:
     raise InputError(f"{source}: {name} = {value!r} is not a {type(default).__name__}")
 
 
-_ITEM_DEFAULTS: dict[str, Any] = {"DATA.VAL": "", "DATA.TRAIN": "", "SOLVER.STEPS": 0}
+_ITEM_DEFAULTS: dict[str, Any] = {
+    "DATA.VAL": "", "DATA.TRAIN": "", "DATA.CLASSES": "", "SOLVER.STEPS": 0, "DATA.SETS.SEQUENCES": "",
+}  # fmt: skip
 
 
 def _coerce_items(name: str, value: tuple[Any, ...], default: tuple[Any, ...], source: str) -> tuple[Any, ...]:
     """Tuples named in _ITEM_DEFAULTS take any length of that type; the others keep their length and types."""
-    if name in _ITEM_DEFAULTS:
-        return tuple(_coerce(name, item, _ITEM_DEFAULTS[name], source) for item in value)
+    key = re.sub(rf"^({re.escape(FREE_NAMES)}).+\.", r"\1", name)
+    if key in _ITEM_DEFAULTS:
+        return tuple(_coerce(name, item, _ITEM_DEFAULTS[key], source) for item in value)
     if len(value) != len(default):
         raise InputError(f"{source}: {name} = {value!r} needs {len(default)} values")
     return tuple(_coerce(name, item, like, source) for item, like in zip(value, default, strict=True))

@@ -15,6 +15,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "EVAL.BACKEND": ("trackeval", "motmetrics"),
     "PREDICT.HEADS": ("peaks", "dense"),
     "TRACKER.PRESET": ("fairmot",),
+    "DATA.TARGETS": ("host", "device"),
+}
+
+DATA_SET_CHOICES: dict[str, tuple[str, ...]] = {
+    "LAYOUT": ("auto", "mot", "crowdhuman", "jde", "coco", "yolo", "csv"),
+    "SPLIT": ("whole", "first_half", "second_half"),
+    "HALF": ("published", "centertrack"),
+    "BOX": ("full", "visible", "head"),
+    "IDENTITY": ("labels", "box", "none"),
+    "DETECTOR": ("auto", "DPM", "FRCNN", "SDP"),
 }
 
 POSITIVE = [
@@ -36,6 +46,7 @@ NOT_NEGATIVE = [
     "SEED",
     "DATA.WORKERS",
     "DATA.FRAME_LIMIT",
+    "DATA.BAD_IMAGES",
     "AUGMENT.SATURATION",
     "AUGMENT.VALUE",
     "AUGMENT.ROTATION",
@@ -56,6 +67,11 @@ NOT_NEGATIVE = [
 
 SHARES = [
     "AUGMENT.FLIP",
+    "AUGMENT.MOSAIC",
+    "AUGMENT.MIXUP",
+    "AUGMENT.ERASE",
+    "AUGMENT.BLUR",
+    "AUGMENT.JPEG",
     "PREDICT.MIN_SCORE",
     "TRACKER.CONF_THRESHOLD",
     "TRACKER.MOTION_LAMBDA",
@@ -69,16 +85,25 @@ SHARES = [
 
 def validate_cfg(cfg: CfgNode) -> None:
     """Raise InputError naming the first key whose value makes no sense."""
-    for name, choices in CHOICES.items():
+    choices = CHOICES | {
+        f"DATA.SETS.{name}.{key}": among for name in cfg.DATA.SETS for key, among in DATA_SET_CHOICES.items()
+    }
+    for name, among in choices.items():
         value = _get(cfg, name)
-        if value not in choices:
-            raise InputError(f"{name}: unknown {value!r}; choose from {', '.join(choices)}")
+        if value not in among:
+            raise InputError(f"{name}: unknown {value!r}; choose from {', '.join(among)}")
     _check(cfg, POSITIVE, lambda value: value > 0, "must be above 0")
     _check(cfg, NOT_NEGATIVE, lambda value: value >= 0, "must be 0 or more")
     _check(cfg, SHARES, lambda value: 0 <= value <= 1, "must be between 0 and 1")
     _check(cfg, ["INPUT.SIZE_HW"], lambda size: min(size) >= 32, "must be at least 32 x 32 (height, width)")
     _check(cfg, ["AUGMENT.SCALE"], lambda pair: 0 < pair[0] <= pair[1], "must be a range (low, high) above 0")
-    _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one folder")
+    _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one data set or folder")
+    _check(
+        cfg,
+        ["DATA.CLASSES"],
+        lambda names: len(set(names)) == len(names) == cfg.MODEL.NUM_CLASSES,
+        f"must be MODEL.NUM_CLASSES = {cfg.MODEL.NUM_CLASSES} different names",
+    )
     _check(
         cfg,
         ["MODEL.WEIGHTS_SHA256"],
@@ -105,7 +130,15 @@ def _check(cfg: CfgNode, names: list[str], holds: Callable[[Any], bool], rule: s
 
 
 def _get(cfg: CfgNode, name: str) -> Any:
+    """Return a value by its full name; a data set's own name may hold points."""
     node: Any = cfg
-    for part in name.split("."):
+    for part in _parts(name):
         node = node[part]
     return node
+
+
+def _parts(name: str) -> list[str]:
+    if not name.startswith("DATA.SETS."):
+        return name.split(".")
+    middle, _, key = name.removeprefix("DATA.SETS.").rpartition(".")
+    return ["DATA", "SETS", middle, key]

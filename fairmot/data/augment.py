@@ -1,11 +1,11 @@
 """The published training augmentation: colours, one affine warp, a mirror. Drawing is apart from doing.
 
 The recipe of JDE (Wang et al. 2020) as FairMOT trains with it. Order: colours on the image as read, then the letterbox,
-then the warp and the mirror on the network's input.
+then the warp and the mirror on the network's input. `augment_fast` makes nearly the same pixels in one step.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -33,6 +33,7 @@ class AugmentOptions:
     translation_axes: "right", or "published": x moves by a share of the height and y of the width.
     outside: what becomes of a person warped wholly out of the picture: "published" keeps it, its centre pulled to the
         border; "drop" leaves it out.
+    mosaic, mixup, erase, blur, jpeg: probabilities of what `augment_extras` adds; the paper has none of them.
     """
 
     saturation: float = 0.5
@@ -44,6 +45,11 @@ class AugmentOptions:
     flip: float = 0.5
     translation_axes: Literal["right", "published"] = "right"
     outside: Literal["published", "drop"] = "published"
+    mosaic: float = 0.0
+    mixup: float = 0.0
+    erase: float = 0.0
+    blur: float = 0.0
+    jpeg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,18 @@ class AugmentDraw:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An RGB image (H, W, 3) uint8 with its people: boxes (N, 4) xyxy in its pixels, identities (N,)."""
+    """An RGB image (H, W, 3) uint8 with its people: boxes (N, 4) xyxy in its pixels, identities and classes (N,)."""
 
     image: ImageArray
     boxes_xyxy: FloatArray
     identities: IntArray
+    classes: IntArray
+
+    def only(self, kept: BoolArray) -> "LabelledImage":
+        """Return the picture with those of its people whom `kept` (N,) marks."""
+        return replace(
+            self, boxes_xyxy=self.boxes_xyxy[kept], identities=self.identities[kept], classes=self.classes[kept]
+        )
 
 
 def draw_augmentation(rng: np.random.Generator, options: AugmentOptions) -> AugmentDraw:
@@ -85,11 +98,15 @@ def draw_augmentation(rng: np.random.Generator, options: AugmentOptions) -> Augm
     )
 
 
-def jitter_colours(image: ImageArray, draw: AugmentDraw) -> ImageArray:
-    """(H, W, 3) uint8 RGB -> the same with saturation and value multiplied, cut at 255 and rounded down."""
+def jitter_colours(image: ImageArray, draw: AugmentDraw, *, channels: Literal[3, 4] = 3) -> ImageArray:
+    """(H, W, 3) uint8 RGB -> the same with saturation and value multiplied, cut at 255 and rounded down.
+
+    channels: 4 gives RGBA (H, W, 4), opaque, which OpenCV warps in half the time.
+    """
     table = np.stack([_levels(1.0), _levels(draw.saturation_factor), _levels(draw.value_factor)], axis=-1)
-    hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), table[None])
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    cv2.LUT(hsv, table[None], dst=hsv)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dstCn=channels), dtype=np.uint8)
 
 
 def _levels(factor: float) -> npt.NDArray[np.uint8]:
@@ -138,11 +155,20 @@ def warp(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> 
     height, width = picture.image.shape[:2]
     matrix = affine_matrix(draw, (height, width), options.translation_axes)
     image = cv2.warpAffine(picture.image, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderValue=GREY)
-    boxes, kept = warp_boxes(picture.boxes_xyxy, matrix, draw.angle)
+    if draw.mirrored:
+        image = cv2.flip(image, 1)
+    return carry_people(replace(picture, image=np.asarray(image, dtype=np.uint8)), draw, options)
+
+
+def carry_people(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
+    """Return a picture whose pixels are warped and mirrored already, with its boxes so too; some are left out."""
+    height, width = picture.image.shape[:2]
+    matrix = affine_matrix(draw, (height, width), options.translation_axes)
+    warped, kept = warp_boxes(picture.boxes_xyxy, matrix, draw.angle)
     if options.outside == "drop":
-        kept &= touches(boxes, (height, width))
-    warped = LabelledImage(np.asarray(image, dtype=np.uint8), boxes[kept], picture.identities[kept])
-    return mirror(warped) if draw.mirrored else warped
+        kept &= touches(warped, (height, width))
+    boxes_xyxy = mirror_boxes(warped, width) if draw.mirrored else warped
+    return replace(picture, boxes_xyxy=boxes_xyxy).only(kept)
 
 
 def touches(boxes_xyxy: FloatArray, image_hw: tuple[int, int]) -> BoolArray:
@@ -151,8 +177,12 @@ def touches(boxes_xyxy: FloatArray, image_hw: tuple[int, int]) -> BoolArray:
     return np.asarray((boxes_xyxy[:, 2:] > 0).all(axis=1) & (boxes_xyxy[:, :2] < limits).all(axis=1))
 
 
-def mirror(picture: LabelledImage) -> LabelledImage:
-    """Swap left and right."""
-    boxes = picture.boxes_xyxy.copy()
-    boxes[:, [0, 2]] = picture.image.shape[1] - picture.boxes_xyxy[:, [2, 0]]
-    return LabelledImage(np.asarray(cv2.flip(picture.image, 1), dtype=np.uint8), boxes, picture.identities)
+def mirror_boxes(boxes_xyxy: FloatArray, width: int) -> FloatArray:
+    """Return (N, 4) boxes with left and right swapped in an image of `width` pixels.
+
+    >>> mirror_boxes(np.array([[10.0, 20.0, 30.0, 60.0]]), 160).tolist()
+    [[130.0, 20.0, 150.0, 60.0]]
+    """
+    mirrored = boxes_xyxy.copy()
+    mirrored[:, [0, 2]] = width - boxes_xyxy[:, [2, 0]]
+    return mirrored

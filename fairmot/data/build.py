@@ -1,28 +1,60 @@
 """From the configuration to training data; reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SEED."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fairmot.config.node import CfgNode
 from fairmot.data.augment import AugmentOptions
-from fairmot.data.catalog import resolve_sequences
+from fairmot.data.cache import Wanted, cache_folder, load_index
+from fairmot.data.catalog import SequenceSpan, resolve_data_set, resolve_spans
+from fairmot.data.index import LabelIndex
 from fairmot.data.joint_dataset import JointDataset
+from fairmot.data.layouts import LAYOUTS
 from fairmot.data.loader import TrainLoader
+from fairmot.data.reading import Bar, no_bar
 from fairmot.data.sampler import EpochSampler
-from fairmot.data.samples import index_samples
+from fairmot.data.samples import join_indexes
 from fairmot.geometry.letterbox import round_up_hw
 
 
-def build_train_dataset(cfg: CfgNode) -> JointDataset:
-    """Index the sequences of DATA.TRAIN; `dataset.num_identities` is what the classifier tells apart."""
-    folders = resolve_sequences(Path(cfg.DATA.ROOT), cfg.DATA.TRAIN)
+def build_train_dataset(cfg: CfgNode, *, bar: Bar = no_bar) -> JointDataset:
+    """Index the data sets of DATA.TRAIN; `dataset.identity_counts` is what the classifiers tell apart.
+
+    bar: shows the reading of labels that are not in the cache.
+    """
     return JointDataset(
-        index_samples(folders, frame_limit=cfg.DATA.FRAME_LIMIT),
+        join_indexes(build_indexes(cfg, cfg.DATA.TRAIN, limit=cfg.DATA.FRAME_LIMIT, bar=bar)),
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
         augment=build_augment_options(cfg),
         seed=cfg.SEED,
         num_classes=cfg.MODEL.NUM_CLASSES,
         max_objects=cfg.DATA.MAX_OBJECTS,
+        renders=cfg.DATA.TARGETS == "host",
     )
+
+
+def build_indexes(
+    cfg: CfgNode, entries: Sequence[str], *, limit: int = 0, key: str = "DATA.TRAIN", bar: Bar = no_bar
+) -> tuple[LabelIndex, ...]:
+    """Return the index of each data set that `entries` of `key` name, read or mapped from DATA.CACHE."""
+    wanted = [build_wanted(cfg, entry, limit=limit, key=key) for entry in entries]
+    cache = cache_folder(cfg.DATA.CACHE)
+    return tuple(
+        load_index(one, LAYOUTS[one.layout].make_reader(one.source), cache=cache, verify=cfg.DATA.VERIFY, bar=bar)
+        for one in wanted
+    )
+
+
+def build_wanted(cfg: CfgNode, entry: str, *, limit: int = 0, key: str = "DATA.TRAIN") -> Wanted:
+    """Return the data set that one entry of `key` names."""
+    return resolve_data_set(
+        entry, root=Path(cfg.DATA.ROOT), sets=cfg.DATA.SETS, classes=cfg.DATA.CLASSES, limit=limit, key=key
+    )
+
+
+def build_val_spans(cfg: CfgNode) -> tuple[SequenceSpan, ...]:
+    """Return the sequences of DATA.VAL, each with the frames that count."""
+    return resolve_spans(cfg.DATA.VAL, root=Path(cfg.DATA.ROOT), sets=cfg.DATA.SETS, classes=cfg.DATA.CLASSES)
 
 
 def build_augment_options(cfg: CfgNode) -> AugmentOptions | None:
@@ -39,12 +71,32 @@ def build_augment_options(cfg: CfgNode) -> AugmentOptions | None:
         flip=cfg.AUGMENT.FLIP,
         translation_axes=cfg.AUGMENT.TRANSLATION_AXES,
         outside=cfg.AUGMENT.OUTSIDE,
+        mosaic=cfg.AUGMENT.MOSAIC,
+        mixup=cfg.AUGMENT.MIXUP,
+        erase=cfg.AUGMENT.ERASE,
+        blur=cfg.AUGMENT.BLUR,
+        jpeg=cfg.AUGMENT.JPEG,
     )
 
 
 def build_train_loader(
-    cfg: CfgNode, dataset: JointDataset, *, rank: int = 0, world_size: int = 1, pin_memory: bool = False
+    cfg: CfgNode,
+    dataset: JointDataset,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    pin_memory: bool = False,
+    report: Callable[[str], None] = lambda _: None,
 ) -> TrainLoader:
-    """Return the loader of `dataset`; its `epoch(epoch, start_batch)` gives an epoch's batches."""
-    sampler = EpochSampler(len(dataset), cfg.SOLVER.BATCH_SIZE, cfg.SEED, rank, world_size)
-    return TrainLoader(dataset, sampler, workers=cfg.DATA.WORKERS, pin_memory=pin_memory)
+    """Return the loader of `dataset`; its `epoch(epoch, start_batch)` gives an epoch's batches.
+
+    report: told of each image that cannot be read.
+    """
+    return TrainLoader(
+        dataset,
+        EpochSampler(len(dataset), cfg.SOLVER.BATCH_SIZE, cfg.SEED, rank, world_size),
+        workers=cfg.DATA.WORKERS,
+        pin_memory=pin_memory,
+        bad_limit=cfg.DATA.BAD_IMAGES,
+        report=report,
+    )

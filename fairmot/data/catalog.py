@@ -1,38 +1,106 @@
-"""From what the configuration names to sequence folders."""
+"""From what the configuration names to data sets: a name of the catalog, a folder, or an annotation file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from fairmot.formats.motchallenge import find_sequences
+from fairmot.config.data_sets import DATA_SETS, data_set_node
+from fairmot.data.build_index import Selection
+from fairmot.data.cache import Wanted
+from fairmot.data.layouts import recognise_layout
+from fairmot.data.readers.base import Source
+from fairmot.data.readers.motchallenge import chosen_sequences
+from fairmot.data.splits import Split
+from fairmot.formats.motchallenge import class_numbers
 from fairmot.utils.errors import InputError
 
+MOT = "mot"
 
-def resolve_sequences(root: Path, entries: Sequence[str], *, key: str = "DATA.TRAIN") -> tuple[Path, ...]:
-    """Return the sequence folders that `entries` name, in their order and by name within each.
 
-    entries: folders relative to `root`, or absolute; "." is `root` itself. Each is a MOTChallenge sequence or a folder
-        of them.
-    key: the configuration key that holds the entries, for messages.
+@dataclass(frozen=True)
+class SequenceSpan:
+    """A sequence's folder, and which of its frames count."""
 
-    Raises InputError: no such folder, no sequence in it, or a sequence that two entries reach.
+    folder: Path
+    split: Split
+
+
+def resolve_data_set(
+    entry: str,
+    *,
+    root: Path,
+    sets: Mapping[str, Any],
+    classes: Sequence[str],
+    limit: int = 0,
+    key: str = "DATA.TRAIN",
+) -> Wanted:
+    """Return the data set that an entry of `key` names.
+
+    entry: a name of `sets` or the catalog, or a folder or annotation file relative to `root`, or absolute.
+    sets: the section DATA.SETS. classes: DATA.CLASSES. limit: DATA.FRAME_LIMIT.
+
+    Raises InputError: nothing by that name, or no layout that is known.
+    """
+    keys = sets[entry] if entry in sets else data_set_node(entry)
+    place = _locate(entry, Path(keys["ROOT"]), root=root, is_named=entry in sets or entry in DATA_SETS, key=key)
+    layout = recognise_layout(place, key=f"{key}: {entry!r}") if keys["LAYOUT"] == "auto" else keys["LAYOUT"]
+    numbers = class_numbers(classes) if layout == MOT else tuple(range(len(classes)))
+    for name, only, default in (("BOX", "crowdhuman", "full"), ("DETECTOR", MOT, "auto")):
+        if layout != only and keys[name] != default:
+            raise InputError(f"DATA.SETS.{entry}.{name}: means nothing in {layout} layout, only in {only}")
+    first, last = keys["FRAMES"]
+    split = Split(keys["SPLIT"], keys["HALF"], first, last, limit)
+    source = Source(
+        root=place,
+        labels=keys["LABELS"],
+        images=keys["IMAGES"],
+        box=keys["BOX"],
+        detector=keys["DETECTOR"],
+        sequences=tuple(keys["SEQUENCES"]),
+        name=entry,
+    )
+    selection = Selection(tuple(classes), numbers, split, keys["IDENTITY"], keys["CLIP"], source.sequences)
+    return Wanted(layout, source, selection)
+
+
+def resolve_spans(
+    entries: Sequence[str], *, root: Path, sets: Mapping[str, Any], classes: Sequence[str], key: str = "DATA.VAL"
+) -> tuple[SequenceSpan, ...]:
+    """Return the MOTChallenge sequences that `entries` name, each with its frames: what can be tracked and scored.
+
+    Raises InputError: as `resolve_data_set`; another layout; a sequence that two entries reach.
     """
     found: dict[Path, str] = {}
+    spans = []
     for entry in entries:
-        for folder in _sequences_of(root, entry, key):
-            place = folder.resolve()
-            if place in found:
-                raise InputError(f"{key}: {folder} is reached by both {found[place]!r} and {entry!r}")
-            found[place] = entry
-    return tuple(found)
+        wanted = resolve_data_set(entry, root=root, sets=sets, classes=classes, key=key)
+        if wanted.layout != MOT:
+            raise InputError(f"{key}: {entry!r} is in {wanted.layout} layout; only MOTChallenge sequences are tracked")
+        for folder in _sequences(wanted.source, key):
+            if folder in found:
+                raise InputError(f"{key}: {folder} is reached by both {found[folder]!r} and {entry!r}")
+            found[folder] = entry
+            spans.append(SequenceSpan(folder, wanted.selection.split))
+    return tuple(spans)
 
 
-def _sequences_of(root: Path, entry: str, key: str) -> list[Path]:
-    folder = root / entry
-    if not folder.is_dir():
-        if not root.is_dir() and not Path(entry).is_absolute():
-            raise InputError(f"DATA.ROOT: {root}: no such folder")
-        raise InputError(f"{key}: {entry!r}: no such folder under DATA.ROOT {root}")
+def _sequences(source: Source, key: str) -> list[Path]:
     try:
-        return find_sequences(folder)
+        return chosen_sequences(source)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
+
+
+def _locate(entry: str, place: Path, *, root: Path, is_named: bool, key: str) -> Path:
+    path = root / place.expanduser()
+    if path.exists():
+        return path.resolve()
+    if not root.is_dir() and not place.is_absolute():
+        raise InputError(f"DATA.ROOT: {root}: no such folder")
+    if is_named:
+        raise InputError(f"{key}: {entry!r}: {path} is not there; DATA.SETS.{entry}.ROOT says where it lies")
+    raise InputError(
+        f"{key}: {entry!r}: no such folder under DATA.ROOT {root}, and no data set of that name "
+        f"({', '.join([*DATA_SETS][:3])}, ...; docs/data.md lists them)"
+    )

@@ -40,9 +40,10 @@ def _stack_images(images: Sequence[ImageArray]) -> torch.Tensor:
     """B images (H, W, 3) uint8 -> (B, 3, H, W) float32 in [0, 1]."""
     height, width = images[0].shape[:2]
     stacked_B3HW = np.empty((len(images), 3, height, width), dtype=np.float32)
+    levels_3HW = np.empty((3, height, width), dtype=np.uint8)  # one for all: fresh memory would cost as much again
     for image, planes_3HW in zip(images, stacked_B3HW, strict=True):
-        for channel, plane_HW in zip(cv2.split(image), planes_3HW, strict=True):
-            np.divide(channel, np.float32(255), out=plane_HW)
+        cv2.split(image, list(levels_3HW))
+        np.divide(levels_3HW, np.float32(255), out=planes_3HW)
     return torch.from_numpy(stacked_B3HW)
 
 

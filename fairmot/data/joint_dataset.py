@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fairmot.codec.encode import encode
-from fairmot.data.augment import AugmentOptions, LabelledImage, draw_augmentation, jitter_colours, warp
+from fairmot.data.augment import AugmentOptions, LabelledImage, draw_augmentation
+from fairmot.data.augment_extras import add_extras
+from fairmot.data.picture import AugmentPath, read_augmented, read_picture
 from fairmot.data.samples import SampleIndex
-from fairmot.formats.images import read_image
 from fairmot.geometry.arrays import ImageArray
-from fairmot.geometry.boxes import tlwh_to_xyxy
-from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox, letterbox_boxes
 from fairmot.structures.batch import Targets
 from fairmot.utils.seed import make_rng
 
@@ -35,6 +34,7 @@ class JointDataset:
 
     input_hw: the network's input (height, width), multiples of `stride`.
     augment: None for the images as they are.
+    renders: whether targets hold heatmaps, or leave them to the device.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class JointDataset:
         stride: int = 4,
         num_classes: int = 1,
         max_objects: int = 500,
+        renders: bool = True,
     ) -> None:
         self.samples = samples
         self.input_hw = input_hw
@@ -55,14 +56,15 @@ class JointDataset:
         self.stride = stride
         self.num_classes = num_classes
         self.max_objects = max_objects
+        self.renders = renders
 
     def __len__(self) -> int:
         return len(self.samples)
 
     @property
-    def num_identities(self) -> int:
-        """How many people the identity classifier tells apart."""
-        return self.samples.identity_space.count
+    def identity_counts(self) -> tuple[int, ...]:
+        """How many identities of each class the classifiers tell apart."""
+        return self.samples.identity_counts
 
     def __getitem__(self, key: SampleKey) -> TrainItem:
         """Return the encoded item; InputError names an image that cannot be read."""
@@ -73,20 +75,25 @@ class JointDataset:
             input_hw=self.input_hw,
             stride=self.stride,
             num_classes=self.num_classes,
+            classes=picture.classes,
             max_objects=self.max_objects,
+            renders=self.renders,
         )
         return TrainItem(picture.image, targets, str(self.samples[key.sample].image_path))
 
-    def load(self, key: SampleKey) -> LabelledImage:
-        """Return the network's input of a key with its boxes in input pixels: the item before it is encoded."""
-        sample = self.samples[key.sample]
-        image = read_image(sample.image_path)
+    def load(self, key: SampleKey, *, path: AugmentPath = "fast") -> LabelledImage:
+        """Return the network's input of a key with its boxes in input pixels: the item before it is encoded.
+
+        path: how augmented pixels are made, see `read_augmented`.
+        """
+        if self.augment is None:
+            return read_picture(self.samples[key.sample], self.input_hw)
+        options = self.augment
         # + 1: NumPy's seed sequences end in implied zeros, and (seed, epoch) alone is the sampler's.
         rng = make_rng(self.seed, key.epoch, key.sample + 1)
-        draw = None if self.augment is None else draw_augmentation(rng, self.augment)
-        if draw is not None:
-            image = jitter_colours(image, draw)
-        letterbox = fit_letterbox((image.shape[0], image.shape[1]), self.input_hw)
-        boxes_xyxy = letterbox_boxes(tlwh_to_xyxy(sample.boxes_tlwh), letterbox)
-        picture = LabelledImage(apply_letterbox(image, letterbox), boxes_xyxy, sample.identities)
-        return picture if draw is None or self.augment is None else warp(picture, draw, self.augment)
+
+        def augmented(index: int) -> LabelledImage:
+            draw = draw_augmentation(rng, options)
+            return read_augmented(self.samples[index], draw, options, input_hw=self.input_hw, path=path)
+
+        return add_extras(augmented(key.sample), rng, options, lambda: augmented(int(rng.integers(len(self)))))

@@ -2,15 +2,15 @@
 
 import os
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
 
 from fairmot.data.collate import collate
-from fairmot.data.joint_dataset import JointDataset, SampleKey
+from fairmot.data.joint_dataset import JointDataset, SampleKey, TrainItem
 from fairmot.data.sampler import EpochSampler
 from fairmot.structures.batch import Batch
 from fairmot.utils.errors import InputError
@@ -21,16 +21,28 @@ class TrainLoader:
 
     workers: processes beside this one; 0 makes the batches here.
     pin_memory: put batches where copies to a CUDA device are fastest.
+    bad_limit: how many images that cannot be read are passed over, each for the image after it.
+    report: told of each of them, once.
     """
 
     def __init__(
-        self, dataset: JointDataset, sampler: EpochSampler, *, workers: int = 0, pin_memory: bool = False
+        self,
+        dataset: JointDataset,
+        sampler: EpochSampler,
+        *,
+        workers: int = 0,
+        pin_memory: bool = False,
+        bad_limit: int = 0,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.dataset = dataset
         self.sampler = sampler
+        self.bad_limit = bad_limit
+        self._report = report
+        self._bad: set[str] = set()
         self._plan: list[list[SampleKey]] = []
-        self._loader: DataLoader[Batch | InputError] = DataLoader(
-            _Batches(dataset),
+        self._loader: DataLoader[_Made | InputError] = DataLoader(
+            _Batches(dataset, tries=bad_limit + 1),
             batch_sampler=self._plan,
             collate_fn=_as_is,  # _Batches has collated already
             num_workers=workers,
@@ -50,7 +62,9 @@ class TrainLoader:
         self._finalizer()
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch` (from 0) from `start_batch` on; InputError names a file that cannot be read.
+        """Yield the batches of `epoch` (from 0) from `start_batch` on.
+
+        Raises InputError naming an image that cannot be read, when that is one too many.
 
         One epoch at a time: starting another ends the one before, read to its end or not.
         """
@@ -58,20 +72,50 @@ class TrainLoader:
         for result in self._loader:
             if isinstance(result, InputError):
                 raise result
-            yield result
+            self._note(result.bad)
+            yield result.batch
+
+    def _note(self, bad: tuple[str, ...]) -> None:
+        for message in bad:
+            if message in self._bad:
+                continue
+            self._bad.add(message)
+            if len(self._bad) > self.bad_limit:
+                raise InputError(f"{message}: more than DATA.BAD_IMAGES = {self.bad_limit} images cannot be read")
+            self._report(f"{message}: passed over ({len(self._bad)} of DATA.BAD_IMAGES = {self.bad_limit})")
 
 
-class _Batches(torch.utils.data.Dataset[Batch | InputError]):
+class _Made(NamedTuple):
+    """A batch, and what was wrong with images that were to be in it."""
+
+    batch: Batch
+    bad: tuple[str, ...]
+
+
+class _Batches(torch.utils.data.Dataset[_Made | InputError]):
     """Whole batches by their keys. A user's mistake comes back as a value, since torch buries a raised one."""
 
-    def __init__(self, dataset: JointDataset) -> None:
+    def __init__(self, dataset: JointDataset, *, tries: int) -> None:
         self._dataset = dataset
+        self._tries = tries
 
-    def __getitems__(self, keys: list[SampleKey]) -> Batch | InputError:
+    def __getitems__(self, keys: list[SampleKey]) -> _Made | InputError:
+        bad: list[str] = []
         try:
-            return collate([self._dataset[key] for key in keys])
+            return _Made(collate([self._make(key, bad) for key in keys]), tuple(bad))
         except InputError as error:
             return error
+
+    def _make(self, key: SampleKey, bad: list[str]) -> TrainItem:
+        """Return the item of `key`, or of the first one after it whose image can be read; note the others in `bad`."""
+        for step in range(self._tries):
+            try:
+                return self._dataset[SampleKey(key.epoch, (key.sample + step) % len(self._dataset))]
+            except InputError as error:
+                if step + 1 == self._tries:
+                    raise
+                bad.append(str(error))
+        raise AssertionError("no tries")
 
 
 def _end_workers(loader: DataLoader[Any]) -> None:

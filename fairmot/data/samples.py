@@ -1,167 +1,155 @@
-"""The index of training samples: which image holds which boxes, read straight from MOTChallenge truth files.
+"""All training images of a run: the indexes of its data sets, one after another.
 
-A row trains when it is a person of class 1 with a mark other than 0 (MOT15's truth has no class: the mark alone) and a
-box with width and height. A frame without such a row stays in as a picture of background. Frames are numbered by their
-file names (000001.jpg), or by their place in the folder where a name is not a number.
+Legend: N boxes of one image, D data sets, C classes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from fairmot.data.identities import IdentitySpace, build_identity_space
-from fairmot.formats.motchallenge import list_images, read_boxes, read_sequence_info
+from fairmot.data.index import LabelIndex, Origin
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.sequence import BoxTable
+from fairmot.geometry.boxes import tlwh_to_xyxy
+from fairmot.structures.labels import UNKNOWN
 from fairmot.utils.errors import InputError
 
-PEDESTRIAN = 1
-CLASSLESS = -1
+
+class ImageLabels(NamedTuple):
+    """N boxes (N, 4) xyxy float64 in image pixels, identities (N,) within their class, -1 unknown, classes (N,)."""
+
+    boxes_xyxy: FloatArray
+    identities: IntArray
+    classes: IntArray
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and its N people: boxes (N, 4) tlwh in image pixels, identities (N,) from 0 over all sequences."""
+    """One image, and its N boxes as the index has them; `labels` carries them to pixels.
+
+    boxes_tlwh: (N, 4) in pixels, or in shares of the image's sides where `is_normalised`.
+    identities: (N,) from 0 over all data sets, within the class; -1 where unknown.
+    classes: (N,) from 0.
+    """
 
     image_path: Path
     boxes_tlwh: FloatArray
     identities: IntArray
+    classes: IntArray
+    is_normalised: bool = False
+    is_clipped: bool = False
 
+    def labels(self, image_hw: tuple[int, int]) -> ImageLabels:
+        """Return the labels in pixels of an image of (height, width); clipped boxes without area are left out.
 
-@dataclass(frozen=True)
-class SequenceSamples:
-    """F frames of a sequence with N boxes in all; frame f holds the rows offsets[f] to offsets[f + 1].
-
-    Rows are ordered by frame, then by the sequence's own ids, whatever the file's order.
-    """
-
-    image_dir: Path
-    file_names: tuple[str, ...]
-    offsets: IntArray
-    boxes_tlwh: FloatArray
-    identities: IntArray
-
-    def __len__(self) -> int:
-        return len(self.file_names)
-
-    def __getitem__(self, frame: int) -> Sample:
-        rows = slice(self.offsets[frame], self.offsets[frame + 1])
-        return Sample(self.image_dir / self.file_names[frame], self.boxes_tlwh[rows], self.identities[rows])
+        >>> row = np.array([[0.5, 0.5, 0.75, 0.25]]), np.array([3]), np.array([0])
+        >>> Sample(Path("a.jpg"), *row, is_normalised=True, is_clipped=True).labels((100, 200)).boxes_xyxy.tolist()
+        [[100.0, 50.0, 200.0, 75.0]]
+        """
+        boxes_xyxy = tlwh_to_xyxy(self.boxes_tlwh.astype(np.float64))
+        sides = np.array([image_hw[1], image_hw[0]] * 2, dtype=np.float64)
+        if self.is_normalised:
+            boxes_xyxy = boxes_xyxy * sides
+        if not self.is_clipped:
+            return ImageLabels(boxes_xyxy, self.identities, self.classes)
+        boxes_xyxy = boxes_xyxy.clip(0, sides)
+        kept = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
+        return ImageLabels(boxes_xyxy[kept], self.identities[kept], self.classes[kept])
 
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """All training images, sequence after sequence; starts (S + 1,) first sample of each sequence, and the count."""
+    """Images numbered over D data sets, and identities numbered over them within each class.
 
-    sequences: tuple[SequenceSamples, ...]
+    starts: (D + 1,) first image of each data set, and the count.
+    first_identities: (D, C) number of the first identity of each data set in each class.
+    """
+
+    sources: tuple[LabelIndex, ...]
     starts: IntArray
-    identity_space: IdentitySpace
+    first_identities: IntArray
 
     def __len__(self) -> int:
         return int(self.starts[-1])
 
     def __getitem__(self, index: int) -> Sample:
+        number, image = self.place(index)
+        source = self.sources[number]
+        rows = source.boxes_of(image)
+        classes = np.asarray(source.arrays.classes[rows], dtype=np.int64)
+        own = np.asarray(source.arrays.identities[rows], dtype=np.int64)
+        identities = np.where(own == UNKNOWN, UNKNOWN, own + self.first_identities[number][classes])
+        return Sample(
+            image_path=source.image_path(image),
+            boxes_tlwh=np.asarray(source.arrays.boxes_tlwh[rows]),
+            identities=identities,
+            classes=classes,
+            is_normalised=source.info.is_normalised,
+            is_clipped=source.info.is_clipped,
+        )
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Return the data set of an image, and its place there."""
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        sequence = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.sequences[sequence][index - int(self.starts[sequence])]
+        number = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return number, index - int(self.starts[number])
 
     @property
     def num_boxes(self) -> int:
         """How many boxes train."""
-        return sum(len(sequence.boxes_tlwh) for sequence in self.sequences)
+        return sum(source.num_boxes for source in self.sources)
+
+    @property
+    def identity_counts(self) -> tuple[int, ...]:
+        """How many identities each class has: what its classifier tells apart."""
+        return tuple(np.sum([source.info.identity_counts for source in self.sources], axis=0).tolist())
+
+    def origin(self, kind: int, identity: int) -> tuple[str, Origin]:
+        """Return the data set's name, sequence and own id of an identity of class `kind`."""
+        number = int(np.searchsorted(self.first_identities[:, kind], identity, side="right")) - 1
+        source = self.sources[number]
+        return source.info.name, source.origin(kind, identity - int(self.first_identities[number, kind]))
 
 
-@dataclass(frozen=True)
-class _Annotated:
-    """A sequence before its identities are numbered: its frames and its sorted training rows."""
-
-    image_dir: Path
-    file_names: tuple[str, ...]
-    frames: IntArray
-    table: BoxTable
-
-
-def index_samples(folders: Sequence[Path], *, frame_limit: int = 0) -> SampleIndex:
-    """Read the truth of sequence `folders` and return the index of their images.
-
-    frame_limit: use only the first so many frames of each sequence, and only the people seen in them; 0 = all.
-
-    Raises InputError: no truth file, no images, a person in a frame without an image, one identity twice in a frame,
-    no image at all.
-    """
-    annotated = [_read_sequence(folder, frame_limit) for folder in folders]
-    space = build_identity_space([item.table.ids for item in annotated])
-    sequences = tuple(_number(item, space, number) for number, item in enumerate(annotated))
-    starts = np.cumsum([0, *(len(sequence) for sequence in sequences)])
-    if not starts[-1]:
+def join_indexes(sources: Sequence[LabelIndex]) -> SampleIndex:
+    """Return one index over data sets of the same classes; InputError where two of them share an image, or none is."""
+    if not sources:
         raise InputError("DATA.TRAIN: no image to train on")
-    return SampleIndex(sequences, starts, space)
-
-
-def _number(item: _Annotated, space: IdentitySpace, sequence: int) -> SequenceSamples:
-    ends = np.searchsorted(item.table.frames, item.frames, side="right")
-    return SequenceSamples(
-        image_dir=item.image_dir,
-        file_names=item.file_names,
-        offsets=np.concatenate([[0], ends]).astype(np.int64),
-        boxes_tlwh=item.table.boxes_tlwh,
-        identities=space.number(sequence, item.table.ids),
+    _refuse_shared_images(sources)
+    counts = np.array([source.info.identity_counts for source in sources], dtype=np.int64)
+    return SampleIndex(
+        sources=tuple(sources),
+        starts=np.cumsum([0, *(len(source) for source in sources)]),
+        first_identities=np.cumsum(counts, axis=0) - counts,
     )
 
 
-def _read_sequence(folder: Path, frame_limit: int) -> _Annotated:
-    described = (folder / "seqinfo.ini").exists()
-    image_dir = folder / (read_sequence_info(folder).image_dir if described else "img1")
-    frames, file_names = _number_frames(image_dir)
-    if frame_limit:
-        frames, file_names = frames[:frame_limit], file_names[:frame_limit]
-    truth = folder / "gt" / "gt.txt"
-    table = _trainable_rows(read_boxes(truth, "truth"))
-    if frame_limit:
-        table = table[table.frames <= frames[-1]]
-    _require_images(truth, table, frames, image_dir)
-    table = table[np.lexsort((table.ids, table.frames))]
-    _refuse_duplicates(truth, table)
-    return _Annotated(image_dir, file_names, frames, table)
+def shared_image(one: LabelIndex, other: LabelIndex) -> Path | None:
+    """Return an image file that both indexes hold, by its path; None where there is none."""
+    folders = _image_folders(one) & _image_folders(other)
+    if not folders:
+        return None
+    files = _files_in(one, folders) & _files_in(other, folders)
+    return min(files, default=None)
 
 
-def _number_frames(image_dir: Path) -> tuple[IntArray, tuple[str, ...]]:
-    names = [path.name for path in list_images(image_dir)]
-    if not names:
-        raise InputError(f"{image_dir}: no images")
-    stems = [Path(name).stem for name in names]
-    if not all(stem.isdecimal() for stem in stems):
-        return np.arange(1, len(names) + 1), tuple(names)
-    numbers = np.array([int(stem) for stem in stems])
-    order = np.argsort(numbers, kind="stable")
-    frames, ordered = numbers[order], tuple(names[place] for place in order)
-    twice = np.flatnonzero(frames[1:] == frames[:-1])
-    if len(twice):
-        first = int(twice[0])
-        raise InputError(f"{image_dir}: {ordered[first]} and {ordered[first + 1]} are the same frame")
-    return frames, ordered
+def _refuse_shared_images(sources: Sequence[LabelIndex]) -> None:
+    for place, one in enumerate(sources):
+        for other in sources[place + 1 :]:
+            shared = shared_image(one, other)
+            if shared is not None:
+                raise InputError(f"DATA.TRAIN: {shared} is reached by both {one.info.name!r} and {other.info.name!r}")
 
 
-def _trainable_rows(table: BoxTable) -> BoxTable:
-    person = (table.classes == PEDESTRIAN) | (table.classes == CLASSLESS)
-    return table[person & (table.confidences != 0) & (table.boxes_tlwh[:, 2:] > 0).all(axis=1)]
+def _image_folders(index: LabelIndex) -> set[Path]:
+    return {(Path(index.info.image_root) / folder).resolve() for folder in index.info.image_dirs}
 
 
-def _require_images(truth: Path, table: BoxTable, frames: IntArray, image_dir: Path) -> None:
-    lost = np.flatnonzero(~np.isin(table.frames, frames))
-    if len(lost):
-        row = int(lost[0])
-        raise InputError(f"{truth}:{table.lines[row]}: frame {table.frames[row]} has no image in {image_dir}")
-
-
-def _refuse_duplicates(truth: Path, table: BoxTable) -> None:
-    """`table` is sorted by frame and identity."""
-    twice = np.flatnonzero((table.frames[1:] == table.frames[:-1]) & (table.ids[1:] == table.ids[:-1]))
-    if len(twice):
-        row = int(twice[0])
-        first, second = sorted((int(table.lines[row]), int(table.lines[row + 1])))
-        what = f"identity {table.ids[row]} twice in frame {table.frames[row]}"
-        raise InputError(f"{truth}:{second}: {what}, first on line {first}")
+def _files_in(index: LabelIndex, folders: set[Path]) -> set[Path]:
+    inside = {text: (Path(index.info.image_root) / text).resolve() for text in index.info.image_dirs}
+    wanted = {text: folder for text, folder in inside.items() if folder in folders}
+    parts = (index.image_name(image).rpartition("/") for image in range(len(index)))
+    return {wanted[folder] / name for folder, _, name in parts if folder in wanted}

@@ -75,8 +75,10 @@ def find_sources(source: str) -> list[str]:
         raise InputError(f"{source}: no images and no MOTChallenge sequences in this folder") from None
 
 
-def open_frames(source: str) -> FrameSource:
+def open_frames(source: str, *, places: range | None = None) -> FrameSource:
     """Open a MOTChallenge sequence, image folder, video file, camera index ("0") or stream URL ("rtsp://...").
+
+    places: which frames of a folder, from 0; None for all. They are numbered from 1 again.
 
     A name of digits is a camera; write `./0` for a folder of that name. Raises InputError when there is no such thing
     or nothing in it can be decoded.
@@ -85,7 +87,7 @@ def open_frames(source: str) -> FrameSource:
         return _open_video(int(source) if source.isdecimal() else source, _address_name(source))
     path = Path(source)
     if path.is_dir():
-        return _open_folder(path)
+        return _open_folder(path, places)
     if not path.exists():
         raise InputError(f"{source}: no such folder or file, nor a camera index or stream URL")
     if path.suffix.lower() in (*IMAGE_EXTENSIONS, ".txt"):
@@ -109,13 +111,16 @@ def _address_name(source: str) -> str:
     return re.sub(r"[^\w.-]+", "_", f"{parts.hostname or 'stream'}{parts.path}").strip("_")
 
 
-def _open_folder(folder: Path) -> FrameSource:
+def _open_folder(folder: Path, places: range | None) -> FrameSource:
     """Open a sequence or image folder. The images on disk are the truth, whatever seqinfo.ini says of their number."""
     info = read_sequence_info(folder) if (folder / "seqinfo.ini").exists() else None
     image_dir = folder / (info.image_dir if info else "img1" if is_sequence(folder) else "")
     paths = list_images(image_dir)
     if not paths:
         raise InputError(f"{image_dir}: no images ({', '.join(IMAGE_EXTENSIONS)})")
+    count, paths = len(paths), paths if places is None else paths[places.start : places.stop]
+    if not paths:
+        raise InputError(f"{image_dir}: {count} images, none of them from {places.start + 1 if places else 1} on")
     first = read_image(paths[0])
     source = FrameSource(
         name=info.name if info else folder.resolve().name,
@@ -123,8 +128,8 @@ def _open_folder(folder: Path) -> FrameSource:
         length=len(paths),
         image_hw=(first.shape[0], first.shape[1]),
     )
-    if info and info.length != len(paths):
-        source.note = f"{image_dir}: {len(paths)} images, where seqinfo.ini says {info.length}"
+    if info and info.length != count:
+        source.note = f"{image_dir}: {count} images, where seqinfo.ini says {info.length}"
     _decode_ahead(source, lambda: (Frame(n, read_image(path), str(path)) for n, path in enumerate(paths, 1)))
     return source
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from fairmot.codec.render import complete_heatmap
 from fairmot.engine.hooks import Hook, StepResult, detach
 from fairmot.engine.state import TrainState
 from fairmot.structures.batch import Batch
@@ -101,7 +102,8 @@ class Trainer:
         return Outcome.INTERRUPTED if self._stop_asked else Outcome.FINISHED
 
     def train_step(self, batch: Batch) -> StepResult:
-        """One optimiser step over `batch`, already on the device."""
+        """One optimiser step over `batch`, already on the device; a heatmap that it lacks is rendered there."""
+        batch = complete_heatmap(batch)
         outputs = self.state.model(batch.images_B3HW)
         terms: LossTerms = self.state.criterion(outputs, batch)
         require_finite(terms, batch, self.state.progress.step)

@@ -5,5 +5,6 @@ from fairmot.evaluation.evaluator import Evaluator
 
 
 def build_evaluator(cfg: CfgNode) -> Evaluator:
-    """Return the evaluator of `EVAL.PROTOCOL`, `EVAL.BACKEND` and `EVAL.EVENTS`."""
-    return Evaluator(protocol=cfg.EVAL.PROTOCOL, backend=cfg.EVAL.BACKEND, events=cfg.EVAL.EVENTS)
+    """Return the evaluator of `EVAL.PROTOCOL`, `EVAL.BACKEND`, `EVAL.EVENTS` and `DATA.CLASSES`."""
+    keys = cfg.EVAL
+    return Evaluator(protocol=keys.PROTOCOL, backend=keys.BACKEND, events=keys.EVENTS, classes=tuple(cfg.DATA.CLASSES))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from fairmot.evaluation.checks import check_sequence
 from fairmot.evaluation.protocol import PERSON, Protocol
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
 from fairmot.geometry.boxes import pairwise_iou, tlwh_to_xyxy
@@ -54,8 +53,7 @@ class PreparedSequence:
 
 
 def prepare_sequence(sequence: ScoredSequence, protocol: Protocol) -> PreparedSequence:
-    """Apply the protocol's rules to one sequence; InputError where a table cannot be scored (see `checks`)."""
-    check_sequence(sequence, protocol)
+    """Apply the protocol's rules to one sequence that `check_sequence` passed; its results are of the scored class."""
     truth, results = _by_frame(sequence.truth), _by_frame(sequence.results)
     frames = list(zip(*(_frame_rows(table, sequence.info.length) for table in (truth, results)), strict=True))
     truth_xyxy, results_xyxy = tlwh_to_xyxy(truth.boxes_tlwh), tlwh_to_xyxy(results.boxes_tlwh)
@@ -88,9 +86,15 @@ def _frame_rows(table: BoxTable, length: int) -> list[slice]:
 
 
 def _is_scored(truth: BoxTable, protocol: Protocol) -> BoolArray:
-    """(N,) truth boxes that count: not marked 0, and people where there are classes."""
+    """(N,) truth boxes that count: of the scored class where there are classes, and not marked 0.
+
+    MOT16/17/20 mark people only: another class that has no marked box in a file counts whole, as it does in training.
+    """
     marked = np.asarray(truth.confidences.astype(np.int64) != 0)
-    return marked & (truth.classes == PERSON) if protocol.has_classes else marked
+    if not protocol.has_classes:
+        return marked
+    members = np.asarray(truth.classes == protocol.scored)
+    return members & marked if protocol.scored == PERSON or (members & marked).any() else members
 
 
 def _on_distractors(iou: FloatArray, distractor: BoolArray) -> IntArray:

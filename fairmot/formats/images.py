@@ -1,23 +1,58 @@
 """Image files <-> RGB arrays."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fairmot.formats.atomic import replacing
+from fairmot.formats.jpeg import decode_jpeg, read_jpeg_size, read_orientation, upright
 from fairmot.geometry.arrays import ImageArray
 from fairmot.utils.errors import InputError
 
+MAX_PIXELS = 2**30  # OpenCV's own limit
+
+
+@dataclass(frozen=True)
+class ReducedImage:
+    """An image read at a part of its size.
+
+    pixels: (h, w, 3) uint8 RGB.
+    share: side of a pixel of the file in pixels of `pixels`, n/8; the upper left corners are the same point.
+    full_hw: the file's own height and width.
+    """
+
+    pixels: ImageArray
+    share: float
+    full_hw: tuple[int, int]
+
 
 def read_image(path: Path) -> ImageArray:
-    """Return the image as (H, W, 3) uint8 RGB; InputError names a file that is missing or no image."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such image")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"{path}: not an image that OpenCV can decode")
-    return np.asarray(image, dtype=np.uint8)
+    """Return the image as (H, W, 3) uint8 RGB, upright by its EXIF data.
+
+    Raises InputError: no such file, no image, or a JPEG that is cut off or damaged.
+    """
+    data = _read_bytes(path)
+    size_hw = _plain_jpeg_size(data, path)
+    if size_hw is None:
+        return _decode_any(data, path)
+    return upright(_decode_jpeg(data, path, size_hw=size_hw), read_orientation(data))
+
+
+def read_reduced(path: Path, cover_hw: tuple[float, float]) -> ReducedImage:
+    """Return the image no larger than is needed where it will be fitted into `cover_hw`, (height, width) in pixels.
+
+    Its sides are the smallest n/8 of the file's at which it is at least as large as if fitted there; a file that is
+    smaller comes as it is. Errors are those of `read_image`.
+    """
+    data = _read_bytes(path)
+    size_hw = _plain_jpeg_size(data, path)
+    if size_hw is None or read_orientation(data) != 1:
+        return _reduce(read_image(path), cover_hw)
+    eighths = _eighths(size_hw, cover_hw)
+    return ReducedImage(_decode_jpeg(data, path, size_hw=size_hw, eighths=eighths), eighths / 8, size_hw)
 
 
 def write_image(path: Path, image: ImageArray, *, quality: int = 95) -> None:
@@ -31,3 +66,56 @@ def write_image(path: Path, image: ImageArray, *, quality: int = 95) -> None:
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
     with replacing(path) as temporary:
         cv2.imwrite(str(temporary), bgr, options)
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError(f"{path}: no such image")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def _plain_jpeg_size(data: bytes, path: Path) -> tuple[int, int] | None:
+    size_hw = read_jpeg_size(data)
+    if size_hw is not None and math.prod(size_hw) > MAX_PIXELS:
+        raise InputError(f"{path}: {size_hw[1]}x{size_hw[0]} pixels are more than the {MAX_PIXELS} that can be read")
+    return size_hw
+
+
+def _decode_jpeg(data: bytes, path: Path, *, size_hw: tuple[int, int], eighths: int = 8) -> ImageArray:
+    try:
+        return decode_jpeg(data, size_hw=size_hw, eighths=eighths)
+    except ValueError as error:
+        raise InputError(f"{path}: the JPEG is cut off or damaged ({error})") from None
+
+
+def _decode_any(data: bytes, path: Path) -> ImageArray:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # nothing in it, or too many pixels
+        image = None
+    if image is None:
+        raise InputError(f"{path}: not an image that OpenCV can decode")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _eighths(size_hw: tuple[int, int], cover_hw: tuple[float, float]) -> int:
+    """Return n of n/8.
+
+    >>> _eighths((1080, 1920), (540, 980)), _eighths((1080, 1920), (541, 980)), _eighths((480, 640), (608, 1088))
+    (4, 5, 8)
+    """
+    if min(size_hw) < 8:
+        return 8
+    wanted = min(cover / side for cover, side in zip(cover_hw, size_hw, strict=True))
+    return min(8, max(1, math.ceil(8 * wanted)))
+
+
+def _reduce(image: ImageArray, cover_hw: tuple[float, float]) -> ReducedImage:
+    size_hw = image.shape[0], image.shape[1]
+    share = _eighths(size_hw, cover_hw) / 8
+    if share < 1:
+        image = np.asarray(cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return ReducedImage(image, share, size_hw)

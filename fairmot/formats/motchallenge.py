@@ -1,14 +1,15 @@
 """MOTChallenge sequences: `seqinfo.ini`, ground truth and result files.
 
 Truth has 9 columns (MOT16/17/20: frame, id, left, top, width, height, mark, class, visibility) or 10 (MOT15: ..., mark,
-and three world coordinates); results have 10 (..., score, -1, -1, -1). Frames and pixels count from 1 as the
-challenge does; boxes are returned as the file has them. Source: Milan et al., MOT16, section 3.3.
+and three world coordinates); results have 10 (..., score, -1, -1, -1; of several classes: ..., score, class, -1, -1).
+Frames and pixels count from 1 as the challenge does; boxes are returned as the file has them. Source: Milan et al.,
+MOT16, section 3.3.
 """
 
 import configparser
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,12 +21,59 @@ from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError
 
 _LARGEST_WHOLE = 2.0**53  # beyond it a float no longer tells whole numbers apart
+CLASS_NAMES = {
+    "pedestrian": 1,
+    "person": 1,
+    "person on vehicle": 2,
+    "car": 3,
+    "bicycle": 4,
+    "motorbike": 5,
+    "non-motorised vehicle": 6,
+    "static person": 7,
+    "distractor": 8,
+    "occluder": 9,
+    "occluder on the ground": 10,
+    "occluder full": 11,
+    "reflection": 12,
+    "crowd": 13,
+}
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def is_sequence(folder: Path) -> bool:
     """A folder is a sequence when it has a seqinfo.ini, an img1 folder or a gt/gt.txt."""
     return any((folder / name).exists() for name in ("seqinfo.ini", "img1", "gt/gt.txt"))
+
+
+def has_official_names(names: Sequence[str]) -> bool:
+    """Whether all of a class list are the challenge's own names, in any case of letters."""
+    return all(_plain(name) in CLASS_NAMES for name in names)
+
+
+def class_numbers(names: Sequence[str]) -> tuple[int, ...]:
+    """Return the numbers that stand for classes in truth files.
+
+    Where all names are the challenge's own, they are its numbers (Milan et al., MOT16, table 3); with any other name
+    among them the files are somebody's own, and count their classes from 1 in the order of `names`. Raises InputError:
+    no name, one that is empty or has a slash, one class twice (`person` and `pedestrian` are one).
+
+    >>> class_numbers(["pedestrian", "car"]), class_numbers(["car", "tram"])
+    ((1, 3), (1, 2))
+    """
+    plain = [_plain(name) for name in names]
+    for name in names:
+        if not _plain(name) or "/" in name:
+            raise InputError(f"DATA.CLASSES: {name!r} is no name for a class: some text without a slash is wanted")
+    numbers = (
+        tuple(CLASS_NAMES[name] for name in plain) if has_official_names(names) else tuple(range(1, len(names) + 1))
+    )
+    if not names or len({CLASS_NAMES.get(name, name) for name in plain}) < len(names):
+        raise InputError(f"DATA.CLASSES: {', '.join(names) or 'no name'}: each class once (person is pedestrian)")
+    return numbers
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()
 
 
 def find_sequences(root: Path) -> list[Path]:
@@ -205,10 +253,10 @@ def _truth_line(table: BoxTable, row: int) -> str:
 
 
 def format_results(table: BoxTable) -> Iterable[str]:
-    """Yield 10-column result lines with 3 decimals, by frame then identity."""
+    """Yield 10-column result lines with 3 decimals, by frame then identity; column 8 is the class, -1 without."""
     for row in np.lexsort((table.ids, table.frames)):
         numbers = ",".join(f"{value:.3f}" for value in (*table.boxes_tlwh[row], table.confidences[row]))
-        yield f"{table.frames[row]},{table.ids[row]},{numbers},-1,-1,-1\n"
+        yield f"{table.frames[row]},{table.ids[row]},{numbers},{table.classes[row]},-1,-1\n"
 
 
 def write_results(path: Path, table: BoxTable) -> None:

@@ -53,7 +53,7 @@ class JointLoss(nn.Module):
         heatmap = self.heatmap(outputs.heatmap, batch.heatmap_BCHW)
         size = self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *places)
         offset = self.at_objects(outputs.offset, batch.offsets_BK2, *places)
-        identity = self.identity(outputs.embedding, batch.identities_BK, *places)
+        identity = self.identity(outputs.embedding, batch.identities_BK, *places, batch.classes_BK)
         heatmap_weight, size_weight, offset_weight = self.weights
         detection = heatmap_weight * heatmap + size_weight * size + offset_weight * offset
         return LossTerms(self.balance(detection, identity), heatmap, size, offset, identity)

@@ -15,7 +15,7 @@ from fairmot.geometry.arrays import FloatArray, IntArray
 class Targets:
     """Training targets of one image (NumPy); N objects in the order of its labels.
 
-    heatmap: (C, H, W) float32 in [0, 1], exactly 1 at object centres.
+    heatmap: (C, H, W) float32 in [0, 1], exactly 1 at object centres; (C, 0, 0) where the device is to render it.
     indices: (N,) int64, y * W + x of the centre's cell.
     sizes_ltrb: (N, 4) float32, distances from the integer-plus-offset centre to left, top, right, bottom, in cells.
     offsets: (N, 2) float32 in [0, 1), x and y of the centre within its cell.
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     """B images with their targets; objects beyond an image's own count are padding (mask False, identity -1)."""
 
     images_B3HW: torch.Tensor  # float32 RGB in [0, 1]
-    heatmap_BCHW: torch.Tensor  # float32
+    heatmap_BCHW: torch.Tensor  # float32; (B, C, 0, 0) until it is rendered, where that is left to the device
     indices_BK: torch.Tensor  # int64
     mask_BK: torch.Tensor  # bool
     sizes_BK4: torch.Tensor  # float32

@@ -59,11 +59,12 @@ class EvalReport:
     """Scores of a run under TrackEval's names; fractions in [0, 1] (MOTA may be below 0) and counts.
 
     combined: over all sequences: counts added and ratios taken of the sums, never averaged.
-    sequences: sequence name -> the same names.
+    sequences: row -> the same names: each sequence, and with several classes `<sequence>/<class>` and
+        `COMBINED/<class>`.
     protocol, reason: the MOTChallenge rules that were applied, and why those.
     backend: trackeval or motmetrics.
     notes: warnings, a line each.
-    events: sequence name -> its events, where they were asked for.
+    events: sequence, or with several classes `<sequence>/<class>` -> its events, where they were asked for.
     """
 
     combined: Mapping[str, float]

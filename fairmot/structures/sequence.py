@@ -36,7 +36,8 @@ class BoxTable:
     ids: (N,) identities.
     boxes_tlwh: (N, 4) left, top, width, height in pixels.
     confidences: (N,) in truth the mark (0 = not scored, 1 = scored), in results the detection's score.
-    classes: (N,) MOTChallenge class numbers (1 = pedestrian, 8 = distractor, ...), -1 where unknown.
+    classes: (N,) in truth class numbers (MOTChallenge's: 1 = pedestrian, 8 = distractor, ...), in results of several
+        classes 1 for the first, and so on; -1 where unknown.
     visibilities: (N,) visible share in [0, 1]; 1 where unknown.
     lines: (N,) line of the file each row came from, 0 where there is none: for error messages.
     columns: how many columns the file had (0 when it was not read from a file).

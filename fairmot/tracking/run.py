@@ -70,26 +70,30 @@ def apply_filters(frame: int, tracks: Tracks, filters: OutputFilters) -> FrameTr
     return FrameTracks(frame, passed, int(small.sum()), int(wide.sum()))
 
 
-def to_table(frames: Iterable[FrameTracks]) -> BoxTable:
-    """Return result rows in the order of `frames`; one frame at a time suits a writer that flushes as it goes."""
+def to_table(frames: Iterable[FrameTracks], *, num_classes: int = 1) -> BoxTable:
+    """Return result rows in the order of `frames`; one frame at a time suits a writer that flushes as it goes.
+
+    With several classes a row has its class's number, the index + 1; with one it has -1, as MOTChallenge's files do.
+    """
     kept = list(frames)
     counts = [len(item.tracks) for item in kept]
     total = sum(counts)
+    numbers = np.concatenate([np.zeros(0, np.int64), *(item.tracks.classes + 1 for item in kept)])
     return BoxTable(
         frames=np.repeat(np.array([item.frame for item in kept], dtype=np.int64), counts),
         ids=np.concatenate([np.zeros(0, np.int64), *(item.tracks.ids for item in kept)]),
         boxes_tlwh=np.concatenate([np.zeros((0, 4)), *(item.tracks.boxes_tlwh for item in kept)]),
         confidences=np.concatenate([np.zeros(0), *(item.tracks.scores for item in kept)]),
-        classes=np.full(total, -1, dtype=np.int64),
+        classes=numbers if num_classes > 1 else np.full(total, -1, dtype=np.int64),
         visibilities=np.ones(total),
     )
 
 
-def collect_tracks(frames: Iterable[FrameTracks]) -> SequenceTracks:
-    """Run `frames` to its end and return the rows and counts of the whole sequence."""
+def collect_tracks(frames: Iterable[FrameTracks], *, num_classes: int = 1) -> SequenceTracks:
+    """Run `frames` to its end and return the rows (see `to_table`) and counts of the whole sequence."""
     kept = list(frames)
     return SequenceTracks(
-        table=to_table(kept),
+        table=to_table(kept, num_classes=num_classes),
         frames=len(kept),
         dropped_small=sum(item.dropped_small for item in kept),
         dropped_wide=sum(item.dropped_wide for item in kept),

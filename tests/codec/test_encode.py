@@ -103,3 +103,25 @@ def test_the_radius_grows_with_the_box(height, width):
     smaller = gaussian_radius(np.array([float(height)]), np.array([float(width)]))
     larger = gaussian_radius(np.array([height + 1.0]), np.array([width + 1.0]))
     assert 0 < smaller[0] <= larger[0]
+
+
+@pytest.mark.parametrize("side", [3, 40, 300, 2000, 40000])
+def test_gaussians_are_those_of_their_radius_wherever_they_lie(side):
+    for left, top in ((-20, -30), (40, 30), (90, 60)):
+        targets = encode_one(left - side / 2, top - side / 2, left + side / 2, top + side / 2)
+        radius, (y, x) = int(targets.radii[0]), divmod(int(targets.indices[0]), 24)
+        rows, columns = np.mgrid[:16, :24]
+        sigma = (2 * radius + 1) / 6
+        expected = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma * sigma))
+        expected[(abs(columns - x) > radius) | (abs(rows - y) > radius)] = 0
+        np.testing.assert_array_equal(targets.heatmap[0], expected.astype(np.float32))
+
+
+def test_of_very_many_boxes_the_first_are_encoded():
+    rng = np.random.default_rng(0)
+    left_top = rng.uniform(0, 60, (100_000, 2))
+    boxes_xyxy, identities = np.concatenate([left_top, left_top + 12], axis=1), np.arange(100_000)
+    targets = encode(boxes_xyxy, identities, input_hw=INPUT_HW, max_objects=500)
+    first = encode(boxes_xyxy[:500], identities[:500], input_hw=INPUT_HW)
+    for name in vars(first):
+        np.testing.assert_array_equal(getattr(targets, name), getattr(first, name))

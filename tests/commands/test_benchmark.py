@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from fairmot.cli import main
+from fairmot.codec.encode import encode
 from fairmot.commands.benchmark import format_rows
+from fairmot.commands.benchmark_data import write_made_up
 from fairmot.commands.benchmark_model import (
     OverTorchvision,
     _compiled_rows,
@@ -16,11 +20,17 @@ from fairmot.commands.benchmark_model import (
     plain_convolution,
     replaced,
 )
+from fairmot.commands.benchmark_plain_loader import plain_batch, plain_item
 from fairmot.config.load import load_cfg
+from fairmot.data.augment import AugmentOptions, draw_augmentation
+from fairmot.data.picture import read_augmented
+from fairmot.data.samples import Sample
+from fairmot.formats.images import read_image, write_image
 from fairmot.models.build import build_model
 from fairmot.models.layers.deform_conv import DeformConv2d
 from fairmot.models.made_up import load_made_up_weights
 from fairmot.structures.benchmark import BenchmarkRow
+from fairmot.utils.seed import make_rng
 
 SLIM = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "INPUT.SIZE_HW", "(64, 96)"]
 
@@ -84,6 +94,8 @@ def test_operations_and_parameters_of_the_published_network() -> None:
         (["model", "--json", "README.md/x.json"], "cannot be written"),
         (["modle"], "invalid choice: 'modle'"),
         (["model", "MODEL.BACKBONE", "dla"], "choose from dla_34"),
+        (["data", "--images", "/nowhere"], "--images /nowhere: no such folder"),
+        (["data", "--images", "docs"], "--images"),
     ],
 )
 def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,3 +136,63 @@ def test_a_compiler_that_fails_costs_its_own_rows_alone(capsys: pytest.CaptureFi
     rows = _compiled_rows({"reference": fail}, suffix="", device=torch.device("cpu"), repeats=1)
     assert list(rows) == []
     assert capsys.readouterr().err == "fairmot benchmark: torch.compile failed: no compiler here\n"
+
+
+def street_sample(folder: Path, number: int) -> Sample:
+    """A picture of 54x96 with four people."""
+    rng = make_rng(number)
+    noise = rng.integers(0, 256, (9, 16, 3), dtype=np.uint8)
+    write_image(folder / f"{number:06d}.png", np.asarray(cv2.resize(noise, (96, 54)), dtype=np.uint8))
+    boxes_tlwh = np.concatenate([rng.uniform(0, 40, (4, 2)), rng.uniform(8, 30, (4, 2))], axis=1)
+    return Sample(folder / f"{number:06d}.png", boxes_tlwh, np.arange(4) + number, np.zeros(4, dtype=np.int64))
+
+
+def test_data_rows_have_the_published_loader_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sequence = tmp_path / "root" / "A"
+    samples = [street_sample(sequence / "img1", number) for number in (1, 2, 3)]
+    (sequence / "gt").mkdir()
+    lines = [
+        ",".join(map(str, (frame, person + 1, *box, 1, 1, 1))) + "\n"
+        for frame, sample in enumerate(samples, 1)
+        for person, box in enumerate(sample.boxes_tlwh.tolist())
+    ]
+    (sequence / "gt" / "gt.txt").write_text("".join(lines))
+    path, root = tmp_path / "data.json", str(sequence.parent)
+    threads = cv2.getNumThreads(), torch.get_num_threads()
+    arguments = ["data", "--device", "cpu", "--repeats", "1", "--images", root, "--json", str(path)]
+    assert main(["benchmark", *arguments, "INPUT.SIZE_HW", "(64, 96)"]) == 0
+    assert (cv2.getNumThreads(), torch.get_num_threads()) == threads
+    rows = {row["name"]: row for row in json.loads(path.read_text())["rows"]}
+    loader = rows["loader 64x96 from 96x54"]
+    assert {f"loader with {extra}" for extra in ("mosaic", "mixup", "erase", "blur", "jpeg")} < rows.keys()
+    for row in rows.values():
+        assert row["unit"] == "images/s"
+        assert row["ratio"] == pytest.approx(row["ours"] / row["reference"])
+    assert 0 <= loader["mean_diff"] <= loader["max_diff"] < 2
+    assert loader["full"] > 0
+    assert "loader with mosaic" in capsys.readouterr().out
+
+
+def test_made_up_frames_are_like_mot17s(tmp_path: Path) -> None:
+    files = sorted((write_made_up(tmp_path) / "made-up" / "img1").iterdir())
+    assert len(files) == 8
+    assert all(150_000 < file.stat().st_size < 350_000 for file in files)
+    assert read_image(files[0]).shape == (1080, 1920, 3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_plain_loader_makes_what_ours_makes(tmp_path: Path, seed: int) -> None:
+    sample, options, input_hw = street_sample(tmp_path, seed), AugmentOptions(), (96, 160)
+    draw = draw_augmentation(make_rng(seed), options)
+    batch = plain_batch([plain_item(sample, draw, options, input_hw=input_hw)] * 2)
+    picture = read_augmented(sample, draw, options, input_hw=input_hw, path="full")
+    targets = encode(picture.boxes_xyxy, picture.identities, input_hw=input_hw)
+    kept = batch["reg_mask"][0].bool()
+    assert batch["image"].shape == (2, 3, 96, 160)
+    pixels = batch["image"][0].permute(1, 2, 0).mul(255).numpy()
+    assert np.abs(pixels - picture.image).mean() < 0.5
+    np.testing.assert_allclose(batch["hm"][0], targets.heatmap, atol=1e-6)
+    np.testing.assert_allclose(batch["wh"][0][kept], targets.sizes_ltrb, atol=1e-4)
+    np.testing.assert_allclose(batch["reg"][0][kept], targets.offsets, atol=1e-4)
+    assert batch["ind"][0][kept].tolist() == targets.indices.tolist()
+    assert batch["ids"][0][kept].tolist() == targets.identities.tolist()

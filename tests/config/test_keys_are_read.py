@@ -32,10 +32,14 @@ class Recorder:
 
     def __getattr__(self, key: str) -> Any:
         value = self._node[key]
+        if self._prefix or not isinstance(value, CfgNode):  # a section of free names counts as a key
+            self._names.add(f"{self._prefix}{key}")
         if isinstance(value, CfgNode):
             return Recorder(value, self._names, f"{self._prefix}{key}.")
-        self._names.add(f"{self._prefix}{key}")
         return value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._node
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     ),
     "tracker": (build_tracker, {"TRACKER"}),
     "filters": (build_filters, {"TRACKER"}),
-    "evaluator": (build_evaluator, {"EVAL"}),
+    "evaluator": (build_evaluator, {"EVAL", "DATA.CLASSES"}),
 }
 
 

@@ -5,6 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fairmot.data.build_index import Selection, build_index
+from fairmot.data.readers.base import Source
+from fairmot.data.readers.motchallenge import MotChallengeReader
+from fairmot.data.samples import SampleIndex, join_indexes
+from fairmot.data.splits import Split
+
 Rows = list[tuple[float, ...]]
 
 
@@ -29,3 +35,15 @@ def walkers(ids: tuple[int, ...], frames: int, *, by: str = "identity") -> Rows:
     if by == "frame":
         pairs.sort()
     return [(frame, person, 4 + 3 * frame + 2 * person, 6, 12, 30, 1, 1, 1.0) for frame, person in pairs]
+
+
+def index_samples(folders: list[Path], *, frame_limit: int = 0, **selection: object) -> SampleIndex:
+    """Index sequence folders in memory, each as a data set of its own."""
+    options = {"classes": ("pedestrian",), "numbers": (1,), "split": Split(limit=frame_limit), **selection}
+    indexes = []
+    for folder in folders:
+        reader = MotChallengeReader(Source(folder))
+        blocks = [reader.read(unit) for unit in reader.plan().units]
+        facts = {"name": folder.name, "image_root": str(reader.image_root), "is_normalised": False}
+        indexes.append(build_index(blocks, Selection(**options), **facts))
+    return join_indexes(indexes)

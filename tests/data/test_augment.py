@@ -13,7 +13,7 @@ from fairmot.data.augment import (
     affine_matrix,
     draw_augmentation,
     jitter_colours,
-    mirror,
+    mirror_boxes,
     touches,
     warp,
     warp_boxes,
@@ -30,7 +30,7 @@ def picture_of(*boxes, image=None):
         image = np.zeros((*INPUT_HW, 3), dtype=np.uint8)
         for left, top, right, bottom in boxes_xyxy.astype(int):
             image[max(0, top) : bottom, max(0, left) : right] = 255
-    return LabelledImage(image, boxes_xyxy, np.arange(len(boxes)))
+    return LabelledImage(image, boxes_xyxy, np.arange(len(boxes)), np.arange(len(boxes)) % 3)
 
 
 def drawn_box(image):
@@ -78,9 +78,13 @@ def published_jitter(image, saturation, value):
 def test_colours_equal_the_arithmetic_in_floats(saturation, value):
     image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     before = image.copy()
-    jittered = jitter_colours(image, replace(STILL, saturation_factor=saturation, value_factor=value))
+    draw = replace(STILL, saturation_factor=saturation, value_factor=value)
+    jittered = jitter_colours(image, draw)
     np.testing.assert_array_equal(jittered, published_jitter(image, saturation, value))
     np.testing.assert_array_equal(image, before)
+    with_alpha = jitter_colours(image, draw, channels=4)
+    np.testing.assert_array_equal(with_alpha[..., :3], jittered)
+    assert (with_alpha[..., 3] == 255).all()
 
 
 def test_a_still_draw_changes_neither_pixels_nor_boxes():
@@ -159,6 +163,7 @@ def test_a_person_warped_out_of_the_picture_stays_or_goes_by_option():
     assert kept.identities.tolist() == [0, 1]
     assert kept.boxes_xyxy[0].tolist() == [-14, 40, -4, 60]
     assert dropped.identities.tolist() == [1]
+    assert (kept.classes.tolist(), dropped.classes.tolist()) == ([0, 1], [1])
 
 
 def test_touching_needs_a_shared_area():
@@ -166,12 +171,12 @@ def test_touching_needs_a_shared_area():
     assert touches(boxes_xyxy, INPUT_HW).tolist() == [False, True, False, True, False]
 
 
-def test_the_mirror_twice_is_the_picture():
+def test_the_mirror_swaps_left_and_right():
     picture = picture_of((10, 20, 30, 60), (100, 5, 150, 90))
-    once = mirror(picture)
-    np.testing.assert_allclose(once.boxes_xyxy, [[130, 20, 150, 60], [10, 5, 60, 90]])
-    np.testing.assert_array_equal(mirror(once).image, picture.image)
-    np.testing.assert_allclose(mirror(once).boxes_xyxy, picture.boxes_xyxy)
+    mirrored = warp(picture, replace(STILL, mirrored=True), AugmentOptions())
+    np.testing.assert_allclose(mirrored.boxes_xyxy, [[130, 20, 150, 60], [10, 5, 60, 90]])
+    np.testing.assert_array_equal(mirrored.image, picture.image[:, ::-1])
+    np.testing.assert_allclose(mirror_boxes(mirrored.boxes_xyxy, 160), picture.boxes_xyxy)
 
 
 def test_no_people_is_no_trouble():

@@ -1,12 +1,21 @@
 import pytest
-from small_sequences import make_sequence
+from small_sequences import make_sequence, walkers
 
-from fairmot.data.catalog import resolve_sequences
+from fairmot.config.load import load_cfg
+from fairmot.data.build import build_val_spans, build_wanted
 from fairmot.utils.errors import InputError
 
 
-def names(folders):
-    return [folder.name for folder in folders]
+def configured(root, *overrides):
+    return load_cfg(None, ["DATA.ROOT", str(root), *overrides])
+
+
+def spans(root, entries, *overrides):
+    return build_val_spans(configured(root, "DATA.VAL", str(tuple(entries)), *overrides))
+
+
+def names(root, entries, *overrides):
+    return [span.folder.name for span in spans(root, entries, *overrides)]
 
 
 @pytest.fixture
@@ -17,38 +26,82 @@ def root(tmp_path):
 
 
 def test_entries_keep_their_order_and_sequences_are_sorted_within(root):
-    assert names(resolve_sequences(root, ["b", "a"])) == ["S1", "S2", "a"]
-    assert names(resolve_sequences(root, ["a", "b/S2"])) == ["a", "S2"]
+    assert names(root, ["b", "a"]) == ["S1", "S2", "a"]
+    assert names(root, ["a", "b/S2"]) == ["a", "S2"]
 
 
 def test_a_dot_is_the_root_itself(root):
-    assert names(resolve_sequences(root / "b", ["."])) == ["S1", "S2"]
-    assert names(resolve_sequences(root / "a", ["."])) == ["a"]
+    assert names(root / "b", ["."]) == ["S1", "S2"]
+    assert names(root / "a", ["."]) == ["a"]
 
 
 def test_absolute_entries_need_no_root(root, tmp_path):
-    assert names(resolve_sequences(tmp_path / "absent", [str(root / "a")])) == ["a"]
+    assert names(tmp_path / "absent", [str(root / "a")]) == ["a"]
 
 
 def test_an_absent_root_names_its_key(tmp_path):
     with pytest.raises(InputError, match=r"^DATA\.ROOT: .*absent: no such folder$"):
-        resolve_sequences(tmp_path / "absent", ["."])
+        build_wanted(configured(tmp_path / "absent"), ".")
 
 
 def test_an_absent_entry_names_its_key(root):
-    with pytest.raises(InputError, match=r"^DATA\.TRAIN: 'MOT99': no such folder under DATA\.ROOT .*data$"):
-        resolve_sequences(root, ["MOT99"])
+    with pytest.raises(InputError, match=r"^DATA\.TRAIN: 'MOT99': no such folder under DATA\.ROOT .*data, and no data"):
+        build_wanted(configured(root), "MOT99")
     with pytest.raises(InputError, match=r"^DATA\.VAL: 'MOT99'"):
-        resolve_sequences(root, ["MOT99"], key="DATA.VAL")
+        spans(root, ["MOT99"])
 
 
-def test_a_folder_without_sequences_names_its_key(tmp_path):
-    with pytest.raises(InputError, match=r"^DATA\.TRAIN: .*no MOTChallenge sequence here"):
-        resolve_sequences(tmp_path, ["."])
+def test_a_named_set_that_is_not_there_says_which_key_places_it(root):
+    with pytest.raises(InputError, match=r"'mot17_train': .*MOT17/train is not there; DATA\.SETS\.mot17_train\.ROOT"):
+        build_wanted(configured(root), "mot17_train")
+
+
+def test_a_folder_of_no_layout_names_its_key(tmp_path):
+    with pytest.raises(InputError, match=r"^DATA\.TRAIN: '\.': .*no layout that is known \(mot, crowdhuman"):
+        build_wanted(configured(tmp_path), ".")
 
 
 def test_a_sequence_reached_twice_is_refused(root):
     with pytest.raises(InputError, match="S1 is reached by both 'b' and 'b/S1'"):
-        resolve_sequences(root, ["b", "b/S1"])
+        spans(root, ["b", "b/S1"])
     with pytest.raises(InputError, match="reached by both 'a' and 'a'"):
-        resolve_sequences(root, ["a", "a"])
+        spans(root, ["a", "a"])
+
+
+def test_a_name_of_the_catalog_brings_place_split_and_clipping(tmp_path):
+    make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
+    wanted = build_wanted(configured(tmp_path / "data", "DATA.FRAME_LIMIT", "5"), "mot20_half_val", limit=5)
+    assert wanted.layout == "mot"
+    assert wanted.source.root == tmp_path / "data" / "MOT20" / "train"
+    assert (wanted.selection.split.part, wanted.selection.split.limit) == ("second_half", 5)
+    assert wanted.selection.clip
+    (span,) = spans(tmp_path / "data", ["mot20_half_val"])
+    assert list(span.split.range_of(3)) == [1, 2]
+
+
+def test_a_key_of_a_set_changes_that_one_thing(tmp_path):
+    make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
+    cfg = configured(tmp_path / "data", "DATA.SETS.mot20_train.CLIP", "False", "DATA.SETS.mot20_train.IDENTITY", "box")
+    wanted = build_wanted(cfg, "mot20_train")
+    assert (wanted.selection.clip, wanted.selection.identity) == (False, "box")
+    assert build_wanted(cfg, "mot20_half_train").selection.clip
+
+
+def test_a_set_of_one_s_own(root):
+    cfg = configured(root, "DATA.SETS.mine.ROOT", "b", "DATA.SETS.mine.SEQUENCES", "('S[2-9]',)", "DATA.VAL", "mine")
+    assert [span.folder.name for span in build_val_spans(cfg)] == ["S2"]
+    with pytest.raises(InputError, match=r"DATA\.VAL: .*no sequence is called S9"):
+        names(root, ["mine"], "DATA.SETS.mine.ROOT", "b", "DATA.SETS.mine.SEQUENCES", "S9")
+
+
+@pytest.mark.parametrize(
+    ("classes", "numbers"), [(("pedestrian",), (1,)), (("person", "car"), (1, 3)), (("car", "tram"), (1, 2))]
+)
+def test_classes_have_the_challenge_s_numbers_or_their_own(root, classes, numbers):
+    cfg = configured(root, "DATA.CLASSES", str(classes), "MODEL.NUM_CLASSES", str(len(classes)))
+    assert build_wanted(cfg, "a").selection.numbers == numbers
+
+
+def test_keys_that_a_layout_does_not_know_are_refused(root):
+    with pytest.raises(InputError, match=r"DATA\.SETS\.a\.BOX: means nothing in mot layout, only in crowdhuman"):
+        build_wanted(configured(root, "DATA.SETS.a.BOX", "head"), "a")

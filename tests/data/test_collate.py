@@ -44,6 +44,8 @@ def test_types_and_pixels():
         "sizes_BK4": torch.float32,
         "offsets_BK2": torch.float32,
         "identities_BK": torch.int64,
+        "classes_BK": torch.int64,
+        "radii_BK": torch.int64,
     }
     expected = torch.from_numpy(made.image).permute(2, 0, 1).float().div(255)
     assert torch.equal(batch.images_B3HW[0], expected)

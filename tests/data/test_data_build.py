@@ -21,9 +21,10 @@ def configured(root, *overrides):
 def test_the_configuration_reaches_the_batches(tmp_path):
     make_sequence(tmp_path, "S1", walkers((1, 2), 3))
     make_sequence(tmp_path, "S2", walkers((1,), 3))
-    cfg = configured(tmp_path / "data", "DATA.FRAME_LIMIT", "2", "MODEL.NUM_CLASSES", "2", "DATA.MAX_OBJECTS", "1")
+    two = ["DATA.CLASSES", "('pedestrian', 'car')", "MODEL.NUM_CLASSES", "2"]
+    cfg = configured(tmp_path / "data", "DATA.FRAME_LIMIT", "2", *two, "DATA.MAX_OBJECTS", "1")
     dataset = build_train_dataset(cfg)
-    assert (len(dataset), dataset.num_identities) == (4, 3)
+    assert (len(dataset), dataset.identity_counts) == (4, (3, 0))
     batch = next(build_train_loader(cfg, dataset).epoch(0))
     assert batch.images_B3HW.shape == (2, 3, 64, 96)
     assert batch.heatmap_BCHW.shape == (2, 2, 16, 24)
@@ -56,7 +57,8 @@ def test_real_sequences_load_with_the_counts_of_their_files():
     ]
     people = [(row[0], row[2]) for row in rows if row[7] == "1" and row[8] == "1"]
     dataset = build_train_dataset(configured(HALF))
-    counts = (len(dataset.samples.sequences), len(dataset), dataset.num_identities, dataset.samples.num_boxes)
+    (index,) = dataset.samples.sources
+    counts = (len(index.info.sequences), len(dataset), *dataset.identity_counts, dataset.samples.num_boxes)
     assert counts == (3, 150 + 132 + 225, len(set(people)), len(people))
     picture = dataset.load(SampleKey(0, 200))
     assert picture.image.shape == (64, 96, 3)

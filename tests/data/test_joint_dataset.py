@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from small_sequences import make_sequence, walkers
+from small_sequences import index_samples, make_sequence, walkers
 
 from fairmot.data.augment import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset, SampleKey
-from fairmot.data.samples import index_samples
 from fairmot.utils.errors import InputError
 
 
@@ -25,7 +24,7 @@ def test_an_item_without_augmentation_is_the_letterboxed_image(samples):
     dataset = JointDataset(samples, input_hw=(96, 128))
     item = dataset[SampleKey(0, 0)]
     assert len(dataset) == 6
-    assert dataset.num_identities == 3
+    assert dataset.identity_counts == (3,)
     assert item.image.shape == (96, 128, 3)
     assert item.name.endswith("000001.png")
     assert item.targets.heatmap.shape == (1, 24, 32)
@@ -58,3 +57,31 @@ def test_an_image_that_is_gone_is_named(samples):
     samples[0].image_path.unlink()
     with pytest.raises(InputError, match=r"000001\.png: no such image"):
         JointDataset(samples, input_hw=(96, 128))[SampleKey(0, 0)]
+
+
+def test_extras_take_other_samples_and_depend_on_the_key_alone(samples):
+    options = AugmentOptions(mosaic=1, mixup=1, erase=0.5, blur=0.5, jpeg=0.5)
+    one, other = (JointDataset(samples, input_hw=(96, 128), augment=options, seed=3) for _ in range(2))
+    for sample in range(6):
+        other[SampleKey(9, sample)]
+    assert same(one[SampleKey(2, 4)], other[SampleKey(2, 4)])
+    pictures = [one.load(SampleKey(epoch, 4)) for epoch in range(12)]
+    assert set(np.concatenate([picture.identities for picture in pictures])) == {0, 1, 2}
+    assert len({len(picture.identities) for picture in pictures}) > 2
+
+
+def test_extras_leave_the_published_draws_as_they_are(samples):
+    plain = JointDataset(samples, input_hw=(96, 128), augment=AugmentOptions(), seed=3)
+    noisy = JointDataset(samples, input_hw=(96, 128), augment=AugmentOptions(blur=1, jpeg=1), seed=3)
+    for epoch in range(4):
+        one, other = plain.load(SampleKey(epoch, 2)), noisy.load(SampleKey(epoch, 2))
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+        assert not np.array_equal(one.image, other.image)
+
+
+def test_either_path_gives_the_same_targets(samples):
+    dataset = JointDataset(samples, input_hw=(96, 128), augment=AugmentOptions(), seed=3)
+    fast, full = (dataset.load(SampleKey(1, 1), path=path) for path in ("fast", "full"))
+    np.testing.assert_array_equal(fast.boxes_xyxy, full.boxes_xyxy)
+    np.testing.assert_array_equal(fast.classes, full.classes)
+    assert np.abs(fast.image.astype(int) - full.image).mean() < 2

@@ -4,13 +4,12 @@ import os
 
 import pytest
 import torch
-from small_sequences import make_sequence, walkers
+from small_sequences import index_samples, make_sequence, walkers
 
 from fairmot.data.augment import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset
 from fairmot.data.loader import TrainLoader, _start_worker
 from fairmot.data.sampler import EpochSampler
-from fairmot.data.samples import index_samples
 from fairmot.utils.errors import InputError
 
 

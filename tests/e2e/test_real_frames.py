@@ -80,4 +80,4 @@ def test_the_full_configuration_trains_tracks_and_scores_real_frames(tmp_path):
 def test_the_half_configuration_reads_the_real_halves():
     cfg = load_cfg(ROOT / "configs" / "mot17_half_dla34.yaml", ["DATA.ROOT", str(REAL / "mot17-half")])
     dataset = build_train_dataset(cfg)
-    assert (len(dataset), dataset.num_identities) == (507, 145)
+    assert (len(dataset), dataset.identity_counts) == (507, (145,))

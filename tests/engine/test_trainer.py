@@ -3,16 +3,20 @@
 import math
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
+from fairmot.codec.encode import encode
 from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ValidationHook
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
 from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.losses.identity import IdentityLoss
+from fairmot.losses.joint import JointLoss, UncertaintyWeighting
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs, LossTerms
 from fairmot.utils.errors import InputError
@@ -40,6 +44,17 @@ class TinyCriterion(nn.Module):
         error = (outputs.heatmap - batch.heatmap_BCHW).square().mean()
         total = ((-self.balance).exp() * error + self.balance).sum()
         return LossTerms(total, error, error, error, error)
+
+
+class Heads(nn.Module):
+    """A map of stride 4 for each head."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Conv2d(3, count, 4, stride=4) for name, count in channels.items()})
+
+    def forward(self, images):
+        return HeadOutputs(**{name: head(images) for name, head in self.heads.items()})
 
 
 class TinyLoader:
@@ -145,6 +160,30 @@ def test_clipping_bounds_the_gradient():
     trainer.train_step(batch)
     norms = [value.grad.norm() for value in trainer.state.model.parameters()]
     assert float(torch.stack(norms).norm()) <= 1.001e-3
+
+
+def test_targets_from_the_device_give_the_same_step_as_the_host_s():
+    boxes, classes = np.array([[4.0, 4, 20, 40], [30, 10, 50, 60], [-9, 50, 30, 80]]), np.array([0, 1, 1])
+    targets = encode(boxes, np.zeros(3, np.int64), input_hw=(64, 64), num_classes=2, classes=classes)
+
+    def step(heatmap):
+        objects = (torch.from_numpy(value)[None] for value in (targets.sizes_ltrb, targets.offsets))
+        numbers = (torch.from_numpy(value)[None] for value in (targets.identities, targets.classes, targets.radii))
+        images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        places = torch.from_numpy(targets.indices)[None], torch.ones(1, 3, dtype=torch.bool)
+        torch.manual_seed(1)
+        heads = {"heatmap": 2, "size_ltrb": 4, "offset": 2, "embedding": 8}
+        model = Heads(heads)
+        criterion = JointLoss(IdentityLoss(8, (4, 3)), UncertaintyWeighting())
+        parameters = [*model.parameters(), *criterion.parameters()]
+        optimizer = Adam([{"name": "all", "params": parameters}], lr=0.05)
+        trainer = new_trainer(TrainState(model, criterion, optimizer, MultiStepLR(optimizer, [1])))
+        return trainer.train_step(Batch(images, heatmap, *places, *objects, *numbers, ("a.jpg",)))
+
+    host, device = step(torch.from_numpy(targets.heatmap)[None]), step(torch.zeros(1, 2, 0, 0))
+    assert device.batch.heatmap_BCHW.shape == (1, 2, 16, 16)
+    for ours, theirs in zip(device.terms, host.terms, strict=True):
+        assert float(ours) == pytest.approx(float(theirs), abs=1e-6)
 
 
 def test_hooks_are_called_in_order_and_after_fit_whatever_happens():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fairmot.formats.motchallenge import (
+    class_numbers,
     find_sequences,
     format_results,
     list_images,
@@ -199,3 +200,32 @@ def test_nothing_to_find(tmp_path):
     for find in (find_sequences, list_images):
         with pytest.raises(InputError, match="absent: no such folder"):
             find(tmp_path / "absent")
+
+
+def test_the_class_of_results_comes_back(tmp_path):
+    path = tmp_path / "r.txt"
+    path.write_text("1,4,1,2,3,4,0.5,2,-1,-1\n1,5,1,2,3,4,0.5,1,-1,-1\n")
+    table = read_boxes(path, "results")
+    assert table.classes.tolist() == [2, 1]
+    write_results(path, table)
+    assert path.read_text().splitlines()[0] == "1,4,1.000,2.000,3.000,4.000,0.500,2,-1,-1"
+    assert read_boxes(path, "results").classes.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (("pedestrian",), (1,)),
+        (("person", "Car"), (1, 3)),
+        (("non-motorised vehicle", "crowd"), (6, 13)),
+        (("car", "pedestrian", "boat"), (1, 2, 3)),
+    ],
+)
+def test_class_numbers_are_the_challenge_s_or_the_list_s_own(names, numbers):
+    assert class_numbers(names) == numbers
+
+
+@pytest.mark.parametrize("names", [(), ("",), ("a/b",), ("car", "Car"), ("person", "pedestrian"), ("boat", "boat")])
+def test_class_lists_that_name_nothing_or_one_class_twice(names):
+    with pytest.raises(InputError, match=r"DATA\.CLASSES"):
+        class_numbers(names)

@@ -8,7 +8,7 @@ import torch
 from fairmot.config.load import load_cfg
 from fairmot.losses.build import build_criterion
 from fairmot.losses.focal import HeatmapFocalLoss
-from fairmot.losses.identity import IdentityLoss
+from fairmot.losses.identity import IdentityLoss, embedding_scale
 from fairmot.losses.joint import UncertaintyWeighting
 from fairmot.losses.regression import ObjectL1Loss
 from fairmot.structures.batch import Batch
@@ -86,6 +86,65 @@ def test_identity_loss_reads_only_known_objects():
     both = criterion(embedding, torch.tensor([[2, -1]]), indices, mask)
     one = criterion(embedding, torch.tensor([[2]]), indices[:, :1], mask[:, :1])
     assert float(both.detach()) == pytest.approx(float(one.detach()))
+
+
+def multi_class_objects():
+    """One image, four objects of classes 0, 2, 0 and 2, the last without an identity."""
+    torch.manual_seed(0)
+    embedding = torch.randn(1, 4, 2, 2, requires_grad=True)
+    identities, classes = torch.tensor([[2, 1, 0, -1]]), torch.tensor([[0, 2, 0, 2]])
+    return embedding, identities, torch.tensor([[0, 1, 2, 3]]), torch.ones(1, 4, dtype=torch.bool), classes
+
+
+def test_each_class_has_its_own_classifier_and_each_object_weighs_the_same():
+    embedding, *objects = multi_class_objects()
+    criterion = IdentityLoss(4, (3, 0, 6))
+    assert criterion.classifier.weight.shape == (9, 4)
+    unit = torch.nn.functional.normalize(embedding.detach().flatten(2)[0].T, dim=1)
+    expected = 0.0
+    for row, identity, (first, last) in ((0, 2, (0, 3)), (1, 1, (3, 9)), (2, 0, (0, 3))):
+        scaled = embedding_scale(last - first) * unit[row]
+        logits = criterion.classifier.weight[first:last] @ scaled + criterion.classifier.bias[first:last]
+        expected += float(-logits.log_softmax(0)[identity].detach())
+    assert float(criterion(embedding, *objects).detach()) == pytest.approx(expected / 3, rel=1e-5)
+
+
+def test_one_class_is_the_published_loss_bit_for_bit():
+    embedding, identities, indices, mask, _ = multi_class_objects()
+    criterion = IdentityLoss(4, 500)
+    assert list(criterion.state_dict()) == ["classifier.weight", "classifier.bias"]
+    assert criterion.scales == (embedding_scale(500),)
+    known = embedding.detach().flatten(2)[0].T[:3]
+    logits = criterion.classifier(embedding_scale(500) * torch.nn.functional.normalize(known, dim=1))
+    expected = torch.nn.functional.cross_entropy(logits, identities[0, :3], reduction="sum") / 3
+    for given in (IdentityLoss(4, 500), IdentityLoss(4, [500])):
+        given.load_state_dict(criterion.state_dict())
+        assert torch.equal(given(embedding, identities, indices, mask), expected)
+
+
+@pytest.mark.parametrize(
+    "shown", [[0, 0, 0, 0], [2, 2, 2, 2], [1, 1, 1, 1]], ids=lambda kinds: f"class {kinds[0]} only"
+)
+@pytest.mark.parametrize("counts", [(3, 0, 6), (3, 1, 3), (0, 0, 0)], ids=str)
+def test_every_parameter_has_a_gradient_whichever_class_is_shown(shown, counts):
+    embedding, identities, indices, mask, _ = multi_class_objects()
+    criterion = IdentityLoss(4, counts)
+    kinds = torch.tensor([shown])
+    identities = identities.clamp(max=counts[shown[0]] - 1)
+    loss = criterion(embedding, identities, indices, mask, kinds)
+    loss.backward()
+    tensors = [embedding, *criterion.parameters()]
+    assert all(value.grad is not None and bool(torch.isfinite(value.grad).all()) for value in tensors)
+    rows = [bool(block.any()) for block in torch.split(criterion.classifier.weight.grad, list(criterion.counts))]
+    assert rows == [kind == shown[0] and count > 1 for kind, count in enumerate(counts)]
+
+
+def test_the_joint_loss_hands_on_the_classes():
+    outputs, batch = outputs_and_batch(identities=[0, 1, 2], present=[True, True, True])
+    criterion = build_criterion(load_cfg(None, ["MODEL.REID_DIM", "16"]), num_identities=(3, 3))
+    first = criterion(outputs, batch).identity
+    second = criterion(outputs, batch._replace(classes_BK=torch.ones(2, 3, dtype=torch.int64))).identity
+    assert float(first.detach()) != float(second.detach())
 
 
 def test_uncertainty_weighting_at_known_values():

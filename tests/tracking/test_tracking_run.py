@@ -5,7 +5,7 @@ import numpy as np
 from fairmot.formats.motchallenge import format_results
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracks import Tracks
-from fairmot.tracking.run import OutputFilters, apply_filters, collect_tracks, to_table, track_sequence
+from fairmot.tracking.run import FrameTracks, OutputFilters, apply_filters, collect_tracks, to_table, track_sequence
 from fairmot.tracking.tracker import JointTracker
 
 
@@ -62,3 +62,29 @@ def test_collected_rows_equal_the_streamed_ones() -> None:
 def test_no_frame_gives_an_empty_table() -> None:
     whole = collect_tracks(track_sequence([], JointTracker(), filters=OutputFilters()))
     assert (len(whole.table), whole.frames) == (0, 0)
+
+
+def test_rows_of_several_classes_have_their_number() -> None:
+    tracks = Tracks(np.array([4, 7]), np.ones((2, 4)), np.ones(2), np.array([1, 0]), np.arange(2))
+    frames = [FrameTracks(1, tracks), FrameTracks(2, tracks)]
+    assert to_table(frames, num_classes=2).classes.tolist() == [2, 1, 2, 1]
+    assert to_table([], num_classes=2).classes.tolist() == []
+    assert collect_tracks(frames, num_classes=2).table.classes.tolist() == [2, 1, 2, 1]
+    assert to_table(frames).classes.tolist() == [-1] * 4
+    assert next(iter(format_results(to_table(frames, num_classes=2)))).endswith(",2,-1,-1\n")
+
+
+def crossing(frames: int) -> Iterator[tuple[int, Detections]]:
+    """Two objects of two classes and one look, of one size, that walk through one another."""
+    for number in range(1, frames + 1):
+        left = np.array([10.0 * number, 10.0 * (frames + 1 - number)])
+        boxes = np.stack([left, np.zeros(2), left + 40, np.full(2, 60.0)], axis=1)
+        order = [0, 1] if number % 2 else [1, 0]
+        looks = np.tile(np.array([[1.0, 0.0]]), (2, 1))
+        yield number, Detections(boxes[order], np.full(2, 0.9), looks, np.array([0, 1])[order])
+
+
+def test_identities_of_two_classes_never_mix_where_they_cross() -> None:
+    table = collect_tracks(track_sequence(crossing(20), JointTracker(), filters=OutputFilters()), num_classes=2).table
+    assert len(table) == 40
+    assert {(identity, kind) for identity, kind in zip(table.ids, table.classes, strict=True)} == {(1, 1), (2, 2)}

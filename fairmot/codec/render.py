@@ -1,0 +1,125 @@
+"""Boxes -> heatmaps on the device: what `encode` renders on the host, for a whole batch in one call.
+
+Legend: B images, K objects of the fullest image, C classes, H W map size, N objects, P pairs of an object and a cell.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from fairmot.structures.batch import Batch
+
+STRIDE = 4
+PAIRS_AT_ONCE = 2**18  # working memory stays below 50 MB
+
+
+class _Windows(NamedTuple):
+    """N Gaussians, each cut to its window on the map; all int64 of shape (N,)."""
+
+    planes: torch.Tensor  # image * C + class
+    x: torch.Tensor  # the centre's cell
+    y: torch.Tensor
+    radii: torch.Tensor
+    left: torch.Tensor
+    top: torch.Tensor
+    heights: torch.Tensor
+    widths: torch.Tensor
+
+
+@torch.no_grad()
+def render_heatmap(
+    indices_BK: torch.Tensor,
+    classes_BK: torch.Tensor,
+    radii_BK: torch.Tensor,
+    mask_BK: torch.Tensor,
+    *,
+    num_classes: int,
+    map_hw: tuple[int, int],
+) -> torch.Tensor:
+    """Return the heatmap (B, C, H, W) float32 of the objects where `mask_BK`, on their device.
+
+    indices_BK: centres' cells y * W + x; classes_BK: from 0, below `num_classes`; radii_BK: cells from a centre to the
+    edge of its Gaussian (int64 all three). A cell is the highest of the Gaussians that reach it, computed in float64 as
+    `encode` does: 1 at centres, 0 where none reaches. Memory is bounded by objects and cells, not by their product.
+    Source: Law & Deng, CornerNet, section 3.2.
+    """
+    height, width = map_hw
+    heatmap = torch.zeros(len(indices_BK) * num_classes * height * width, device=indices_BK.device)
+    windows = _cut_windows(indices_BK, classes_BK, radii_BK, mask_BK, num_classes=num_classes, map_hw=map_hw)
+    counts = _group(windows.heights * windows.widths)
+    for group in zip(*(torch.split(values, counts) for values in windows), strict=True):
+        _raise_to(heatmap, _Windows(*group), map_hw)
+    return heatmap.view(-1, num_classes, height, width)
+
+
+def complete_heatmap(batch: Batch, *, stride: int = STRIDE) -> Batch:
+    """Return `batch` with its heatmap rendered, where that is (B, C, 0, 0); else the batch itself."""
+    num_classes = batch.heatmap_BCHW.shape[1]
+    if batch.heatmap_BCHW.shape[2:].numel():
+        return batch
+    height, width = batch.images_B3HW.shape[2:]
+    heatmap_BCHW = render_heatmap(
+        batch.indices_BK,
+        batch.classes_BK,
+        batch.radii_BK,
+        batch.mask_BK,
+        num_classes=num_classes,
+        map_hw=(height // stride, width // stride),
+    )
+    return batch._replace(heatmap_BCHW=heatmap_BCHW)
+
+
+def _cut_windows(
+    indices_BK: torch.Tensor,
+    classes_BK: torch.Tensor,
+    radii_BK: torch.Tensor,
+    mask_BK: torch.Tensor,
+    *,
+    num_classes: int,
+    map_hw: tuple[int, int],
+) -> _Windows:
+    height, width = map_hw
+    images, columns = mask_BK.nonzero(as_tuple=True)
+    indices, radii = indices_BK[images, columns], radii_BK[images, columns]
+    x, y = indices % width, indices // width
+    left, top = (x - radii).clamp(min=0), (y - radii).clamp(min=0)
+    widths = (x + radii).clamp(max=width - 1) - left + 1
+    heights = (y + radii).clamp(max=height - 1) - top + 1
+    planes = images * num_classes + classes_BK[images, columns]
+    return _Windows(planes, x, y, radii, left, top, heights, widths)
+
+
+def _group(areas_N: torch.Tensor) -> list[int]:
+    """Return how many objects to render at once, PAIRS_AT_ONCE cells and one map at most; one transfer to the host."""
+    groups_N = areas_N.cumsum(0).cpu() // PAIRS_AT_ONCE
+    counts: list[int] = torch.unique_consecutive(groups_N, return_counts=True)[1].tolist()
+    return counts
+
+
+def _raise_to(heatmap: torch.Tensor, windows: _Windows, map_hw: tuple[int, int]) -> None:
+    """Raise the flat `heatmap` in place to the Gaussians of `windows`, by way of their R rows.
+
+    Sigma is a sixth of a window's full width.
+    """
+    height, width = map_hw
+    objects_R, row_R = _enumerate(windows.heights)
+    planes_R, x_R, y_R, radii_R, left_R, top_R, _, widths_R = (value[objects_R] for value in windows)
+    row_R += top_R
+    sigmas_R = (2 * radii_R + 1).double() / 6
+    rows_P, column_P = _enumerate(widths_R)
+    cells_P = ((planes_R * height + row_R) * width + left_R).index_select(0, rows_P) + column_P
+    dx_P = (left_R - x_R).index_select(0, rows_P) + column_P
+    squared_P = dx_P * dx_P + ((row_R - y_R) ** 2).index_select(0, rows_P)
+    values_P = (squared_P / (-2 * sigmas_R * sigmas_R).index_select(0, rows_P)).exp()
+    heatmap.scatter_reduce_(0, cells_P, values_P.float(), reduce="amax")
+
+
+def _enumerate(counts_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return for each of the counted things whose it is, and its number from 0 there.
+
+    >>> [part.tolist() for part in _enumerate(torch.tensor([2, 3]))]
+    [[0, 0, 1, 1, 1], [0, 1, 0, 1, 2]]
+    """
+    owners = torch.repeat_interleave(counts_N)
+    starts_N = counts_N.cumsum(0) - counts_N
+    return owners, torch.arange(len(owners), device=counts_N.device) - starts_N.index_select(0, owners)

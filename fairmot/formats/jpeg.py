@@ -1,0 +1,100 @@
+"""JPEG bytes <-> RGB arrays by libjpeg-turbo, whole or at eighths of their size, with damage found out.
+
+Decoding at n/8 skips frequencies that a smaller image cannot show, so it is both a filter and a saving. Pixels at full
+size equal OpenCV's, bit for bit; OpenCV however fills the lost part of a damaged file with grey and says nothing.
+"""
+
+import re
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+
+from fairmot.geometry.arrays import ImageArray
+
+START_OF_SCAN, APP1 = 0xDA, 0xE1
+EXIF, ORIENTATION = b"Exif\0\0", 0x0112
+HARMLESS = re.compile(r"Invalid SOS parameters|unknown JFIF revision|Adobe color transform")  # every reader goes on
+LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+END_OF_IMAGE = b"\xff\xd9"
+
+
+def read_jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return (height, width) of a JPEG that `decode_jpeg` knows: 8 bits, grey or three colours. None for all else."""
+    if data[:3] != b"\xff\xd8\xff":
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except (ValueError, KeyError):  # no JPEG, or samplings that it has no name for
+        return None
+    return (int(height), int(width)) if colours in ("Gray", "RGB", "YCbCr") else None
+
+
+def decode_jpeg(data: bytes, *, size_hw: tuple[int, int], eighths: int = 8) -> ImageArray:
+    """Return the pixels as stored (H, W, 3) uint8 RGB, each side n/8 of that in `size_hw`, rounded up.
+
+    size_hw: what `read_jpeg_size` says; sides of 8 or more where `eighths` is not 8.
+
+    Raises ValueError, with the decoder's reason, for a file that is cut off or damaged. JPEGs have no checksum: bytes
+        that were changed within go unnoticed where they can be decoded too.
+    """
+    height, width = (0, 0) if eighths == 8 else (-(-side * eighths // 8) for side in size_hw)
+    try:
+        image = simplejpeg.decode_jpeg(data, min_height=height, min_width=width)
+    except ValueError as error:
+        if not (HARMLESS.search(str(error)) or _is_padded(data, str(error))):
+            raise
+        image = simplejpeg.decode_jpeg(data, min_height=height, min_width=width, strict=False)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _is_padded(data: bytes, warning: str) -> bool:
+    """Whether what is left before the end of the image is one byte again and again, as some cameras write it."""
+    left = LEFT_OVER.search(warning)
+    end = data.rfind(END_OF_IMAGE)
+    return left is not None and len(set(data[end - int(left[1]) : end])) == 1
+
+
+def encode_jpeg(image: ImageArray, *, quality: int) -> bytes:
+    """Return (H, W, 3) uint8 RGB as a JPEG of quality 1 to 100, its colours at half the resolution."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420"))
+
+
+def read_orientation(data: bytes) -> int:
+    """Return the EXIF orientation of a JPEG, 1 to 8; 1, upright, where it has none."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker == START_OF_SCAN:
+            break
+        if marker == APP1 and data[place + 4 : place + 10] == EXIF:
+            return _orientation_of(data[place + 10 : place + 2 + length])
+        place += 1 if marker == 0xFF else 2 + length
+    return 1
+
+
+def _orientation_of(tiff: bytes) -> int:
+    """Look into the first directory of EXIF's TIFF block: 12 bytes an entry, its value at the ninth."""
+    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
+    first = int.from_bytes(tiff[4:8], order)
+    count = int.from_bytes(tiff[first : first + 2], order)
+    for start in range(first + 2, min(first + 2 + 12 * count, len(tiff)), 12):
+        if int.from_bytes(tiff[start : start + 2], order) == ORIENTATION:
+            value = int.from_bytes(tiff[start + 8 : start + 10], order)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def upright(image: ImageArray, orientation: int) -> ImageArray:
+    """Return the pixels (H, W, 3) of an EXIF orientation as they are to be looked at.
+
+    >>> upright(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 6)[..., 0].tolist()
+    [[3, 0], [4, 1], [5, 2]]
+    """
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

@@ -1,0 +1,154 @@
+"""CrowdHuman's `.odgt`: one JSON object a line, one line an image.
+
+    {"ID": "273271,c9db000d5146c15", "gtboxes": [{"tag": "person", "fbox": [72, 202, 163, 503], "vbox": [...],
+     "hbox": [...], "extra": {"box_id": 0, "occ": 0, "ignore": 0}, "head_attr": {"ignore": 0, "occ": 1, "unsure": 0}}]}
+
+Boxes are left, top, width, height in pixels: of the full body (guessed where hidden), of its visible part, of the head.
+Source: Shao et al., CrowdHuman, and the data set's page. Legend: F images, N boxes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairmot.formats.atomic import write_text
+from fairmot.geometry.arrays import FloatArray, IntArray
+from fairmot.utils.errors import InputError
+
+BOX_KEYS = {"full": "fbox", "visible": "vbox", "head": "hbox"}
+_LARGEST = 1e30  # float32 holds it with room for sums
+_BOM = b"\xef\xbb\xbf"
+
+
+class Part(NamedTuple):
+    """Whole lines of a file: bytes `start` to `end`, the first of them line `line` (from 1)."""
+
+    start: int
+    end: int
+    line: int
+
+
+@dataclass(frozen=True)
+class OdgtLabels:
+    """Boxes of F images, image after image.
+
+    image_ids: F names without extension.
+    counts: (F,) boxes of each.
+    boxes_tlwh: (N, 4) float32 in pixels.
+    tags: N, "person" in CrowdHuman.
+    lines: (N,) line in the file.
+    left_out: boxes that the file excludes.
+    """
+
+    image_ids: tuple[str, ...]
+    counts: IntArray
+    boxes_tlwh: FloatArray
+    tags: tuple[str, ...]
+    lines: IntArray
+    left_out: int
+
+
+def split_lines(path: Path, *, size: int = 4 << 20) -> list[Part]:
+    """Cut a file into parts of whole lines, each about `size` bytes; InputError where it cannot be read."""
+    parts: list[Part] = []
+    start = line = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(size):
+                block += file.readline()
+                parts.append(Part(start, start + len(block), line + 1))
+                start += len(block)
+                line += block.count(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    return parts
+
+
+def read_odgt(path: Path, part: Part, *, box: str = "full") -> OdgtLabels:
+    """Read the images of a part.
+
+    box: full | visible | head. Rows tagged `mask`, rows whose extra.ignore is 1 and, for heads, rows whose
+        head_attr.ignore is 1 are left out.
+    Raises InputError naming file and line: not JSON, no ID, no gtboxes, a box that is not four finite numbers.
+    """
+    image_ids: list[str] = []
+    counts: list[int] = []
+    boxes: list[list[float]] = []
+    tags: list[str] = []
+    left_out = 0
+    numbered = _lines(path, part)
+    for line, text in numbered:
+        where = f"{path}:{line}"
+        image_id, rows = _record(text, where)
+        kept = [row for row in rows if not _is_excluded(row, box)]
+        image_ids.append(image_id)
+        counts.append(len(kept))
+        boxes += (_box(row, BOX_KEYS[box], where) for row in kept)
+        tags += (str(row.get("tag", "person")) for row in kept)
+        left_out += len(rows) - len(kept)
+    return OdgtLabels(
+        image_ids=tuple(image_ids),
+        counts=np.array(counts, dtype=np.int64),
+        boxes_tlwh=np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        tags=tuple(tags),
+        lines=np.repeat(np.array([line for line, _ in numbered], dtype=np.int64), np.array(counts, dtype=np.int64)),
+        left_out=left_out,
+    )
+
+
+def _lines(path: Path, part: Part) -> list[tuple[int, bytes]]:
+    """Return the lines that hold something, with their numbers."""
+    try:
+        with path.open("rb") as file:
+            file.seek(part.start)
+            block = file.read(part.end - part.start)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    block = block.removeprefix(_BOM) if part.start == 0 else block
+    numbered = enumerate(block.split(b"\n"), part.line)
+    return [(number, text) for number, text in numbered if text.strip()]
+
+
+def _record(text: bytes, where: str) -> tuple[str, list[dict[str, Any]]]:
+    try:
+        record = json.loads(text)
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("ID"), str) or "\0" in record["ID"]:
+        raise InputError(f'{where}: not an image: an object with "ID" and "gtboxes" is wanted')
+    rows = record.get("gtboxes")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f'{where}: {record["ID"]} has no list "gtboxes"')
+    return record["ID"], rows
+
+
+def _is_excluded(row: Mapping[str, Any], box: str) -> bool:
+    return row.get("tag") == "mask" or _ignores(row, "extra") or (box == "head" and _ignores(row, "head_attr"))
+
+
+def _ignores(row: Mapping[str, Any], key: str) -> bool:
+    attributes = row.get(key)
+    return isinstance(attributes, dict) and attributes.get("ignore", 0) in (1, "1")
+
+
+def _box(row: Mapping[str, Any], key: str, where: str) -> list[float]:
+    box = row.get(key)
+    if not isinstance(box, list) or len(box) != 4 or not all(_is_sound(value) for value in box):
+        shown = "is missing" if key not in row else f"= {str(box)[:60]} is not four finite numbers"
+        raise InputError(f"{where}: {key} {shown}")
+    return box
+
+
+def _is_sound(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _LARGEST
+
+
+def write_odgt(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one record ("ID", "gtboxes", ...) a line, atomically."""
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))

@@ -1,0 +1,187 @@
+"""Histograms of boxes and identities, as RGB images. Legend: N boxes, I identities, F images, S sequences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from fairmot.geometry.arrays import FloatArray, ImageArray, IntArray
+
+BAR, INK, GRID, MEDIAN = "#3b6ea8", "#22252a", "#d9dce1", "#c8502d"
+BINS = 60
+CENTRE_CELLS = (36, 64)  # height, width
+MOST_SEQUENCES = 30
+_STYLE = {
+    "font.size": 9.5,
+    "axes.edgecolor": "#8a9099",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True)
+class BoxSizes:
+    """N boxes and their F images.
+
+    boxes_tlwh: (N, 4) in pixels, or in shares of the image's sides where `is_normalised`.
+    centres_xy: (N, 2) centres in shares of the image's sides, NaN where its size is unknown.
+    counts: (F,) boxes of each image.
+    """
+
+    boxes_tlwh: FloatArray
+    centres_xy: FloatArray
+    counts: IntArray
+    is_normalised: bool = False
+
+
+@dataclass(frozen=True)
+class IdentityLengths:
+    """I identities.
+
+    lengths: (I,) images that each is seen in. spans: (I,) frames from its first to its last, () where frames have no
+    numbers. sequences: names of the S sequences; per_sequence: (S,) identities of each.
+    """
+
+    lengths: IntArray
+    spans: IntArray
+    sequences: Sequence[str]
+    per_sequence: IntArray
+
+
+def draw_box_histograms(boxes: BoxSizes, title: str) -> ImageArray:
+    """Return heights, ratios of width and height, areas, boxes an image and a map of centres, (H, W, 3) RGB uint8."""
+    unit = "share of the image" if boxes.is_normalised else "pixels"
+    sides = boxes.boxes_tlwh[:, 2:].astype(np.float64)
+    sides = sides[(sides > 0).all(axis=1)]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(13.2, 7.4), dpi=100, layout="constrained")
+        figure.suptitle(
+            f"{title}: {len(sides):,} boxes in {len(boxes.counts):,} images", fontsize=13, x=0.01, ha="left"
+        )
+        axes = figure.subplots(2, 3)
+        _spread(axes[0, 0], sides[:, 1], title="Height", label=unit)
+        ratios = sides[:, 0] / sides[:, 1]
+        _spread(
+            axes[0, 1], ratios.clip(0, 3), title="Width / height", label="shares alone" if boxes.is_normalised else ""
+        )
+        _spread_of_logs(
+            axes[0, 2], sides.prod(axis=1), title="Area", label=f"{unit}{'' if boxes.is_normalised else '²'}"
+        )
+        _counts(axes[1, 0], boxes.counts, title="Boxes an image", label="boxes", of="images")
+        _map(figure, axes[1, 1], boxes.centres_xy)
+        _spread(axes[1, 2], sides[:, 0], title="Width", label=unit)
+        return _render(figure)
+
+
+def draw_identity_histograms(identities: IdentityLengths, title: str) -> ImageArray:
+    """Return how long identities are seen, with how many gaps, and how many each sequence has, (H, W, 3) RGB uint8."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(13.2, 4.6), dpi=100, layout="constrained")
+        count = len(identities.lengths)
+        figure.suptitle(f"{title}: {count:,} identities", fontsize=13, x=0.01, ha="left")
+        axes = figure.subplots(1, 3)
+        _counts(axes[0], identities.lengths, title="Images an identity is seen in", label="images", of="identities")
+        _gaps(axes[1], identities)
+        _bars(axes[2], identities)
+        return _render(figure)
+
+
+def _spread(axes: Axes, values: FloatArray, *, title: str, label: str) -> None:
+    """Draw a histogram up to the 99.5th percentile; what lies beyond is in the last bar."""
+    top = float(np.percentile(values, 99.5)) if len(values) else 1.0
+    axes.hist(values.clip(max=top), bins=BINS, color=BAR)
+    _finish(axes, values, title=title, label=label, of="boxes")
+
+
+def _spread_of_logs(axes: Axes, values: FloatArray, *, title: str, label: str) -> None:
+    if len(values):
+        low, high = values.min(), max(values.max(), values.min() * 10)
+        axes.hist(values, bins=np.geomspace(low, high, BINS).tolist(), color=BAR)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _finish(axes, values, title=title, label=label, of="boxes")
+
+
+def _counts(axes: Axes, values: IntArray, *, title: str, label: str, of: str) -> None:
+    """Draw a histogram of whole numbers: a bar a number where there are few."""
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 1)
+    step = max(1, -(-(high - low + 1) // BINS))
+    axes.hist(values, bins=(np.arange(low, high + step + 1, step) - 0.5).tolist(), color=BAR, rwidth=0.92)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _finish(axes, values, title=title, label=label, of=of)
+
+
+def _finish(axes: Axes, values: FloatArray | IntArray, *, title: str, label: str, of: str) -> None:
+    axes.set_title(title)
+    axes.set_xlabel(label)
+    axes.set_ylabel(of)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
+    if len(values):
+        middle = float(np.median(values))
+        axes.axvline(middle, color=MEDIAN, linewidth=1.3)
+        note = f"median {middle:,.3g}" if middle < 1000 else f"median {middle:,.0f}"
+        text = f"{note}, from {values.min():,.3g} to {values.max():,.3g}" if values.max() < 1000 else note
+        axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", color=MEDIAN, fontsize=8.5)
+
+
+def _map(figure: Figure, axes: Axes, centres_xy: FloatArray) -> None:
+    axes.set_title("Centres in the image")
+    inside = centres_xy[((centres_xy >= 0) & (centres_xy <= 1)).all(axis=1)]
+    heat, _, _ = np.histogram2d(inside[:, 1], inside[:, 0], bins=CENTRE_CELLS, range=[[0, 1], [0, 1]])
+    picture = axes.imshow(heat, cmap="magma", extent=(0, 1, 1, 0), aspect=CENTRE_CELLS[0] / CENTRE_CELLS[1])
+    axes.set_xticks([0, 0.5, 1])
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_xlabel(f"{len(inside):,} of {len(centres_xy):,} lie inside images of known size")
+    figure.colorbar(picture, ax=axes, label="boxes a cell", shrink=0.85)
+
+
+def _gaps(axes: Axes, identities: IdentityLengths) -> None:
+    """Draw the length of each identity beside the span of frames that it is seen in: below the line there are gaps."""
+    axes.set_title("Gaps: images seen in, of the frames between first and last")
+    axes.set_axisbelow(True)
+    axes.grid(color=GRID, linewidth=0.7)
+    if not len(identities.spans):
+        axes.text(0.5, 0.5, "no frame numbers", transform=axes.transAxes, ha="center", va="center")
+        return
+    longest = int(identities.spans.max())
+    axes.plot([1, longest], [1, longest], color=GRID, linewidth=1.2)
+    axes.scatter(identities.spans, identities.lengths, s=9, color=BAR, alpha=0.5, linewidths=0)
+    gaps = int((identities.spans > identities.lengths).sum())
+    axes.set_xlabel("frames from first to last")
+    axes.set_ylabel("images seen in")
+    text = f"{gaps:,} of {len(identities.spans):,} identities have gaps"
+    axes.text(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", color=MEDIAN, fontsize=8.5)
+
+
+def _bars(axes: Axes, identities: IdentityLengths) -> None:
+    order = np.argsort(-identities.per_sequence, kind="stable")[:MOST_SEQUENCES][::-1]
+    names = [identities.sequences[place] or "(no sequence)" for place in order.tolist()]
+    left_out = len(identities.sequences) - len(order)
+    axes.set_title("Identities a sequence" + (f" ({left_out} smaller ones left out)" if left_out else ""))
+    bars = axes.barh(np.arange(len(order)), identities.per_sequence[order], color=BAR, height=0.7)
+    axes.set_yticks(np.arange(len(order)), [name if len(name) <= 24 else f"{name[:23]}…" for name in names])
+    axes.bar_label(bars, padding=3, fontsize=8.5)
+    axes.margins(x=0.12)
+    axes.set_ylim(-0.6, max(len(order), 4) - 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+
+
+def _render(figure: Figure) -> ImageArray:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

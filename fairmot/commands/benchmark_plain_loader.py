@@ -50,12 +50,9 @@ def plain_item(sample: Sample, draw: AugmentDraw, options: AugmentOptions, *, in
 
 def _colour(image: ImageArray, draw: AugmentDraw) -> ImageArray:
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    saturation, value = hsv[:, :, 1].astype(np.float32), hsv[:, :, 2].astype(np.float32)
-    for levels, factor in ((saturation, draw.saturation_factor), (value, draw.value_factor)):
-        levels *= factor
-        if factor > 1:
-            np.clip(levels, None, 255, out=levels)
-    hsv[:, :, 1], hsv[:, :, 2] = saturation.astype(np.uint8), value.astype(np.uint8)
+    for channel, factor in ((1, draw.saturation_factor), (2, draw.value_factor)):
+        levels = hsv[:, :, channel].astype(np.float32) * factor
+        hsv[:, :, channel] = np.clip(levels, 0, 255).astype(np.uint8)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), dtype=np.uint8)
 
 

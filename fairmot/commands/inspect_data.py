@@ -16,10 +16,10 @@ from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_wanted
 from fairmot.data.cache import Wanted
-from fairmot.data.checks import check_labels
-from fairmot.data.findings import ERROR, MEANING, NO_BOXES, NOTE, WARNING, Finding, from_error
-from fairmot.data.image_checks import Surveyed, check_images, check_leaks
+from fairmot.data.findings import ERROR, MEANING, MORE, NO_BOXES, NOTE, WARNING, Finding, from_error
+from fairmot.data.image_checks import Surveyed, check_images, check_leaks, check_shared
 from fairmot.data.image_survey import ALL, NO_IMAGES, ImageFacts, survey_images
+from fairmot.data.label_checks import check_labels
 from fairmot.data.layouts import LAYOUTS
 from fairmot.data.parts import TRAIN, VAL, parts_of
 from fairmot.data.raw_labels import gather
@@ -37,11 +37,11 @@ REPORT = "report.json"
 
 @dataclass(frozen=True)
 class Target:
-    """A data set to look through. `copy_at`: where a corrected copy of it goes, below the folder of --fix."""
+    """A data set to look through. `copy_at`: where a corrected copy goes, below the folder of --fix; None for none."""
 
     wanted: Wanted
     is_val: bool = False
-    copy_at: str = ""
+    copy_at: str | None = None
 
     @property
     def name(self) -> str:
@@ -77,7 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the tool; exit code 1 where errors were found, 0 where there are warnings alone."""
     cfg = load_cfg(arguments.config, arguments.overrides)
     decode = _images_option(arguments.images)
-    _check_fix(arguments.root, arguments.fix, decode)
+    _check_fix(arguments, decode)
     targets = find_targets(
         cfg, root=arguments.root, val=arguments.val, has_config=bool(arguments.config or arguments.overrides)
     )
@@ -87,10 +87,15 @@ def main(arguments: argparse.Namespace) -> int:
     check_writable(output / REPORT)
     inspections = [inspect(target, decode=decode, max_objects=cfg.DATA.MAX_OBJECTS) for target in targets]
     found = [*(finding for one in inspections for finding in one.findings), *_leaks(inspections)]
-    fixes = [] if arguments.fix is None else [fix(one, arguments.fix) for one in inspections]
+    fixes = (
+        []
+        if arguments.fix is None
+        else [fix(one, arguments.fix / one.target.copy_at) for one in inspections if one.target.copy_at is not None]
+    )
     pictures = _draw(inspections, output, tiles=0 if decode == NO_IMAGES else TILES)
+    facts = [_facts(one) for one in inspections]
     report = {
-        "data_sets": [_facts(one) for one in inspections],
+        "data_sets": facts,
         "findings": [asdict(finding) for finding in found],
         "errors": len([finding for finding in found if finding.severity == ERROR]),
         "warnings": len([finding for finding in found if finding.severity == WARNING]),
@@ -98,7 +103,7 @@ def main(arguments: argparse.Namespace) -> int:
         "fix": fixes,
     }
     write_text(output / REPORT, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    print(*map(_summary, report["data_sets"]), *format_findings(found), *fixes, sep="\n")
+    print(*map(_summary, facts), *format_findings(found), *fixes, sep="\n")
     print(f"{_verdict(found)} -> {output}")
     return 1 if report["errors"] else 0
 
@@ -117,7 +122,7 @@ def find_targets(cfg: CfgNode, *, root: Path | None, val: Path | None, has_confi
     else:
         raise InputError("--root or --config: one of them is needed")
     if val is not None:
-        found += [replace(target, is_val=True) for target in _targets_of(cfg, val, key="--val")]
+        found += [replace(target, is_val=True, copy_at=None) for target in _targets_of(cfg, val, key="--val")]
     return found
 
 
@@ -144,7 +149,7 @@ def _parts(cfg: CfgNode, root: Path, name: str, *, key: str) -> list[Target]:
     targets = []
     for part in parts_of(wanted):
         source = replace(wanted.source, labels=part.labels, name=f"{name}:{part.labels}" if part.labels else name)
-        targets.append(Target(replace(wanted, source=source), part.is_val))
+        targets.append(Target(replace(wanted, source=source), part.is_val, copy_at=""))
     return targets
 
 
@@ -181,14 +186,18 @@ def _leaks(inspections: Sequence[Inspection]) -> list[Finding]:
         [one.surveyed for one in inspections if one.surveyed is not None and one.target.is_val is wanted]
         for wanted in (False, True)
     )
-    return check_leaks(train, val)
+    are_named = all(one.target.copy_at is None for one in inspections)  # by a configuration, to be trained on together
+    return [*(check_shared(train) if are_named else []), *check_leaks(train, val)]
 
 
 def _draw(inspections: Sequence[Inspection], output: Path, *, tiles: int) -> list[Path]:
-    pictures = []
+    pictures: list[Path] = []
+    stems: list[str] = []
     for one in inspections:
         if one.surveyed is not None:
             stem = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in one.target.name)
+            stems.append(stem)
+            stem += f"-{stems.count(stem)}" if stems.count(stem) > 1 else ""
             pictures += write_pictures(one.surveyed, output, stem=stem, tiles=tiles)
     return pictures
 
@@ -199,12 +208,14 @@ def _images_option(text: str) -> str:
     return text
 
 
-def _check_fix(root: Path | None, target: Path | None, decode: str) -> None:
-    if target is None:
+def _check_fix(arguments: argparse.Namespace, decode: str) -> None:
+    if arguments.fix is None:
         return
-    if root is None or decode != ALL:
+    if arguments.root is None or decode != ALL:
         raise InputError("--fix: needs --root, and --images all")
-    require_place(target, root)
+    for original in (arguments.root, arguments.val):
+        if original is not None:
+            require_place(arguments.fix, original)
 
 
 def fix(one: Inspection, target: Path) -> str:
@@ -213,7 +224,7 @@ def fix(one: Inspection, target: Path) -> str:
         return f"fix: {one.target.name}: could not be read, and is not copied"
     reader = one.target.reader()
     repair = plan_repair(one.surveyed, one.findings)
-    folder = target.absolute() / one.target.copy_at
+    folder = target.absolute()
     write_copy(reader, one.surveyed, repair, folder)
     source = one.target.wanted.source
     root = folder / source.root.relative_to(reader.image_root) if source.root.is_file() else folder
@@ -231,7 +242,7 @@ def format_findings(found: Sequence[Finding]) -> list[str]:
             group = [finding for finding in mine if finding.check == check]
             lines.append(f"{severity}: {check}: {MEANING[check]}")
             lines += [f"  {finding.where}: {finding.message}" for finding in group[:EXAMPLES]]
-            more = sum(finding.count for finding in group[EXAMPLES:])
+            more = sum(finding.count if finding.message.endswith(MORE) else 1 for finding in group[EXAMPLES:])
             lines += [f"  and {more} more"] if more else []
     return lines
 

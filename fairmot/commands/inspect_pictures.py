@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmot.data.checks import boxes_an_image
 from fairmot.data.image_checks import Surveyed
+from fairmot.data.label_checks import boxes_an_image
 from fairmot.data.row_checks import box_sides
 from fairmot.formats.images import read_image, write_image
 from fairmot.structures.labels import UNKNOWN
@@ -17,7 +17,7 @@ TILES = 12
 
 
 def write_pictures(one: Surveyed, output: Path, *, stem: str, tiles: int = TILES) -> list[Path]:
-    """Write `boxes_<stem>.png`, `identities_<stem>.png` and, with `tiles`, `mosaic_<stem>.png`; return what was written.
+    """Write `boxes_<stem>.png`, `identities_<stem>.png` and, with `tiles`, `mosaic_<stem>.png`; return the files.
 
     A data set without identities has no second one; one of which no image can be read, no mosaic.
     """
@@ -67,11 +67,11 @@ def _labelled(one: Surveyed, count: int) -> list[Labelled]:
     """Return evenly spread images that can be read."""
     raw = one.raw
     good = [image for image in range(len(raw)) if image not in one.survey.problems]
-    chosen = np.unique(np.linspace(0, len(good) - 1, min(count, len(good))).round().astype(int)) if good else []
+    places = np.linspace(0, max(len(good) - 1, 0), min(count, len(good))).round().astype(int).tolist()
     tiles = []
-    for place in chosen:
+    for place in places:
         try:
-            tiles.append(_label(one, good[int(place)]))
+            tiles.append(_label(one, good[place]))
         except InputError:  # one that nobody had decoded before
             continue
     return tiles

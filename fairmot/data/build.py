@@ -15,6 +15,7 @@ from fairmot.data.reading import Bar, no_bar
 from fairmot.data.sampler import EpochSampler
 from fairmot.data.samples import join_indexes
 from fairmot.geometry.letterbox import round_up_hw
+from fairmot.utils.errors import InputError
 
 
 def build_train_dataset(cfg: CfgNode, *, bar: Bar = no_bar) -> JointDataset:
@@ -22,6 +23,9 @@ def build_train_dataset(cfg: CfgNode, *, bar: Bar = no_bar) -> JointDataset:
 
     bar: shows the reading of labels that are not in the cache.
     """
+    if len(cfg.DATA.CLASSES) != cfg.MODEL.NUM_CLASSES:
+        wanted = f"must be MODEL.NUM_CLASSES = {cfg.MODEL.NUM_CLASSES} names"
+        raise InputError(f"DATA.CLASSES = {cfg.DATA.CLASSES!r} {wanted}")
     return JointDataset(
         join_indexes(build_indexes(cfg, cfg.DATA.TRAIN, limit=cfg.DATA.FRAME_LIMIT, bar=bar)),
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),

@@ -62,21 +62,39 @@ def build_index(
     sequences = _places(sequence for block in blocks for sequence in block.sequences)
     merged = _merge(blocks, selection, sequences)
     _require_classes(blocks, selection, name)
-    other = merged.classes < 0
-    empty = ~(merged.boxes_tlwh[:, 2:] > 0).all(axis=1)
     chosen = choose_images(selection.split, merged.sequence_of, merged.frames)
     chosen &= _is_named(sequences, selection, name)[merged.sequence_of]
     if not chosen.any():
         raise InputError(f"{name}: no image to train on")
     image_of = np.repeat(np.arange(len(merged.images)), merged.counts)
-    in_split = chosen[image_of]
+    in_split, other = chosen[image_of], merged.classes < 0
+    empty = ~(merged.boxes_tlwh[:, 2:] > 0).all(axis=1)
     rows = np.flatnonzero(in_split & ~other & ~empty)
     rows = rows[np.lexsort((merged.ids[rows], image_of[rows]))]
     _refuse_duplicates(blocks, merged, image_of, rows)
+    arrays, counts = _pick(merged, np.flatnonzero(chosen), image_of, rows, selection)
+    info = IndexInfo(
+        name=name,
+        image_root=image_root,
+        is_normalised=is_normalised,
+        is_clipped=selection.clip,
+        classes=selection.classes,
+        identity_counts=counts,
+        sequences=tuple(sequences),
+        image_dirs=tuple(sorted({merged.images[image].rpartition("/")[0] for image in np.flatnonzero(chosen)})),
+        left_out=sum(block.left_out for block in blocks),
+        other_classes=int((in_split & other).sum()),
+        degenerate=int((in_split & ~other & empty).sum()),
+    )
+    return LabelIndex(arrays, info)
+
+
+def _pick(
+    merged: _Merged, images: IntArray, image_of: IntArray, rows: IntArray, selection: Selection
+) -> tuple[IndexArrays, tuple[int, ...]]:
+    """Return the arrays of the chosen images and of their rows, and how many identities each class has."""
     identities, counts, own = _number(merged, image_of, rows, selection)
-    images = np.flatnonzero(chosen)
-    names = [merged.images[image] for image in images]
-    name_bytes, name_ends = pack_names(names)
+    name_bytes, name_ends = pack_names([merged.images[image] for image in images])
     arrays = IndexArrays(
         name_bytes=name_bytes,
         name_ends=name_ends,
@@ -90,20 +108,7 @@ def build_index(
         own_ids=own[0],
         own_sequences=own[1].astype(np.int32),
     )
-    info = IndexInfo(
-        name=name,
-        image_root=image_root,
-        is_normalised=is_normalised,
-        is_clipped=selection.clip,
-        classes=selection.classes,
-        identity_counts=counts,
-        sequences=tuple(sequences),
-        image_dirs=tuple(sorted({text.rpartition("/")[0] for text in names})),
-        left_out=sum(block.left_out for block in blocks),
-        other_classes=int((in_split & other).sum()),
-        degenerate=int((in_split & ~other & empty).sum()),
-    )
-    return LabelIndex(arrays, info)
+    return arrays, counts
 
 
 def _is_named(sequences: Iterable[str], selection: Selection, name: str) -> BoolArray:

@@ -2,7 +2,7 @@
 
 A well-known converter gives a new identity at each change of id from row to row. Where the truth is sorted by frame,
 that is at each row: 300 identities for 3 people in 100 frames. The sign of it: boxes that go on in the next frame (the
-best partners of each other, IoU above 0.5) under another identity.
+best partners of each other, IoU above 0.5), while their identity is nowhere in it.
 
 Legend: F images, N boxes.
 """
@@ -17,7 +17,7 @@ from fairmot.geometry.boxes import pairwise_iou, tlwh_to_xyxy
 from fairmot.structures.labels import UNKNOWN
 
 GOES_ON = 0.5  # IoU
-KEPT = 0.5  # share of the boxes going on that keep their identity; below it they have exploded
+KEPT = 0.5  # share of the boxes going on whose identity goes on; below it identities have exploded
 MIN_GOING_ON = 6  # boxes
 SHARE_GOING_ON = 0.3  # of the boxes, in frames that are numbered: less is no video
 SHARE_IN_FOLDERS = 0.6  # and where images merely lie in one folder
@@ -49,7 +49,7 @@ class FrameList(NamedTuple):
 
 
 class Continuity(NamedTuple):
-    """Of the boxes looked at, how many go on in the next frame, and how many of those under the same identity."""
+    """Of the boxes looked at, how many go on in the next frame, and for how many of those their identity does too."""
 
     frames: int
     boxes: int
@@ -57,7 +57,7 @@ class Continuity(NamedTuple):
     kept: int
 
     def is_exploded(self, *, is_numbered: bool) -> bool:
-        """Whether identities change although people stay."""
+        """Whether identities end although people stay."""
         share = SHARE_GOING_ON if is_numbered else SHARE_IN_FOLDERS
         is_video = self.going_on >= max(MIN_GOING_ON, share * self.boxes)
         has_people = is_numbered or self.boxes >= MIN_PER_IMAGE * self.frames
@@ -86,7 +86,7 @@ def _compare(before: tuple[FloatArray, IntArray], after: tuple[FloatArray, IntAr
     best = iou.argmax(axis=1)
     mutual = iou.argmax(axis=0)[best] == np.arange(len(best))
     goes_on = mutual & (iou.max(axis=1) > GOES_ON)
-    kept = goes_on & (before[1] == after[1][best])
+    kept = goes_on & np.isin(before[1], after[1])
     return len(best), int(goes_on.sum()), int(kept.sum())
 
 

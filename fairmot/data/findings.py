@@ -8,6 +8,7 @@ from fairmot.geometry.arrays import IntArray
 from fairmot.utils.errors import InputError
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+MORE = "more of these"
 LISTED = 200  # findings of one kind and data set that are told one by one; the others are counted
 
 EXPLOSION = "identity explosion"
@@ -98,7 +99,7 @@ def list_findings(
     """
     found = [Finding(severity, check, *describe(int(place))) for place in places[:LISTED]]
     rest = len(places) - len(found)
-    return [*found, Finding(severity, check, name, f"{rest} more of these", rest)] if rest else found
+    return [*found, Finding(severity, check, name, f"{rest} {MORE}", rest)] if rest else found
 
 
 def from_error(error: InputError, check: str = LABELS) -> Finding:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -92,15 +93,24 @@ def survey_images(
 
 def _side_by_side(tasks: Sequence[tuple[str, bool]], processes: int) -> Iterator[ImageFacts]:
     """Forked processes, since the JPEG decoder lets no other thread run."""
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("fork"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with _one_thread_in_opencv(), ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
         try:
             yield from pool.map(_look_at, tasks, chunksize=16)
         except BrokenProcessPool:
             raise InputError("a process that read images was ended; is there enough memory?") from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_in_opencv() -> Iterator[None]:
+    """End OpenCV's threads: a forked process would wait forever for those that only its parent has."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _look_at(task: tuple[str, bool]) -> ImageFacts:

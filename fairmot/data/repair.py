@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmot.data.checks import images_again
 from fairmot.data.findings import LABELS, LOST_ROWS, Finding
 from fairmot.data.image_checks import Surveyed
+from fairmot.data.label_checks import images_again
 from fairmot.data.row_checks import (
     absurd_rows,
     box_sides,
@@ -82,10 +82,10 @@ def require_place(target: Path, root: Path) -> None:
 
 
 def lines_by_file(one: Surveyed, repair: Repair) -> dict[str, set[int]]:
-    """Return the lines to leave out of each label file, those of images to leave out among them."""
+    """Return the lines to leave out of each label file, those of images that are not there or broken among them."""
     raw = one.raw
     lines: dict[str, set[int]] = {}
-    lost = np.isin(raw.image_of, list(repair.images))
+    lost = np.isin(raw.image_of, list(one.survey.problems))
     for row in {*repair.rows, *np.flatnonzero(lost).tolist()}:
         lines.setdefault(raw.label_file(raw.image_at(row)), set()).add(raw.line_of(row))
     for file, line in repair.lines:

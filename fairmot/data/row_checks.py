@@ -70,7 +70,7 @@ def copied_rows(raw: RawLabels) -> Repeats:
     """Boxes that equal another one of the same class and image; of those with one identity `twice_rows` tells."""
     rows = np.flatnonzero(raw.trains & _has_area(raw))
     keys = [raw.image_of[rows], raw.kinds[rows], *raw.boxes_tlwh[rows].T]
-    found = _repeats(rows, keys, last=-raw.ids[rows])  # a known identity before an unknown one
+    found = _repeats(rows, keys, last=raw.ids[rows] == UNKNOWN)  # known identities first
     other = (raw.ids[found.rows] == UNKNOWN) | (raw.ids[found.rows] != raw.ids[found.firsts])
     return Repeats(found.rows[other], found.firsts[other])
 
@@ -102,7 +102,7 @@ def _nearness(raw: RawLabels, row: int) -> float:
     return float(pairwise_iou(own, them).max(initial=0.0))
 
 
-def _repeats(rows: IntArray, keys: list[IntArray], *, last: IntArray | None = None) -> Repeats:
+def _repeats(rows: IntArray, keys: list[IntArray], *, last: BoolArray | None = None) -> Repeats:
     """Group `rows` by keys; the first of a group, by `last` and then by its place, is the one repeated."""
     order = np.lexsort(([] if last is None else [last]) + keys[::-1])
     same = np.zeros(len(rows), dtype=np.bool_)

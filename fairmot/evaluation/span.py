@@ -6,7 +6,7 @@ from fairmot.structures.report import ScoredSequence
 
 
 def cut_sequence(sequence: ScoredSequence, places: range) -> ScoredSequence:
-    """Return the frames at `places` (from 0, in one run), numbered from 1 again; results must be absent or whole too."""
+    """Return the frames at `places` (from 0, in one run), numbered from 1 again; with results."""
     frames = range(places.start + 1, places.stop + 1)
     if frames == range(1, sequence.info.length + 1):
         return sequence

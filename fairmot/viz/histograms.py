@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
@@ -72,16 +73,13 @@ def draw_box_histograms(boxes: BoxSizes, title: str) -> ImageArray:
         )
         axes = figure.subplots(2, 3)
         _spread(axes[0, 0], sides[:, 1], title="Height", label=unit)
-        ratios = sides[:, 0] / sides[:, 1]
-        _spread(
-            axes[0, 1], ratios.clip(0, 3), title="Width / height", label="shares alone" if boxes.is_normalised else ""
-        )
-        _spread_of_logs(
-            axes[0, 2], sides.prod(axis=1), title="Area", label=f"{unit}{'' if boxes.is_normalised else '²'}"
-        )
-        _counts(axes[1, 0], boxes.counts, title="Boxes an image", label="boxes", of="images")
-        _map(figure, axes[1, 1], boxes.centres_xy)
-        _spread(axes[1, 2], sides[:, 0], title="Width", label=unit)
+        _spread(axes[0, 1], sides[:, 0], title="Width", label=unit)
+        label = "of the shares, not of pixels" if boxes.is_normalised else ""
+        _spread(axes[0, 2], sides[:, 0] / sides[:, 1], title="Width / height", label=label)
+        label = "share of the image" if boxes.is_normalised else "square pixels"
+        _spread_of_logs(axes[1, 0], sides.prod(axis=1), title="Area", label=label)
+        _counts(axes[1, 1], boxes.counts, title="Boxes an image", label="boxes", of="images")
+        _map(figure, axes[1, 2], boxes.centres_xy)
         return _render(figure)
 
 
@@ -92,7 +90,7 @@ def draw_identity_histograms(identities: IdentityLengths, title: str) -> ImageAr
         count = len(identities.lengths)
         figure.suptitle(f"{title}: {count:,} identities", fontsize=13, x=0.01, ha="left")
         axes = figure.subplots(1, 3)
-        _counts(axes[0], identities.lengths, title="Images an identity is seen in", label="images", of="identities")
+        _counts(axes[0], identities.lengths, title="Images of an identity", label="images", of="identities")
         _gaps(axes[1], identities)
         _bars(axes[2], identities)
         return _render(figure)
@@ -102,6 +100,8 @@ def _spread(axes: Axes, values: FloatArray, *, title: str, label: str) -> None:
     """Draw a histogram up to the 99.5th percentile; what lies beyond is in the last bar."""
     top = float(np.percentile(values, 99.5)) if len(values) else 1.0
     axes.hist(values.clip(max=top), bins=BINS, color=BAR)
+    if len(values) and top < values.max():
+        label = f"{label} (last bar: {top:,.4g} and more)".strip()
     _finish(axes, values, title=title, label=label, of="boxes")
 
 
@@ -136,14 +136,17 @@ def _finish(axes: Axes, values: FloatArray | IntArray, *, title: str, label: str
         axes.axvline(middle, color=MEDIAN, linewidth=1.3)
         note = f"median {middle:,.3g}" if middle < 1000 else f"median {middle:,.0f}"
         text = f"{note}, from {values.min():,.3g} to {values.max():,.3g}" if values.max() < 1000 else note
-        axes.text(0.99, 0.98, text, transform=axes.transAxes, ha="right", va="top", color=MEDIAN, fontsize=8.5)
+        place = axes.transAxes
+        axes.text(1.0, 1.02, text, transform=place, ha="right", va="bottom", color=MEDIAN, fontsize=8.5)
 
 
 def _map(figure: Figure, axes: Axes, centres_xy: FloatArray) -> None:
     axes.set_title("Centres in the image")
     inside = centres_xy[((centres_xy >= 0) & (centres_xy <= 1)).all(axis=1)]
     heat, _, _ = np.histogram2d(inside[:, 1], inside[:, 0], bins=CENTRE_CELLS, range=[[0, 1], [0, 1]])
-    picture = axes.imshow(heat, cmap="magma", extent=(0, 1, 1, 0), aspect=CENTRE_CELLS[0] / CENTRE_CELLS[1])
+    picture = axes.imshow(
+        heat, cmap="magma", norm=PowerNorm(0.4), extent=(0, 1, 1, 0), aspect=CENTRE_CELLS[0] / CENTRE_CELLS[1]
+    )
     axes.set_xticks([0, 0.5, 1])
     axes.set_yticks([0, 0.5, 1])
     axes.set_xlabel(f"{len(inside):,} of {len(centres_xy):,} lie inside images of known size")
@@ -152,15 +155,15 @@ def _map(figure: Figure, axes: Axes, centres_xy: FloatArray) -> None:
 
 def _gaps(axes: Axes, identities: IdentityLengths) -> None:
     """Draw the length of each identity beside the span of frames that it is seen in: below the line there are gaps."""
-    axes.set_title("Gaps: images seen in, of the frames between first and last")
+    axes.set_title("Gaps: below the line")
     axes.set_axisbelow(True)
     axes.grid(color=GRID, linewidth=0.7)
     if not len(identities.spans):
         axes.text(0.5, 0.5, "no frame numbers", transform=axes.transAxes, ha="center", va="center")
         return
     longest = int(identities.spans.max())
-    axes.plot([1, longest], [1, longest], color=GRID, linewidth=1.2)
-    axes.scatter(identities.spans, identities.lengths, s=9, color=BAR, alpha=0.5, linewidths=0)
+    axes.plot([1, longest], [1, longest], color="#9aa1ab", linewidth=1.0)
+    axes.scatter(identities.spans, identities.lengths, s=14, color=BAR, alpha=0.55, linewidths=0, zorder=3)
     gaps = int((identities.spans > identities.lengths).sum())
     axes.set_xlabel("frames from first to last")
     axes.set_ylabel("images seen in")

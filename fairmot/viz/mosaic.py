@@ -43,6 +43,6 @@ def _draw(tile: Labelled, width: int) -> ImageArray:
     known = tile.ids >= 0
     corners = np.clip(np.stack([boxes_tlwh[:, :2], boxes_tlwh[:, :2] + boxes_tlwh[:, 2:]], axis=1), -2000, 30000)
     for start, end in corners[~known].round().astype(int).tolist():
-        cv2.rectangle(canvas, start, end, _OUTLINE, 3, cv2.LINE_AA)
-        cv2.rectangle(canvas, start, end, _UNKNOWN, 1, cv2.LINE_AA)
+        cv2.rectangle(canvas, start, end, _OUTLINE, 3)
+        cv2.rectangle(canvas, start, end, _UNKNOWN, 1)
     return draw_tracks(canvas, boxes_tlwh[known], tile.ids[known])

@@ -63,3 +63,9 @@ def test_real_sequences_load_with_the_counts_of_their_files():
     picture = dataset.load(SampleKey(0, 200))
     assert picture.image.shape == (64, 96, 3)
     assert np.isfinite(picture.boxes_xyxy).all()
+
+
+def test_as_many_class_names_as_classes(tmp_path):
+    make_sequence(tmp_path, "S", walkers((1,), 3))
+    with pytest.raises(InputError, match=r"DATA\.CLASSES = \('pedestrian',\) must be MODEL\.NUM_CLASSES = 2 names"):
+        build_train_dataset(configured(tmp_path / "data", "MODEL.NUM_CLASSES", "2"))

@@ -53,14 +53,30 @@ def check_presence(raw: RawLabels) -> list[Finding]:
     """No box at all, images without boxes, images without a label file."""
     if not raw.trains.any():
         return [Finding(ERROR, kinds.NO_BOXES, raw.name, f"{len(raw)} images, and no box", len(raw))]
-    empty = int((boxes_an_image(raw) == 0).sum())
-    found = []
+    counts = boxes_an_image(raw)
+    empty = int((counts == 0).sum())
+    bare = _bare_sequences(raw, counts, among=np.ones(len(raw), dtype=np.int64))
+    found = [Finding(WARNING, kinds.NO_BOXES, name, f"{images} images, and no box", images) for name, images in bare]
     if empty > MOSTLY_EMPTY * len(raw):
         found.append(Finding(WARNING, kinds.EMPTY, raw.name, f"{empty} of {len(raw)} images have no box", empty))
-    bare = sum(block.label_files.count("") for block in raw.blocks)
-    if bare > FEW_LABELLED * len(raw):
-        found.append(Finding(WARNING, kinds.WITHOUT_LABELS, raw.name, f"{bare} of {len(raw)} images", bare))
+    lacking = sum(block.label_files.count("") for block in raw.blocks)
+    if lacking > FEW_LABELLED * len(raw):
+        found.append(Finding(WARNING, kinds.WITHOUT_LABELS, raw.name, f"{lacking} of {len(raw)} images", lacking))
     return found
+
+
+def _bare_sequences(raw: RawLabels, counts: IntArray, *, among: IntArray) -> list[tuple[str, int]]:
+    """Return name and number of images of the sequences that count nothing, where others do.
+
+    counts: (F,) what is counted in each image. among: (F,) what it is counted among; a sequence without any is passed.
+    """
+    if len(raw.sequences) < 2:
+        return []
+    images, sums, wholes = (
+        np.bincount(raw.sequence_of, weights=weights, minlength=len(raw.sequences)) for weights in (None, counts, among)
+    )
+    bare = np.flatnonzero((sums == 0) & (wholes > 0)).tolist()
+    return [(raw.sequences[place] or raw.name, int(images[place])) for place in bare]
 
 
 def check_classes(raw: RawLabels) -> list[Finding]:
@@ -83,7 +99,7 @@ def check_classes(raw: RawLabels) -> list[Finding]:
 
 def _shown_classes(raw: RawLabels, counts: IntArray) -> str:
     order = np.argsort(-counts, kind="stable")
-    texts = [f"{raw.class_names[kind]} {counts[kind]}" for kind in order if counts[kind]]
+    texts = [f"{raw.class_names[kind]}: {counts[kind]}" for kind in order if counts[kind]]
     return ", ".join(texts[:CLASSES_SHOWN]) + (", ..." if len(texts) > CLASSES_SHOWN else "")
 
 
@@ -95,10 +111,13 @@ def check_identities(raw: RawLabels) -> list[Finding]:
     if (ids == UNKNOWN).all():
         count = int(raw.trains.sum())
         return [Finding(WARNING, kinds.UNKNOWN_ONLY, raw.name, f"none of {count} boxes has an identity", count)]
+    named = np.bincount(raw.image_of[ids != UNKNOWN], minlength=len(raw))
+    bare = _bare_sequences(raw, named, among=boxes_an_image(raw))
+    unknown = [Finding(WARNING, kinds.UNKNOWN_ONLY, name, f"{n} images, and no known identity", n) for name, n in bare]
     lists = sequences_by_frame(raw.sequences, raw.sequence_of, raw.frames)
     lists += sequences_by_folder(raw.images, np.flatnonzero(raw.frames == 0))
     found = exploded(Boxes(raw.box_ends, raw.boxes_tlwh, ids), lists)
-    return [
+    return unknown + [
         Finding(
             ERROR,
             kinds.EXPLOSION,

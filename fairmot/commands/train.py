@@ -17,7 +17,9 @@ from fairmot.commands.show import heatmaps_beside_truth
 from fairmot.commands.validation import Validator
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.data.build import build_train_dataset, build_train_loader
+from fairmot.data.build import build_indexes, build_train_dataset, build_train_loader
+from fairmot.data.findings import ERROR, MEANING
+from fairmot.data.index_checks import check_index, check_leak
 from fairmot.data.joint_dataset import JointDataset
 from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ScalarsHook, StepResult, ValidationHook
 from fairmot.engine.state import TrainState
@@ -33,7 +35,7 @@ from fairmot.utils.errors import InputError
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
 CHANGEABLE_ON_RESUME = {
     "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.VERIFY", "DATA.BAD_IMAGES",
-    "DATA.TARGETS", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
+    "DATA.TARGETS", "DATA.CHECK", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
     "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.IMAGES_EVERY", "SOLVER.VAL_EVERY",
     "SOLVER.SAVE_EVERY",
 }  # fmt: skip
@@ -67,12 +69,15 @@ def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
     start = None if resume or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
     _check_network(cfg, start)
     dataset = build_train_dataset(cfg, bar=reading_bar)
+    warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK else ()
     loader = build_train_loader(
         cfg, dataset, pin_memory=torch.cuda.is_available(), report=logging.getLogger("fairmot").warning
     )
     run = start_run(cfg, Path(cfg.OUTPUT))
     state = _make_state(cfg, run, num_identities=dataset.identity_counts, saved=saved, start=start)
     run.log.info(f"{_describe(dataset)}, {len(loader)} steps an epoch on {run.device}")
+    for warning in warnings:
+        run.log.warning(f"warning: {warning}")
     with ExitStack() as stack:
         stack.callback(loader.close)
         writer = stack.enter_context(
@@ -98,6 +103,18 @@ def _describe(dataset: JointDataset) -> str:
     identities = " + ".join(map(str, dataset.identity_counts))
     parts = f" ({', '.join(f'{source.info.name} {len(source)}' for source in sources)})" if len(sources) > 1 else ""
     return f"{len(dataset)} images{parts}, {dataset.samples.num_boxes} boxes, {identities} identities"
+
+
+def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
+    """Return what the labels alone tell of trouble, a line each; InputError where a training would go wrong."""
+    train = dataset.samples.sources
+    val = build_indexes(cfg, cfg.DATA.VAL, key="DATA.VAL", bar=reading_bar)
+    found = [*(finding for index in train for finding in check_index(index)), *check_leak(train, val)]
+    for finding in found:
+        if finding.severity == ERROR:
+            advice = "fairmot inspect_data tells more, DATA.CHECK False trains all the same"
+            raise InputError(f"{finding.where}: {finding.check}: {finding.message}; {MEANING[finding.check]}; {advice}")
+    return tuple(f"{finding.where}: {finding.check}: {finding.message}" for finding in found)
 
 
 def _check_network(cfg: CfgNode, start: LocalFile | None) -> None:

@@ -39,6 +39,7 @@ def default_cfg() -> CfgNode:
                     "MAX_OBJECTS": 500,  # objects an image at most (the published K)
                     "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
                     "CACHE": "",  # folder for indexes of the labels; "" = the user's cache folder
+                    "CHECK": True,  # look through labels before training; errors stop it
                     "VERIFY": False,  # read all labels again, whatever the cache holds
                     "BAD_IMAGES": 10,  # images that cannot be read: so many are skipped before a run stops
                     "TARGETS": "host",  # where heatmap targets are drawn: host | device

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import torch
 
-from fairmot.codec.encode import encode
 from fairmot.commands.benchmark_index import index_rows
 from fairmot.commands.benchmark_plain_loader import plain_batch, plain_item
 from fairmot.config.node import CfgNode
@@ -23,7 +22,7 @@ from fairmot.data.augment import AugmentOptions, draw_augmentation
 from fairmot.data.build import build_augment_options, build_wanted
 from fairmot.data.cache import load_index
 from fairmot.data.collate import collate
-from fairmot.data.joint_dataset import JointDataset, SampleKey, TrainItem
+from fairmot.data.joint_dataset import JointDataset, SampleKey
 from fairmot.data.layouts import LAYOUTS
 from fairmot.data.samples import join_indexes
 from fairmot.formats.images import read_image, write_image
@@ -84,7 +83,9 @@ def _open(cfg: CfgNode, root: Path, *, cache: Path, repeats: int) -> Bench:
         raise InputError(f"--images {root}: no such folder")
     wanted = build_wanted(cfg, str(root.resolve()), key="--images")
     index = load_index(wanted, LAYOUTS[wanted.layout].make_reader(wanted.source), cache=cache)
-    options = replace(build_augment_options(cfg) or AugmentOptions(), mosaic=0, mixup=0, erase=0, blur=0, jpeg=0)
+    options = replace(
+        build_augment_options(cfg) or AugmentOptions(), path="fast", mosaic=0, mixup=0, erase=0, blur=0, jpeg=0
+    )
     dataset = JointDataset(
         join_indexes([index]),
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
@@ -106,7 +107,10 @@ def loader_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     extras = {f"loader with {extra}": replace(options, **_always(extra)) for extra in EXTRAS}
     runs = {key: _rounds(bench, one, _batch) for key, one in {name: options, **extras}.items()}
     # The full path follows the reference, which hands back memory: what runs next pays to have it again.
-    runs |= {REFERENCE: _rounds(bench, options, _plain_batch), FULL: _rounds(bench, options, _full_batch)}
+    runs |= {
+        REFERENCE: _rounds(bench, options, _plain_batch),
+        FULL: _rounds(bench, replace(options, path="full"), _batch),
+    }
     seconds = time_in_turn(runs, repeats=bench.repeats)
     differences = list(pixel_differences(bench))
     speed = {"full": IMAGES_A_ROUND / median(seconds[FULL])}
@@ -151,15 +155,6 @@ def _batch(dataset: JointDataset, keys: list[SampleKey]) -> object:
     return collate([dataset[key] for key in keys])
 
 
-def _full_batch(dataset: JointDataset, keys: list[SampleKey]) -> object:
-    items = []
-    for key in keys:
-        picture = dataset.load(key, path="full")
-        targets = encode(picture.boxes_xyxy, picture.identities, input_hw=dataset.input_hw, classes=picture.classes)
-        items.append(TrainItem(picture.image, targets, ""))
-    return collate(items)
-
-
 def _plain_batch(dataset: JointDataset, keys: list[SampleKey]) -> object:
     options, items = dataset.augment or AugmentOptions(), []
     for key in keys:
@@ -170,8 +165,10 @@ def _plain_batch(dataset: JointDataset, keys: list[SampleKey]) -> object:
 
 def pixel_differences(bench: Bench) -> Iterator[float]:
     """Yield for each image, with one draw, the mean difference between the fast path and the full one, in 1/255."""
+    steps = copy(bench.dataset)
+    steps.augment = replace(bench.dataset.augment or AugmentOptions(), path="full")
     for place in bench.places:
-        fast, full = (bench.dataset.load(SampleKey(0, place), path=path).image for path in ("fast", "full"))
+        fast, full = (dataset.load(SampleKey(0, place)).image for dataset in (bench.dataset, steps))
         yield float(cv2.absdiff(fast, full).mean())
 
 

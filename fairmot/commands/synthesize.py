@@ -4,16 +4,18 @@ import argparse
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from fairmot.config.load import load_cfg
 from fairmot.synthetic.options import PRESETS, WorldOptions
-from fairmot.synthetic.statistics import WorldStatistics, measure
+from fairmot.synthetic.statistics import measure
 from fairmot.synthetic.world import build_world
 from fairmot.synthetic.write import require_free, write_sequence
 from fairmot.utils.errors import InputError
+from fairmot.utils.parallel import map_in_processes
 from fairmot.utils.seed import make_rng
 
 
@@ -41,8 +43,14 @@ def main(arguments: argparse.Namespace) -> int:
     plans = [_options(arguments, sequence_seed(seed, index)) for index in range(_count(arguments.sequences))]
     for options in plans:
         require_free(arguments.output / options.name, overwrite=arguments.overwrite)
-    for options in plans:
-        synthesize(options, arguments.output, overwrite=arguments.overwrite)
+    if len(plans) == 1:
+        print(synthesize(plans[0], arguments.output, overwrite=arguments.overwrite, shows_frames=True))
+        return 0
+    render = partial(synthesize, root=arguments.output, overwrite=arguments.overwrite)
+    lines = map_in_processes(render, plans)
+    for line in tqdm(lines, total=len(plans), desc="rendering", unit="sequence", disable=None, leave=False):
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
     return 0
 
 
@@ -53,20 +61,19 @@ def sequence_seed(seed: int, index: int) -> int:
     return int(make_rng(seed, index).integers(10**8))
 
 
-def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False) -> WorldStatistics:
-    """Render one sequence under `root`, print its statistics and return them."""
+def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False, shows_frames: bool = False) -> str:
+    """Render one sequence under `root` and return a line on what is in it."""
     started = time.perf_counter()
-    with tqdm(total=options.frames, desc=options.name, unit="frame", disable=None, leave=False) as bar:
+    disabled = None if shows_frames else True
+    with tqdm(total=options.frames, desc=options.name, unit="frame", disable=disabled, leave=False) as bar:
         truth = write_sequence(build_world(options), root, overwrite=overwrite, progress=bar.update)
     rate = options.frames / (time.perf_counter() - started)
     found = measure(truth, options.size_hw)
-    print(
+    return (
         f"{root / options.name}: {options.frames} frames, {found.people} people, {found.boxes} boxes, "
         f"{found.crossings} pairs cross at IoU > 0.3, {found.occlusions} occlusions of 10 frames and more at "
         f"visibility < 0.2, {found.hidden_share:.1%} of boxes below visibility 0.25, {rate:.1f} frames/s"
     )
-    sys.stdout.flush()
-    return found
 
 
 def _count(sequences: int) -> int:

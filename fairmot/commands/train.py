@@ -28,6 +28,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.fetch import LocalFile, locate
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
+from fairmot.models.layout import lay_for_cpu_training
 from fairmot.models.weights import match_weights
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.utils.errors import InputError
@@ -161,7 +162,7 @@ def _make_state(
         run.log.info(load_file(model, start))
     model.to(run.device)
     if run.device.type == "cpu":
-        model.to(memory_format=torch.channels_last)  # convolutions and their gradients are faster so there
+        lay_for_cpu_training(model)
     criterion = build_criterion(cfg, num_identities=num_identities).to(run.device)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer))

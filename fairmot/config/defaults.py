@@ -55,6 +55,7 @@ def default_cfg() -> CfgNode:
                     "SCALE": (0.5, 1.2),
                     "SHEAR": 2.0,  # degrees
                     "FLIP": 0.5,  # probability
+                    "PATH": "fast",  # fast (one warp from a reduced decode) | full (the published steps)
                     "TRANSLATION_AXES": "right",  # right | published (x drawn from the height, y from the width)
                     # Beyond the paper, each the probability for an image (docs/data.md says what they cost):
                     "MOSAIC": 0.0,

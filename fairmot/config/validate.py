@@ -9,6 +9,7 @@ from fairmot.utils.errors import InputError
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "INPUT.UNDO": ("published", "exact"),
+    "AUGMENT.PATH": ("fast", "full"),
     "AUGMENT.TRANSLATION_AXES": ("right", "published"),
     "AUGMENT.OUTSIDE": ("published", "drop"),
     "EVAL.PROTOCOL": ("auto", "mot15", "mot16", "mot17", "mot20"),

@@ -33,6 +33,7 @@ class AugmentOptions:
     translation_axes: "right", or "published": x moves by a share of the height and y of the width.
     outside: what becomes of a person warped wholly out of the picture: "published" keeps it, its centre pulled to the
         border; "drop" leaves it out.
+    path: how pixels are made: "full" in the published steps, "fast" in one (`augment_fast`).
     mosaic, mixup, erase, blur, jpeg: probabilities of what `augment_extras` adds; the paper has none of them.
     """
 
@@ -45,6 +46,7 @@ class AugmentOptions:
     flip: float = 0.5
     translation_axes: Literal["right", "published"] = "right"
     outside: Literal["published", "drop"] = "published"
+    path: Literal["fast", "full"] = "fast"
     mosaic: float = 0.0
     mixup: float = 0.0
     erase: float = 0.0

@@ -75,6 +75,7 @@ def build_augment_options(cfg: CfgNode) -> AugmentOptions | None:
         flip=cfg.AUGMENT.FLIP,
         translation_axes=cfg.AUGMENT.TRANSLATION_AXES,
         outside=cfg.AUGMENT.OUTSIDE,
+        path=cfg.AUGMENT.PATH,
         mosaic=cfg.AUGMENT.MOSAIC,
         mixup=cfg.AUGMENT.MIXUP,
         erase=cfg.AUGMENT.ERASE,

@@ -1,13 +1,8 @@
 """What the image files of a data set are: there, sound, how large, and which are the same. Legend: F images."""
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +14,7 @@ from fairmot.formats.images import read_image
 from fairmot.formats.jpeg import read_jpeg_size, read_orientation
 from fairmot.geometry.arrays import BoolArray, ImageArray, IntArray
 from fairmot.utils.errors import InputError
+from fairmot.utils.parallel import map_in_processes
 
 ALL, NO_IMAGES = "all", "none"
 MISSING = "no such image"
@@ -85,32 +81,9 @@ def survey_images(
     most = len(paths) if decode == ALL else min(int(decode), len(paths))
     chosen[np.linspace(0, len(paths) - 1, most).round().astype(np.int64)] = True
     tasks = list(zip(map(str, paths), chosen.tolist(), strict=True))
-    processes = processes or len(os.sched_getaffinity(0))
-    if processes == 1 or len(paths) < _SERIAL_BELOW:
-        return _to_survey(bar(map(_look_at, tasks), len(tasks)))
-    return _to_survey(bar(_side_by_side(tasks, processes), len(tasks)))
-
-
-def _side_by_side(tasks: Sequence[tuple[str, bool]], processes: int) -> Iterator[ImageFacts]:
-    """Forked processes, since the JPEG decoder lets no other thread run."""
-    with _one_thread_in_opencv(), ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        try:
-            yield from pool.map(_look_at, tasks, chunksize=16)
-        except BrokenProcessPool:
-            raise InputError("a process that read images was ended; is there enough memory?") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_in_opencv() -> Iterator[None]:
-    """End OpenCV's threads: a forked process would wait forever for those that only its parent has."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
+    processes = 1 if len(paths) < _SERIAL_BELOW else processes
+    # Processes, since the JPEG decoder lets no other thread run.
+    return _to_survey(bar(map_in_processes(_look_at, tasks, processes=processes, chunk=16), len(tasks)))
 
 
 def _look_at(task: tuple[str, bool]) -> ImageFacts:

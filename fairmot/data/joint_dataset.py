@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fairmot.codec.encode import encode
 from fairmot.data.augment import AugmentOptions, LabelledImage, draw_augmentation
 from fairmot.data.augment_extras import add_extras
-from fairmot.data.picture import AugmentPath, read_augmented, read_picture
+from fairmot.data.picture import read_augmented, read_picture
 from fairmot.data.samples import SampleIndex
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.batch import Targets
@@ -81,11 +81,8 @@ class JointDataset:
         )
         return TrainItem(picture.image, targets, str(self.samples[key.sample].image_path))
 
-    def load(self, key: SampleKey, *, path: AugmentPath = "fast") -> LabelledImage:
-        """Return the network's input of a key with its boxes in input pixels: the item before it is encoded.
-
-        path: how augmented pixels are made, see `read_augmented`.
-        """
+    def load(self, key: SampleKey) -> LabelledImage:
+        """Return the network's input of a key with its boxes in input pixels: the item before it is encoded."""
         if self.augment is None:
             return read_picture(self.samples[key.sample], self.input_hw)
         options = self.augment
@@ -94,6 +91,6 @@ class JointDataset:
 
         def augmented(index: int) -> LabelledImage:
             draw = draw_augmentation(rng, options)
-            return read_augmented(self.samples[index], draw, options, input_hw=self.input_hw, path=path)
+            return read_augmented(self.samples[index], draw, options, input_hw=self.input_hw)
 
         return add_extras(augmented(key.sample), rng, options, lambda: augmented(int(rng.integers(len(self)))))

@@ -1,15 +1,11 @@
 """From a sample to the network's input with its people: as it is, or augmented by one of two paths."""
 
-from typing import Literal
-
 from fairmot.data.augment import AugmentDraw, AugmentOptions, LabelledImage, carry_people, jitter_colours, warp
 from fairmot.data.augment_fast import cover_size, render
 from fairmot.data.samples import Sample
 from fairmot.formats.images import read_image, read_reduced
 from fairmot.geometry.arrays import ImageArray
 from fairmot.geometry.letterbox import Letterbox, apply_letterbox, fit_letterbox, letterbox_boxes
-
-AugmentPath = Literal["fast", "full"]
 
 
 def read_picture(sample: Sample, input_hw: tuple[int, int]) -> LabelledImage:
@@ -25,14 +21,13 @@ def read_augmented(
     options: AugmentOptions,
     *,
     input_hw: tuple[int, int],
-    path: AugmentPath = "fast",
 ) -> LabelledImage:
     """Return the sample augmented by `draw`; InputError names an image that cannot be read.
 
-    path: "full" works on the whole image, as published; "fast" gives nearly its pixels (`augment_fast`). People and
-        their boxes are the same.
+    `options.path` "full" works on the whole image, as published; "fast" gives nearly its pixels (`augment_fast`).
+    People and their boxes are the same.
     """
-    if path == "full":
+    if options.path == "full":
         image = jitter_colours(read_image(sample.image_path), draw)
         letterbox = fit_letterbox((image.shape[0], image.shape[1]), input_hw)
         return warp(_labelled(apply_letterbox(image, letterbox), sample, letterbox), draw, options)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairmot.formats.atomic import write_text
 from fairmot.formats.label_table import LabelTable, frames_from_one
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.structures.labels import UNKNOWN
@@ -235,37 +234,3 @@ def _frames(items: Sequence[Item], path: Path) -> IntArray:
         video = items[place]["video_id"]
         ranks[place] = seen[video] = seen.get(video, 0) + 1
     return ranks
-
-
-def write_coco(path: Path, table: LabelTable) -> None:
-    """Write a table as COCO's JSON atomically, with video_id, frame_id and track_id where it has sequences and ids."""
-    has_videos = any(table.sequences)
-    videos = [{"id": place, "name": name} for place, name in enumerate(table.sequences, 1)]
-    content = {
-        **({"videos": videos} if has_videos else {}),
-        "images": [_image_item(table, place, has_videos=has_videos) for place in range(len(table.images))],
-        "annotations": [_annotation_item(table, row) for row in range(len(table.image_of))],
-        "categories": [{"id": place, "name": name} for place, name in enumerate(table.class_names, 1)],
-    }
-    write_text(path, json.dumps(content, ensure_ascii=False))
-
-
-def _image_item(table: LabelTable, place: int, *, has_videos: bool) -> dict[str, Any]:
-    height, width = table.image_hw[place].tolist()
-    item = {"id": place + 1, "file_name": table.images[place], "height": height, "width": width}
-    if has_videos:
-        item |= {"video_id": int(table.sequence_of[place]) + 1, "frame_id": int(table.frames[place])}
-    return item
-
-
-def _annotation_item(table: LabelTable, row: int) -> dict[str, Any]:
-    box_tlwh = table.boxes_tlwh[row].tolist()
-    item = {
-        "id": row + 1,
-        "image_id": int(table.image_of[row]) + 1,
-        "category_id": int(table.classes[row]) + 1,
-        "bbox": box_tlwh,
-        "area": box_tlwh[2] * box_tlwh[3],
-        "iscrowd": 0,
-    }
-    return item if table.ids[row] == UNKNOWN else {**item, "track_id": int(table.ids[row])}

@@ -13,15 +13,13 @@ Legend: F images, N boxes.
 
 import csv
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from fairmot.formats.atomic import write_text
 from fairmot.formats.label_table import LabelTable, frames_from_one
 from fairmot.structures.labels import UNKNOWN
 from fairmot.utils.errors import InputError
@@ -220,33 +218,3 @@ def _to_table(collected: _Collected) -> LabelTable:
         class_names=tuple(collected.classes) or (_DEFAULT_CLASS,),
         lines=np.array(collected.lines, dtype=np.int64),
     )
-
-
-def write_label_csv(path: Path, table: LabelTable) -> None:
-    """Write a table atomically: image, box, id, class, and sequence and frame where it has them."""
-    header = ["image", *_BOX, "id", "class", *(["sequence", "frame"] if any(table.sequences) else [])]
-    text = StringIO()
-    writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    rows_of: dict[int, list[int]] = {}
-    for row, place in enumerate(table.image_of.tolist()):
-        rows_of.setdefault(place, []).append(row)
-    for place in range(len(table.images)):
-        for row in rows_of.get(place, [-1]):
-            writer.writerow(_written_row(table, place, row))
-    write_text(path, text.getvalue())
-
-
-def _written_row(table: LabelTable, place: int, row: int) -> Mapping[str, object]:
-    frame = int(table.frames[place])
-    image = {
-        "image": table.images[place],
-        "sequence": table.sequences[int(table.sequence_of[place])],
-        "frame": frame or "",
-    }
-    if row < 0:  # an image without boxes
-        return image
-    box = {name: f"{value:.9g}" for name, value in zip(_BOX, table.boxes_tlwh[row].tolist(), strict=True)}
-    own = int(table.ids[row])
-    kind = table.class_names[int(table.classes[row])]
-    return {**image, **box, "id": "" if own == UNKNOWN else own, "class": kind}

@@ -8,16 +8,13 @@ boxes) stand for the box around it; where the data set has key points, they foll
 Legend: F files, N boxes.
 """
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from fairmot.formats.atomic import write_text
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.structures.labels import UNKNOWN
 from fairmot.utils.errors import InputError
@@ -204,18 +201,3 @@ def _to_labels(rows: FloatArray, counts: IntArray, lines: IntArray) -> TextLabel
         boxes_tlwh=boxes_tlwh.astype(np.float32),
         lines=lines,
     )
-
-
-def write_label_text(path: Path, boxes_tlwh: FloatArray, classes: IntArray, *, ids: IntArray | None = None) -> None:
-    """Write an image's boxes (N, 4), shares of its sides, atomically: as JDE rows, as YOLO rows without ids."""
-    centres = boxes_tlwh[:, :2] + boxes_tlwh[:, 2:] / 2
-    rows = np.concatenate([centres, boxes_tlwh[:, 2:]], axis=1).tolist()
-    keys = [str(kind) for kind in classes] if ids is None else [f"{a} {b}" for a, b in zip(classes, ids, strict=True)]
-    lines = (f"{key} {' '.join(map(_shown, row))}\n" for key, row in zip(keys, rows, strict=True))
-    write_text(path, "".join(lines))
-
-
-def _shown(value: float) -> str:
-    if not math.isfinite(value):
-        raise ValueError(f"{value} in a box")
-    return f"{value:.9g}"

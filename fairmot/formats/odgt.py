@@ -8,14 +8,13 @@ Source: Shao et al., CrowdHuman, and the data set's page. Legend: F images, N bo
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairmot.formats.atomic import write_text
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.utils.errors import InputError
 
@@ -147,8 +146,3 @@ def _box(row: Mapping[str, Any], key: str, where: str) -> list[float]:
 
 def _is_sound(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) <= _LARGEST
-
-
-def write_odgt(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one record ("ID", "gtboxes", ...) a line, atomically."""
-    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))

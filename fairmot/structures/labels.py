@@ -57,10 +57,6 @@ class LabelBlock:
         if len(self.label_files) not in (1, images):
             raise ValueError(f"label_files: {len(self.label_files)} for {images} images")
 
-    def image_of_boxes(self) -> IntArray:
-        """Return (N,) the place in `images` of each box."""
-        return np.repeat(np.arange(len(self.images)), self.counts)
-
     def source_of(self, row: int) -> str:
         """Return "file:line" of a box, for messages."""
         image = int(np.searchsorted(np.cumsum(self.counts), row, side="right"))

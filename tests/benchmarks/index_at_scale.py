@@ -3,8 +3,8 @@
     python tests/benchmarks/index_at_scale.py --folder /tmp/labels [--images 500000] [--boxes 20]
 
 writes label files in the JDE layout (no images), once, indexes them from a cold cache with a progress bar, opens the
-index again, and lets two processes read every image's labels. Exit code 0 when it took at most 10 minutes to index, 1 s to
-open, and 200 MiB a process; 1 when it did not; 2 for wrong use.
+index again, and lets two processes read every image's labels. Exit code 0 when it took at most 10 minutes to index, 1 s
+to open, and 200 MiB a process; 1 when it did not; 2 for wrong use.
 """
 
 import argparse

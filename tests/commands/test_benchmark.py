@@ -188,10 +188,10 @@ def test_made_up_frames_are_like_mot17s(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_plain_loader_makes_what_ours_makes(tmp_path: Path, seed: int) -> None:
-    sample, options, input_hw = street_sample(tmp_path, seed), AugmentOptions(), (96, 160)
+    sample, options, input_hw = street_sample(tmp_path, seed), AugmentOptions(path="full"), (96, 160)
     draw = draw_augmentation(make_rng(seed), options)
     batch = plain_batch([plain_item(sample, draw, options, input_hw=input_hw)] * 2)
-    picture = read_augmented(sample, draw, options, input_hw=input_hw, path="full")
+    picture = read_augmented(sample, draw, options, input_hw=input_hw)
     targets = encode(picture.boxes_xyxy, picture.identities, input_hw=input_hw)
     kept = batch["reg_mask"][0].bool()
     assert batch["image"].shape == (2, 3, 96, 160)

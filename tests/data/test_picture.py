@@ -41,7 +41,7 @@ def sample_of(folder, size_hw=(270, 480), suffix=".jpg"):
 
 def both(sample, seed, options=OPTIONS):
     draw = draw_augmentation(make_rng(seed), options)
-    return [read_augmented(sample, draw, options, input_hw=INPUT_HW, path=path) for path in ("fast", "full")]
+    return [read_augmented(sample, draw, replace(options, path=path), input_hw=INPUT_HW) for path in ("fast", "full")]
 
 
 def difference(fast, full):
@@ -70,7 +70,8 @@ def test_real_frames_differ_by_less_than_two_of_255():
     for place in range(len(samples)):
         draw = draw_augmentation(make_rng(place), OPTIONS)
         fast, full = (
-            read_augmented(samples[place], draw, OPTIONS, input_hw=(608, 1088), path=path) for path in ("fast", "full")
+            read_augmented(samples[place], draw, AugmentOptions(path=path), input_hw=(608, 1088))
+            for path in ("fast", "full")
         )
         np.testing.assert_array_equal(fast.boxes_xyxy, full.boxes_xyxy)
         differences.append(difference(fast, full))
@@ -91,4 +92,4 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, path):
     sample = replace(sample_of(tmp_path), image_path=tmp_path / "gone.jpg")
     draw = draw_augmentation(make_rng(0), OPTIONS)
     with pytest.raises(InputError, match=r"gone\.jpg: no such image"):
-        read_augmented(sample, draw, OPTIONS, input_hw=INPUT_HW, path=path)
+        read_augmented(sample, draw, AugmentOptions(path=path), input_hw=INPUT_HW)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from label_tables import label_tables, require_equal
+from label_writers import write_coco
 
-from fairmot.formats.coco import is_coco, read_coco, write_coco
+from fairmot.formats.coco import is_coco, read_coco
 from fairmot.utils.errors import InputError
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from label_tables import label_tables, require_equal
+from label_writers import write_label_csv
 
-from fairmot.formats.label_csv import is_label_csv, read_label_csv, write_label_csv
+from fairmot.formats.label_csv import is_label_csv, read_label_csv
 from fairmot.utils.errors import InputError
 
 

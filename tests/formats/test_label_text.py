@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from label_writers import write_label_text
 
-from fairmot.formats.label_text import parse_jde, parse_yolo, read_text_file, write_label_text
+from fairmot.formats.label_text import parse_jde, parse_yolo, read_text_file
 from fairmot.utils.errors import InputError
 
 SHARES = st.floats(-2, 3, width=32)

@@ -3,8 +3,9 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from label_writers import write_odgt
 
-from fairmot.formats.odgt import Part, read_odgt, split_lines, write_odgt
+from fairmot.formats.odgt import Part, read_odgt, split_lines
 from fairmot.utils.errors import InputError
 
 

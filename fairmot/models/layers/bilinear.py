@@ -47,7 +47,6 @@ class Sampler:
     def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: Window) -> None:
         B, C, H, W = features.shape
         frame = (FRAME_BEFORE, FRAME_BEHIND)
-        self.window = window
         self.map_hw = (H, W)
         self.framed = functional.pad(features.permute(0, 2, 3, 1), (0, 0, *frame, *frame))
         self.pixels_PC = self.framed.view(-1, C)
@@ -56,6 +55,8 @@ class Sampler:
         self.offset_M2T = offset.permute(0, 2, 3, 1).reshape(-1, 2 * self.taps)
         self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.taps)
         self.places = B * self.out_hw[0] * self.out_hw[1]
+        framed_hw = (self.framed.shape[1], self.framed.shape[2])
+        self.grid = _make_grid(B, framed_hw, self.out_hw, window, offset.dtype)
 
     def chunks(self, budget: int, parts: int) -> Iterator[slice]:
         """Cut the places into `parts` runs at least, and runs whose samples take at most about `budget` bytes."""
@@ -66,46 +67,64 @@ class Sampler:
 
     def corners(self, chunk: slice) -> Corners:
         """Return where the taps of a run of places lie."""
+        y_nT, x_nT = self._places(chunk)
+        return self._corners(chunk, y_nT, x_nT)
+
+    def corners_and_inside(self, chunk: slice) -> tuple[Corners, torch.Tensor, torch.Tensor]:
+        """Return the same, and where y and where x lie on the map, (n, T) bool, so that moving has an effect."""
+        y_nT, x_nT = self._places(chunk)
+        inside_y = (y_nT >= -1).logical_and_(y_nT < self.map_hw[0])
+        inside_x = (x_nT >= -1).logical_and_(x_nT < self.map_hw[1])
+        return self._corners(chunk, y_nT, x_nT), inside_y, inside_x
+
+    def _corners(self, chunk: slice, y_nT: torch.Tensor, x_nT: torch.Tensor) -> Corners:
+        """Takes y and x over: they become the fractions."""
         width = self.framed.shape[2]
-        y_nT, x_nT, row_n = self._places(chunk)
         y_nT.clamp_(-1, self.map_hw[0])
         x_nT.clamp_(-1, self.map_hw[1])
         top_nT, left_nT = y_nT.floor(), x_nT.floor()
         below_nT, right_nT = y_nT.sub_(top_nT), x_nT.sub_(left_nT)
-        corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(row_n[:, None])
+        corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(self.grid.pixel_M1[chunk])
         corner_nT.clamp_(0, len(self.pixels_PC) - width - 2)  # where the offset is not a number
-        neighbours = torch.tensor([0, 1, width, width + 1], dtype=torch.int32)
         lower_nT = self.mask_MT[chunk] * below_nT
         upper_nT = self.mask_MT[chunk] - lower_nT
         lower_right, upper_right = lower_nT * right_nT, upper_nT * right_nT
         share_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
-        return Corners(corner_nT[..., None] + neighbours, share_nT4, below_nT, right_nT)
+        return Corners(corner_nT[..., None] + self.grid.neighbours, share_nT4, below_nT, right_nT)
 
-    def inside(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return, (n, T) bool, where y and where x lie on the map, so that moving has an effect."""
-        y_nT, x_nT, _ = self._places(chunk)
-        return (y_nT >= -1) & (y_nT < self.map_hw[0]), (x_nT >= -1) & (x_nT < self.map_hw[1])
-
-    def _places(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return y and x of each tap on the map, and the row of the map's pixel (0, 0), int32, for each place."""
-        (out_h, out_w), kernel_w = self.out_hw, self.window.kernel[1]
-        (stride_y, stride_x), (dilation_y, dilation_x) = self.window.stride, self.window.dilation
+    def _places(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return y and x of each tap on the map."""
         offset_nT2 = self.offset_M2T[chunk].view(-1, self.taps, 2)
-        place_n = torch.arange(chunk.start, chunk.stop)
-        image_n, place_n = _divide(place_n, out_h * out_w)
-        row_n, column_n = _divide(place_n, out_w)
-        tap = torch.arange(self.taps)
-        tap_y = ((tap // kernel_w) * dilation_y - self.window.padding[0]).to(offset_nT2.dtype)
-        tap_x = ((tap % kernel_w) * dilation_x - self.window.padding[1]).to(offset_nT2.dtype)
-        y_nT = offset_nT2[..., 0] + ((row_n * stride_y).to(tap_y.dtype)[:, None] + tap_y)
-        x_nT = offset_nT2[..., 1] + ((column_n * stride_x).to(tap_x.dtype)[:, None] + tap_x)
-        _, height, width, _ = self.framed.shape
-        return y_nT, x_nT, (image_n * (height * width) + FRAME_BEFORE * (width + 1)).int()
+        y_nT = (self.grid.y_M1[chunk] + self.grid.tap_y).add_(offset_nT2[..., 0])
+        x_nT = (self.grid.x_M1[chunk] + self.grid.tap_x).add_(offset_nT2[..., 1])
+        return y_nT, x_nT
 
 
-def _divide(value: torch.Tensor, by: int) -> tuple[torch.Tensor, torch.Tensor]:
-    quotient = value // by
-    return quotient, value - quotient * by
+class _Grid(NamedTuple):
+    """Where the kernel lies before offsets move its taps."""
+
+    y_M1: torch.Tensor
+    x_M1: torch.Tensor
+    pixel_M1: torch.Tensor  # int32, row of the map's pixel (0, 0) among the sampler's pixels
+    tap_y: torch.Tensor  # (T,)
+    tap_x: torch.Tensor
+    neighbours: torch.Tensor  # (4,) int32, steps to a pixel's own four
+
+
+def _make_grid(images: int, framed_hw: Pair, out_hw: Pair, window: Window, dtype: torch.dtype) -> _Grid:
+    (height, width), (out_h, out_w) = framed_hw, out_hw
+    (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
+    rows = torch.arange(-window.padding[0], -window.padding[0] + out_h * stride_y, stride_y).to(dtype)
+    columns = torch.arange(-window.padding[1], -window.padding[1] + out_w * stride_x, stride_x).to(dtype)
+    first = torch.arange(images, dtype=torch.int32) * (height * width) + FRAME_BEFORE * (width + 1)
+    return _Grid(
+        y_M1=rows.repeat_interleave(out_w).repeat(images)[:, None],
+        x_M1=columns.repeat(images * out_h)[:, None],
+        pixel_M1=first.repeat_interleave(out_h * out_w)[:, None],
+        tap_y=(torch.arange(window.kernel[0]) * dilation_y).repeat_interleave(window.kernel[1]).to(dtype),
+        tap_x=(torch.arange(window.kernel[1]) * dilation_x).repeat(window.kernel[0]).to(dtype),
+        neighbours=torch.tensor([0, 1, width, width + 1], dtype=torch.int32),
+    )
 
 
 def weighted_sums(rows: torch.Tensor, index: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

@@ -189,7 +189,7 @@ def _add_gradients(
     sums: _Gradients, sampler: Sampler, chunk: slice, gradient_nO: torch.Tensor, kernel_KO: torch.Tensor
 ) -> None:
     """Add what a run of places contributes."""
-    corners = sampler.corners(chunk)
+    corners, inside_y, inside_x = sampler.corners_and_inside(chunk)
     index_N4, share_N4 = corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1)
     with torch.enable_grad():
         samples_NC = weighted_sums(sampler.pixels_PC.detach(), index_N4, share_N4.requires_grad_())
@@ -200,7 +200,6 @@ def _add_gradients(
     to_y, to_x, sums.to_mask_MT[chunk] = share_gradients(
         to_share_N4.view_as(corners.share_nT4), corners, sampler.mask_MT[chunk]
     )
-    inside_y, inside_x = sampler.inside(chunk)
     sums.to_offset_MT2[chunk, :, 0], sums.to_offset_MT2[chunk, :, 1] = to_y * inside_y, to_x * inside_x
     add_transposed_sums(sums.to_pixels_PC, index_N4, share_N4.detach(), to_samples_NC)
 

@@ -12,6 +12,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch.nn import functional
 
+SUM = 0  # `embedding_bag`'s mode
 FRAME_BEFORE, FRAME_BEHIND = 1, 2  # zeros around a map, each way
 LEAST_BYTES = 3 << 18  # above it, small maps are cut too: torchvision holds all samples, but nothing for corners
 CORNER_VALUES = 24  # what finding the corners of a tap holds beside its samples
@@ -130,6 +131,19 @@ def _make_grid(images: int, framed_hw: Pair, out_hw: Pair, window: Window, dtype
 def weighted_sums(rows: torch.Tensor, index: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Sum of rows (R, D) at `index` (n, K), weighted by `share` (n, K): (n, D)."""
     return functional.embedding_bag(index, rows, per_sample_weights=share, mode="sum")
+
+
+def dot_products(rows: torch.Tensor, index_N4: torch.Tensor, others_NC: torch.Tensor) -> torch.Tensor:
+    """Dot products (N, 4) of `others` (N, C) with the rows (R, C) at `index`: the gradient of `weighted_sums`' shares.
+
+    It is what autograd would call, without the sums that it would keep for it.
+    """
+    first_N = torch.arange(0, index_N4.numel(), 4, dtype=torch.int32)
+    own = torch.arange(len(index_N4), dtype=torch.int32).repeat_interleave(4)
+    products = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        others_NC, rows, index_N4.flatten(), first_N, own, SUM
+    )
+    return products.view(index_N4.shape)
 
 
 def add_transposed_sums(

@@ -20,12 +20,13 @@ from fairmot.models.layers.bilinear import (
     Sampler,
     Window,
     add_transposed_sums,
+    dot_products,
     share_gradients,
     weighted_sums,
 )
 
 SAMPLE_BYTES, PARTS = 12 << 20, 2  # samples of one chunk of the forward pass, and how many chunks there are at least
-GRADIENT_BYTES, GRADIENT_PARTS = 8 << 20, 3  # of the backward pass, which holds two such arrays and sorts indices
+GRADIENT_BYTES, GRADIENT_PARTS = 8 << 20, 2  # of the backward pass, which holds two such arrays and sorts indices
 NARROW = 64  # output channels up to which oneDNN's 1x1 convolution is faster than the matrix product that it is
 
 
@@ -191,17 +192,15 @@ def _add_gradients(
     """Add what a run of places contributes."""
     corners, inside_y, inside_x = sampler.corners_and_inside(chunk)
     index_N4, share_N4 = corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1)
-    with torch.enable_grad():
-        samples_NC = weighted_sums(sampler.pixels_PC.detach(), index_N4, share_N4.requires_grad_())
-    sums.to_kernel_KO.addmm_(samples_NC.detach().view(len(gradient_nO), -1).T, gradient_nO)
-    to_samples_NC = (gradient_nO @ kernel_KO.T).view(samples_NC.shape)
-    (to_share_N4,) = torch.autograd.grad(samples_NC, share_N4, to_samples_NC)
+    samples_NC = weighted_sums(sampler.pixels_PC, index_N4, share_N4)
+    sums.to_kernel_KO.addmm_(samples_NC.view(len(gradient_nO), -1).T, gradient_nO)
+    shape = samples_NC.shape
     del samples_NC
-    to_y, to_x, sums.to_mask_MT[chunk] = share_gradients(
-        to_share_N4.view_as(corners.share_nT4), corners, sampler.mask_MT[chunk]
-    )
+    to_samples_NC = (gradient_nO @ kernel_KO.T).view(shape)
+    to_share_nT4 = dot_products(sampler.pixels_PC, index_N4, to_samples_NC).view_as(corners.share_nT4)
+    to_y, to_x, sums.to_mask_MT[chunk] = share_gradients(to_share_nT4, corners, sampler.mask_MT[chunk])
     sums.to_offset_MT2[chunk, :, 0], sums.to_offset_MT2[chunk, :, 1] = to_y * inside_y, to_x * inside_x
-    add_transposed_sums(sums.to_pixels_PC, index_N4, share_N4.detach(), to_samples_NC)
+    add_transposed_sums(sums.to_pixels_PC, index_N4, share_N4, to_samples_NC)
 
 
 def _pair(value: int | Pair) -> Pair:

@@ -140,7 +140,7 @@ def dot_products(rows: torch.Tensor, index_N4: torch.Tensor, others_NC: torch.Te
     """
     first_N = torch.arange(0, index_N4.numel(), 4, dtype=torch.int32)
     own = torch.arange(len(index_N4), dtype=torch.int32).repeat_interleave(4)
-    products = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+    products: torch.Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(
         others_NC, rows, index_N4.flatten(), first_N, own, SUM
     )
     return products.view(index_N4.shape)

@@ -107,11 +107,15 @@ def _describe(dataset: JointDataset) -> str:
 
 
 def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
-    """Return what the labels alone tell of trouble, a line each; InputError where a training would go wrong."""
+    """Return what the labels alone tell of trouble, a line each; InputError where a training would go wrong.
+
+    Validating on what one trains on spoils the scores, not the training, and may be meant: a warning here.
+    """
     train = dataset.samples.sources
     val = build_indexes(cfg, cfg.DATA.VAL, key="DATA.VAL", bar=reading_bar)
-    found = [*(finding for index in train for finding in check_index(index)), *check_leak(train, val)]
-    for finding in found:
+    labels = [finding for index in train for finding in check_index(index)]
+    found = [*labels, *check_leak(train, val)]
+    for finding in labels:
         if finding.severity == ERROR:
             advice = "fairmot inspect_data tells more, DATA.CHECK False trains all the same"
             raise InputError(f"{finding.where}: {finding.check}: {finding.message}; {MEANING[finding.check]}; {advice}")

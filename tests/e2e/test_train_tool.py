@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,3 +171,19 @@ def test_weights_that_are_no_training_checkpoint_cannot_be_resumed(config, tmp_p
 def test_track_wants_weights_and_input(config, tmp_path, capsys):
     assert main(["track", "--config", config, "--output", str(tmp_path)]) == 2
     assert "--weights and --input" in capsys.readouterr().err
+
+
+def test_exploded_identities_stop_a_training_and_a_leak_is_told(world, config, tmp_path, capsys):
+    assert train(config, tmp_path / "leak", "DATA.VAL", "train", "SOLVER.MAX_STEPS", "1", "SOLVER.VAL_EVERY", "0") == 0
+    assert "warning: " in capsys.readouterr().out
+    sequence = next((world / "train").iterdir())
+    copy = tmp_path / "data" / sequence.name
+    shutil.copytree(sequence, copy)
+    rows = [line.split(",") for line in (copy / "gt" / "gt.txt").read_text().splitlines()]
+    broken = [",".join([row[0], str(number), *row[2:]]) for number, row in enumerate(rows, 1)]
+    (copy / "gt" / "gt.txt").write_text("\n".join(broken))
+    exploded = ["DATA.ROOT", str(tmp_path / "data"), "DATA.TRAIN", ".", "DATA.VAL", "()", "SOLVER.MAX_STEPS", "1"]
+    assert train(config, tmp_path / "exploded", *exploded) == 2
+    assert "identity explosion" in capsys.readouterr().err
+    assert not (tmp_path / "exploded").exists()
+    assert train(config, tmp_path / "exploded", *exploded, "DATA.CHECK", "False") == 0

@@ -92,7 +92,7 @@ def check_classes(raw: RawLabels) -> list[Finding]:
     found = [Finding(WARNING, kinds.CLASSES, raw.name, f"{name} has no box; there are {shown}") for name in lacking]
     other = int(counts[places < 0].sum())
     if other and counts.any():
-        message = f"{other} boxes are of classes that DATA.CLASSES does not take: {shown}"
+        message = f"{other} boxes are of classes that DATA.CLASSES does not take; in all there are {shown}"
         found.append(Finding(NOTE, kinds.CLASSES, raw.name, message, other))
     return found if counts.any() else []
 

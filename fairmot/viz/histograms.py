@@ -74,8 +74,8 @@ def draw_box_histograms(boxes: BoxSizes, title: str) -> ImageArray:
         axes = figure.subplots(2, 3)
         _spread(axes[0, 0], sides[:, 1], title="Height", label=unit)
         _spread(axes[0, 1], sides[:, 0], title="Width", label=unit)
-        label = "of the shares, not of pixels" if boxes.is_normalised else ""
-        _spread(axes[0, 2], sides[:, 0] / sides[:, 1], title="Width / height", label=label)
+        label = "width / height" + (" of the shares, not of pixels" if boxes.is_normalised else "")
+        _spread(axes[0, 2], sides[:, 0] / sides[:, 1], title="Aspect", label=label)
         label = "share of the image" if boxes.is_normalised else "square pixels"
         _spread_of_logs(axes[1, 0], sides.prod(axis=1), title="Area", label=label)
         _counts(axes[1, 1], boxes.counts, title="Boxes an image", label="boxes", of="images")

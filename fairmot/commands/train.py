@@ -48,12 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="YAML file")
     parser.add_argument("--resume", action="store_true", help="go on from OUTPUT/last.pt")
     parser.add_argument("--output", type=Path, help="folder for checkpoints, log and TensorBoard (default: OUTPUT)")
+    parser.add_argument("--verify", action="store_true", help="read all labels again, whatever the cache holds")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the tool; exit code 143 when a signal ended it with a checkpoint to resume from."""
     overrides = list(arguments.overrides)
+    if arguments.verify:
+        overrides += ["DATA.VERIFY", "True"]
     if arguments.output is not None:
         overrides += ["OUTPUT", str(arguments.output)]
     outcome = train(load_cfg(arguments.config, overrides), resume=arguments.resume)

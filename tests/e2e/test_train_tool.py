@@ -1,6 +1,7 @@
 """Training, resuming, tracking and scoring as a user does it, on a world of a few small frames."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -171,6 +172,21 @@ def test_weights_that_are_no_training_checkpoint_cannot_be_resumed(config, tmp_p
 def test_track_wants_weights_and_input(config, tmp_path, capsys):
     assert main(["track", "--config", config, "--output", str(tmp_path)]) == 2
     assert "--weights and --input" in capsys.readouterr().err
+
+
+def test_verify_reads_labels_that_the_cache_holds(world, config, tmp_path, monkeypatch):
+    """A truth file rewritten with its old size and time looks unchanged until --verify reads it."""
+    root = tmp_path / "data"
+    shutil.copytree(world / "train", root / "train")
+    common = ["DATA.ROOT", str(root), "DATA.VAL", "()", "SOLVER.MAX_STEPS", "1", "DATA.CACHE", str(tmp_path / "cache")]
+    assert train(config, tmp_path / "a", *common) == 0
+    (truth, *_) = sorted(root.rglob("gt.txt"))
+    status, text = truth.stat(), truth.read_text()
+    first = text.splitlines()[0]
+    truth.write_text("x" * len(first) + text[len(first) :])
+    os.utime(truth, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert train(config, tmp_path / "b", *common) == 0
+    assert train(config, tmp_path / "c", *common, "--verify") == 2
 
 
 def test_exploded_identities_stop_a_training_and_a_leak_is_told(world, config, tmp_path, capsys):

@@ -22,7 +22,7 @@ from fairmot.data.augment import AugmentOptions, draw_augmentation
 from fairmot.data.build import build_augment_options, build_wanted
 from fairmot.data.cache import load_index
 from fairmot.data.collate import collate
-from fairmot.data.joint_dataset import JointDataset, SampleKey
+from fairmot.data.joint_dataset import JointDataset, SampleKey, TargetOptions
 from fairmot.data.layouts import LAYOUTS
 from fairmot.data.samples import join_indexes
 from fairmot.formats.images import read_image, write_image
@@ -91,7 +91,7 @@ def _open(cfg: CfgNode, root: Path, *, cache: Path, repeats: int) -> Bench:
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
         augment=options,
         seed=cfg.SEED,
-        num_classes=cfg.MODEL.NUM_CLASSES,
+        targets=TargetOptions(num_classes=cfg.MODEL.NUM_CLASSES),
     )
     first = [read_image(dataset.samples[place].image_path).shape[:2] for place in range(min(len(dataset), 64))]
     image_hw = Counter(first).most_common(1)[0][0]

@@ -8,7 +8,7 @@ from fairmot.data.augment import AugmentOptions
 from fairmot.data.cache import Wanted, cache_folder, load_index
 from fairmot.data.catalog import SequenceSpan, resolve_data_set, resolve_spans
 from fairmot.data.index import LabelIndex
-from fairmot.data.joint_dataset import JointDataset
+from fairmot.data.joint_dataset import JointDataset, TargetOptions
 from fairmot.data.layouts import LAYOUTS
 from fairmot.data.loader import TrainLoader
 from fairmot.data.reading import Bar, no_bar
@@ -31,9 +31,11 @@ def build_train_dataset(cfg: CfgNode, *, bar: Bar = no_bar) -> JointDataset:
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
         augment=build_augment_options(cfg),
         seed=cfg.SEED,
-        num_classes=cfg.MODEL.NUM_CLASSES,
-        max_objects=cfg.DATA.MAX_OBJECTS,
-        renders=cfg.DATA.TARGETS == "host",
+        targets=TargetOptions(
+            num_classes=cfg.MODEL.NUM_CLASSES,
+            max_objects=cfg.DATA.MAX_OBJECTS,
+            renders=cfg.DATA.TARGETS == "host",
+        ),
     )
 
 

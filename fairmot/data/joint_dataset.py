@@ -29,12 +29,21 @@ class TrainItem:
     name: str
 
 
+@dataclass(frozen=True)
+class TargetOptions:
+    """What `encode` is to make of an image's boxes; its own arguments."""
+
+    stride: int = 4
+    num_classes: int = 1
+    max_objects: int = 500
+    renders: bool = True
+
+
 class JointDataset:
     """Training images by (epoch, index): detection and identity targets of one image.
 
-    input_hw: the network's input (height, width), multiples of `stride`.
+    input_hw: the network's input (height, width), multiples of the targets' stride.
     augment: None for the images as they are.
-    renders: whether targets hold heatmaps, or leave them to the device.
     """
 
     def __init__(
@@ -44,19 +53,13 @@ class JointDataset:
         input_hw: tuple[int, int],
         augment: AugmentOptions | None = None,
         seed: int = 0,
-        stride: int = 4,
-        num_classes: int = 1,
-        max_objects: int = 500,
-        renders: bool = True,
+        targets: TargetOptions | None = None,
     ) -> None:
         self.samples = samples
         self.input_hw = input_hw
         self.augment = augment
         self.seed = seed
-        self.stride = stride
-        self.num_classes = num_classes
-        self.max_objects = max_objects
-        self.renders = renders
+        self.targets = targets or TargetOptions()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -73,11 +76,11 @@ class JointDataset:
             picture.boxes_xyxy,
             picture.identities,
             input_hw=self.input_hw,
-            stride=self.stride,
-            num_classes=self.num_classes,
             classes=picture.classes,
-            max_objects=self.max_objects,
-            renders=self.renders,
+            stride=self.targets.stride,
+            num_classes=self.targets.num_classes,
+            max_objects=self.targets.max_objects,
+            renders=self.targets.renders,
         )
         return TrainItem(picture.image, targets, str(self.samples[key.sample].image_path))
 

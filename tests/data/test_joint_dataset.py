@@ -3,7 +3,7 @@ import pytest
 from small_sequences import index_samples, make_sequence, walkers
 
 from fairmot.data.augment import AugmentOptions
-from fairmot.data.joint_dataset import JointDataset, SampleKey
+from fairmot.data.joint_dataset import JointDataset, SampleKey, TargetOptions
 from fairmot.utils.errors import InputError
 
 
@@ -47,7 +47,8 @@ def test_an_item_depends_on_seed_epoch_and_sample_alone(samples):
 
 
 def test_options_of_encoding_reach_the_targets(samples):
-    dataset = JointDataset(samples, input_hw=(96, 128), stride=8, num_classes=2, max_objects=1)
+    options = TargetOptions(stride=8, num_classes=2, max_objects=1)
+    dataset = JointDataset(samples, input_hw=(96, 128), targets=options)
     targets = dataset[SampleKey(0, 0)].targets
     assert targets.heatmap.shape == (2, 12, 16)
     assert len(targets.indices) == 1

@@ -1,14 +1,18 @@
 """Files of weights, old and broken: what loads does so without running code, the rest is one line."""
 
+import errno
 import pickle
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fairmot.formats import numpy_pickle
-from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
+from fairmot.formats.checkpoint import _Outlet, offer_previous, read_checkpoint, write_checkpoint
 from fairmot.utils.errors import InputError
 
 WEIGHTS = OrderedDict(weight=torch.arange(600.0).reshape(2, 300), bias=torch.ones(2))
@@ -118,13 +122,73 @@ def test_what_is_no_checkpoint_is_called_by_its_looks(tmp_path, content, message
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_truncated_file(tmp_path, zipped, share):
+def test_a_file_cut_short_anywhere(tmp_path, zipped):
     path = tmp_path / "model.pth"
     torch.save({"state_dict": WEIGHTS}, path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
-    assert "a PyTorch file, but damaged, cut short or" in refusal(path)
+    for length in (*range(12, len(whole), 53), len(whole) - 1):
+        path.write_bytes(whole[:length])
+        words = refusal(path)
+        assert "not a checkpoint that loads safely" in words
+        assert not zipped or "a PyTorch file, but damaged or cut short (" in words
+    path.write_bytes(whole[:3])
+    assert "not a checkpoint that loads safely" in refusal(path)
+
+
+@pytest.fixture(scope="module")
+def damageable(tmp_path_factory):
+    """A checkpoint's path and its bytes, of which many tests each break a copy."""
+    path = tmp_path_factory.mktemp("damage") / "last.pt"
+    write_checkpoint(path, {"model": WEIGHTS, "progress": {"epoch": 3, "step": 120, "best": 0.5}})
+    return path, path.read_bytes()
+
+
+@settings(deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), flips=st.integers(1, 255))
+def test_a_changed_byte_in_a_tensor_is_found(damageable, place, flips):
+    path, whole = damageable
+    content, tensor = bytearray(whole), WEIGHTS["weight"].numpy().tobytes()
+    content[content.index(tensor) + int(place * len(tensor))] ^= flips
+    path.write_bytes(content)
+    assert "/data/0 does not fit its checksum)" in refusal(path)
+
+
+@settings(deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), flips=st.integers(1, 255))
+def test_a_changed_byte_anywhere_is_found_or_means_nothing(damageable, place, flips):
+    """The format has padding, dates and attributes that nobody reads."""
+    path, whole = damageable
+    content = bytearray(whole)
+    content[int(place * len(content))] ^= flips
+    path.write_bytes(content)
+    try:
+        read = read_checkpoint(path)
+    except InputError as error:
+        line = str(error)
+    else:
+        line = f"{path}: whole"
+        assert read["progress"] == {"epoch": 3, "step": 120, "best": 0.5}
+        assert all(torch.equal(read["model"][name], value) for name, value in WEIGHTS.items())
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+
+
+def test_a_tensor_that_is_called_a_folder(damageable):
+    """PyTorch would leave its memory as it found it."""
+    path, whole = damageable
+    content = bytearray(whole)
+    content[content.rindex(b"archive/data/0") - 8] ^= 0x10  # its attributes in the table of contents
+    path.write_bytes(content)
+    assert "archive/data/0 is called a folder" in refusal(path)
+
+
+def test_a_file_without_checksums_is_read(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"state_dict": WEIGHTS}, tmp_path / "quick.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(read_checkpoint(tmp_path / "quick.pth")["state_dict"]["weight"], WEIGHTS["weight"])
 
 
 def test_no_file_a_folder_and_no_dict(tmp_path):
@@ -140,6 +204,82 @@ def test_what_is_written_loads_in_the_strict_mode(tmp_path):
     write_checkpoint(path, {"model": WEIGHTS, "cfg": {"A": [1, "b"]}})
     assert torch.load(path, weights_only=True)["cfg"] == {"A": [1, "b"]}
     assert [file.name for file in path.parent.iterdir()] == ["model.pt"]
+
+
+def write_epochs(folder, *epochs, previous="previous.pt"):
+    for epoch in epochs:
+        content = {"model": WEIGHTS, "progress": {"epoch": epoch, "step": 40 * epoch}}
+        write_checkpoint(folder / "last.pt", content, previous=folder / previous)
+
+
+def epochs_in(folder):
+    return {file.name: read_checkpoint(file)["progress"]["epoch"] for file in folder.iterdir()}
+
+
+def without_links(path, target):
+    raise PermissionError(errno.EPERM, "Operation not permitted", str(target), None, str(path))
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_the_checkpoint_before_goes_on_under_its_own_name(tmp_path, monkeypatch, has_links):
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", without_links)
+    write_epochs(tmp_path, 1)
+    assert epochs_in(tmp_path) == {"last.pt": 1}
+    write_epochs(tmp_path, 2)
+    assert epochs_in(tmp_path) == {"previous.pt": 1, "last.pt": 2}
+    write_epochs(tmp_path, 3)
+    assert epochs_in(tmp_path) == {"previous.pt": 2, "last.pt": 3}
+
+
+def test_one_cut_short_does_not_take_the_place_of_a_whole_one(tmp_path):
+    write_epochs(tmp_path, 1, 2)
+    last = tmp_path / "last.pt"
+    last.write_bytes(last.read_bytes()[:-1])
+    write_epochs(tmp_path, 3)
+    assert epochs_in(tmp_path) == {"previous.pt": 1, "last.pt": 3}
+
+
+def test_no_room_for_the_one_before_leaves_both(tmp_path, monkeypatch):
+    write_epochs(tmp_path, 1, 2)
+    (tmp_path / "folder.pt").mkdir()
+    with pytest.raises(InputError, match=r"folder\.pt: a folder, where a file is to be written"):
+        write_epochs(tmp_path, 3, previous="folder.pt")
+    (tmp_path / "folder.pt").rmdir()
+    monkeypatch.setattr(Path, "hardlink_to", without_links)
+    monkeypatch.setattr("shutil.copyfile", lambda source, target: without_room(source, target))
+    with pytest.raises(
+        InputError, match=r"previous\.pt: cannot be written: No space left on device; the file there is"
+    ):
+        write_epochs(tmp_path, 3)
+    assert epochs_in(tmp_path) == {"previous.pt": 1, "last.pt": 2}
+
+
+def without_room(source, target):
+    raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+
+def test_what_interrupts_a_write_is_kept_until_pytorch_is_done():
+    class Interrupted:
+        def write(self, data):
+            raise KeyboardInterrupt
+
+    outlet = _Outlet(Interrupted())
+    torch.save({"model": WEIGHTS}, outlet)
+    assert isinstance(outlet.error, KeyboardInterrupt)
+
+
+def test_the_offer_of_the_one_before(tmp_path):
+    previous = tmp_path / "previous.pt"
+    assert offer_previous(previous) == ""
+    write_epochs(tmp_path, 3, 4)
+    assert offer_previous(previous) == (
+        f"; the one before it is whole: {previous} (epoch 3, step 120): --resume-from {previous} goes on from there"
+    )
+    previous.write_bytes(previous.read_bytes()[:-1])
+    assert offer_previous(previous) == ""
+    write_checkpoint(previous, {"model": WEIGHTS})
+    assert offer_previous(previous) == ""
 
 
 class _ObjectsOverBytes:

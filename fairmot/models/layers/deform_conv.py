@@ -8,6 +8,9 @@ from torch import nn
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
 from fairmot.models.layers.deform_conv_cpu import deform_conv2d as cpu_deform_conv2d
+from fairmot.models.layers.deform_conv_cuda import deform_conv2d as cuda_deform_conv2d
+
+OPERATORS = {"cpu": cpu_deform_conv2d, "cuda": cuda_deform_conv2d}
 
 
 class DeformConv2d(nn.Module):
@@ -18,7 +21,8 @@ class DeformConv2d(nn.Module):
     plain convolution at half strength. groups: of channels, as in `nn.Conv2d`; offset_groups: how many parts of the
     channels look elsewhere. Source: Zhu et al., Deformable ConvNets v2, 2019, section 3.1.
 
-    On a CPU `deform_conv_cpu` does the work; elsewhere torchvision's operator, to which it is equal.
+    On a CPU `deform_conv_cpu` does the work, on an NVIDIA GPU `deform_conv_cuda`; elsewhere torchvision's operator, to
+    which both are equal.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class DeformConv2d(nn.Module):
     def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, O, H / stride, W / stride)."""
         offset, mask = self.steering(features_BCHW)
-        run = cpu_deform_conv2d if features_BCHW.device.type == "cpu" else torchvision_deform_conv2d
+        run = OPERATORS.get(features_BCHW.device.type, torchvision_deform_conv2d)
         out: torch.Tensor = run(
             features_BCHW, offset, self.weight, self.bias, stride=self.stride, padding=self.padding, mask=mask
         )

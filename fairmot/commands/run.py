@@ -15,6 +15,7 @@ from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
 from fairmot.formats.atomic import write_text
 from fairmot.structures.labels import LabelBlock
+from fairmot.utils.distributed import World
 from fairmot.utils.errors import InputError
 
 
@@ -25,20 +26,32 @@ class Run:
     output: Path
     device: torch.device
     log: logging.Logger
+    world: World
 
 
-def start_run(cfg: CfgNode, output: Path) -> Run:
-    """Make the output folder, seed everything, choose the device, open the log, write the effective configuration."""
-    device = resolve_device(cfg.DEVICE)
+def start_run(cfg: CfgNode, output: Path, world: World | None = None) -> Run:
+    """Make the output folder, seed everything, choose the device, open the log, write the effective configuration.
+
+    Of several processes the first one writes; the others only say warnings.
+    """
+    world = world or World()
+    device = resolve_device(cfg.DEVICE, world)
+    seed_libraries(cfg.SEED)
+    if not world.is_first:
+        return Run(output, device, open_log(None, name=f"fairmot.{world.rank}"), world)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"OUTPUT: {output} is a file, not a folder") from None
-    random.seed(cfg.SEED)
-    np.random.seed(cfg.SEED)  # noqa: NPY002 - for libraries that draw from it; our own draws take a generator
-    torch.manual_seed(cfg.SEED)
     write_text(output / "config.yaml", dump_cfg(cfg))
-    return Run(output, device, open_log(output / "run.log"))
+    return Run(output, device, open_log(output / "run.log"), world)
+
+
+def seed_libraries(seed: int) -> None:
+    """Seed what libraries draw from; our own draws take a generator."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
 
 
 def reading_bar(blocks: Iterable[LabelBlock], total: int) -> Iterable[LabelBlock]:
@@ -48,28 +61,44 @@ def reading_bar(blocks: Iterable[LabelBlock], total: int) -> Iterable[LabelBlock
     )
 
 
-def resolve_device(name: str) -> torch.device:
-    """Return the torch device for DEVICE; `auto` is the first GPU, or the CPU where there is none."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"DEVICE = {name!r}: this machine has {torch.cuda.device_count()} CUDA devices")
+def resolve_device(name: str, world: World | None = None) -> torch.device:
+    """Return the torch device for DEVICE: `auto` is a GPU, or the CPU where there is none.
+
+    Of several processes on a machine each gets its own GPU. InputError where there are too few.
+    """
+    world = world or World()
+    has_gpus = torch.cuda.is_available()
+    if name == "auto" and not has_gpus:
+        return torch.device("cpu")
+    device = torch.device("cuda" if name == "auto" else name)
+    if device.type != "cuda":
+        return device
+    if world.size > 1:
+        if device.index is not None:
+            raise InputError(f"DEVICE = {name!r}: one GPU for {world.size} processes; auto gives each its own")
+        device = torch.device("cuda", world.local_rank)
+    if (device.index or 0) >= torch.cuda.device_count():
+        wanted = f" for {world.local_size} processes" if world.size > 1 else ""
+        raise InputError(f"DEVICE = {name!r}: this machine has {torch.cuda.device_count()} CUDA devices{wanted}")
     return device
 
 
-def open_log(path: Path) -> logging.Logger:
-    """Return the logger that writes plain lines to stdout and, with the time, to `path`."""
-    log = logging.getLogger("fairmot")
-    log.setLevel(logging.INFO)
+def open_log(path: Path | None, *, name: str = "fairmot") -> logging.Logger:
+    """Return the logger that writes plain lines to stdout and, with the time, to `path`.
+
+    Without a path it writes warnings alone, with its name, to stderr.
+    """
+    log = logging.getLogger(name)
+    log.setLevel(logging.INFO if path else logging.WARNING)
     log.propagate = False
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
-    screen = logging.StreamHandler(sys.stdout)
-    screen.setFormatter(logging.Formatter("%(message)s"))
-    file = logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    screen = logging.StreamHandler(sys.stdout if path else sys.stderr)
+    screen.setFormatter(logging.Formatter("%(message)s" if path else "%(name)s: %(message)s"))
     log.addHandler(screen)
-    log.addHandler(file)
+    if path:
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(file)
     return log

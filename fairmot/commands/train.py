@@ -1,18 +1,18 @@
 """`fairmot train`: from data sets to a checkpoint."""
 
 import argparse
-import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch.amp import GradScaler
 from torch.utils.tensorboard import SummaryWriter
 
 from fairmot.commands.load_file import load_file
-from fairmot.commands.run import Run, reading_bar, start_run
+from fairmot.commands.run import Run, reading_bar, resolve_device, start_run
 from fairmot.commands.show import heatmaps_beside_truth
 from fairmot.commands.validation import Validator
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
@@ -21,24 +21,38 @@ from fairmot.data.build import build_indexes, build_train_dataset, build_train_l
 from fairmot.data.findings import ERROR, MEANING
 from fairmot.data.index_checks import check_index, check_leak
 from fairmot.data.joint_dataset import JointDataset
-from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ScalarsHook, StepResult, ValidationHook
+from fairmot.engine.build import build_train_options
+from fairmot.engine.ema import average_of
+from fairmot.engine.hooks import (
+    PREVIOUS,
+    CheckpointHook,
+    Hook,
+    ImagesHook,
+    ProgressHook,
+    ScalarsHook,
+    StepResult,
+    ValidationHook,
+)
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
-from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.formats.checkpoint import offer_previous, read_checkpoint
 from fairmot.formats.fetch import LocalFile, locate
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
-from fairmot.models.layout import lay_for_cpu_training
+from fairmot.models.layout import lay_channels_last
 from fairmot.models.weights import match_weights
 from fairmot.optim.build import build_optimizer, build_schedule
+from fairmot.optim.describe import describe_groups
+from fairmot.utils.distributed import World, connected, is_lost_contact, read_world
 from fairmot.utils.errors import InputError
 
+LAST = "last.pt"
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
 CHANGEABLE_ON_RESUME = {
     "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.VERIFY", "DATA.BAD_IMAGES",
-    "DATA.TARGETS", "DATA.CHECK", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
+    "DATA.TARGETS", "DATA.CHECK", "DATA.PREFETCH", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
     "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.IMAGES_EVERY", "SOLVER.VAL_EVERY",
-    "SOLVER.SAVE_EVERY",
+    "SOLVER.SAVE_EVERY", "SOLVER.SAVE_STEPS", "SOLVER.SKIP_NONFINITE", "SOLVER.COMPILE",
 }  # fmt: skip
 FREE_SECTIONS = ("PREDICT.", "TRACKER.", "EVAL.")
 
@@ -47,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
     parser.add_argument("--config", type=Path, required=True, help="YAML file")
     parser.add_argument("--resume", action="store_true", help="go on from OUTPUT/last.pt")
+    parser.add_argument("--resume-from", type=Path, metavar="FILE", help="go on from this checkpoint of the run")
     parser.add_argument("--output", type=Path, help="folder for checkpoints, log and TensorBoard (default: OUTPUT)")
     parser.add_argument("--verify", action="store_true", help="read all labels again, whatever the cache holds")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
@@ -59,47 +74,109 @@ def main(arguments: argparse.Namespace) -> int:
         overrides += ["DATA.VERIFY", "True"]
     if arguments.output is not None:
         overrides += ["OUTPUT", str(arguments.output)]
-    outcome = train(load_cfg(arguments.config, overrides), resume=arguments.resume)
+    cfg, world = load_cfg(arguments.config, overrides), read_world()
+    last = Path(cfg.OUTPUT) / LAST
+    resume_from: Path | None = arguments.resume_from
+    if resume_from is None and (arguments.resume or (world.restarts and last.exists())):
+        resume_from = last
+    outcome = train(cfg, resume_from=resume_from, world=world)
     return INTERRUPTED if outcome is Outcome.INTERRUPTED else 0
 
 
-def train(cfg: CfgNode, *, resume: bool = False) -> Outcome:
+def train(cfg: CfgNode, *, resume_from: Path | None = None, world: World | None = None) -> Outcome:
     """Train as `cfg` says, into the folder OUTPUT: `last.pt`, `best.pt`, `metrics.jsonl`, `tensorboard/`, `run.log`.
 
-    Raises InputError before anything is written: wrong data, a checkpoint that does not fit, or one in the way.
+    resume_from: the checkpoint to go on from. world: the processes that train together, each of which calls this.
+
+    Raises InputError before anything is written: wrong data, a checkpoint that does not fit, or one in the way; later
+    where the disk is full or a loss is not finite, and the last good checkpoint stays.
     """
-    last = Path(cfg.OUTPUT) / "last.pt"
-    saved = _find_saved(cfg, last, resume=resume)
-    start = None if resume or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
-    _check_network(cfg, start)
-    dataset = build_train_dataset(cfg, bar=reading_bar)
-    warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK else ()
-    loader = build_train_loader(
-        cfg, dataset, pin_memory=torch.cuda.is_available(), report=logging.getLogger("fairmot").warning
+    world = world or World()
+    device = resolve_device(cfg.DEVICE, world)
+    try:
+        with connected(world, device):
+            return _train(cfg, resume_from, world)
+    except OSError as error:
+        raise InputError(f"OUTPUT: {cfg.OUTPUT}: {error.strerror or error}; {_state_of(cfg)}") from None
+    except RuntimeError as error:
+        if not is_lost_contact(error):
+            raise
+        advice = f"another one ended, and its message tells why; {_state_of(cfg)}"
+        raise InputError(f"process {world.rank} cannot reach the others: {advice}") from None
+
+
+def _state_of(cfg: CfgNode) -> str:
+    last = Path(cfg.OUTPUT) / LAST
+    return (
+        f"{last} is as it was last written: go on with --resume" if last.exists() else "no checkpoint was written yet"
     )
-    run = start_run(cfg, Path(cfg.OUTPUT))
-    state = _make_state(cfg, run, num_identities=dataset.identity_counts, saved=saved, start=start)
-    run.log.info(f"{_describe(dataset)}, {len(loader)} steps an epoch on {run.device}")
-    for warning in warnings:
-        run.log.warning(f"warning: {warning}")
+
+
+class _Plan(NamedTuple):
+    """All that is known, and found right, before anything is written."""
+
+    saved: dict[str, Any] | None
+    start: LocalFile | None
+    dataset: JointDataset
+    warnings: tuple[str, ...]
+
+
+def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
+    with world.first_alone():
+        plan = _look_before(cfg, resume_from, world)
+    run = start_run(cfg, Path(cfg.OUTPUT), world)
+    plan = plan._replace(saved=world.tell(plan.saved))
+    loader = build_train_loader(
+        cfg,
+        plan.dataset,
+        rank=world.rank,
+        world_size=world.size,
+        pin_memory=run.device.type == "cuda",
+        report=run.log.warning,
+    )
+    state = _make_state(cfg, run, plan, steps_per_epoch=len(loader))
+    _say_start(run, plan, state, steps_per_epoch=len(loader))
     with ExitStack() as stack:
         stack.callback(loader.close)
-        writer = stack.enter_context(
-            SummaryWriter(str(run.output / "tensorboard"), purge_step=state.progress.step or None)
-        )
+        writer = _open_tensorboard(run, state.progress.step, stack) if world.is_first else None
         trainer = Trainer(
             state,
+            build_train_options(cfg),
             device=run.device,
-            epochs=cfg.SOLVER.EPOCHS,
-            max_steps=cfg.SOLVER.MAX_STEPS,
-            clip_norm=cfg.SOLVER.CLIP_NORM,
+            world=world,
             hooks=_make_hooks(cfg, run, writer, steps_per_epoch=len(loader)),
         )
         stack.enter_context(_stopping_on_signals(trainer))
         outcome = trainer.fit(loader)
     advice = "; go on with --resume" if outcome is Outcome.INTERRUPTED else ""
-    run.log.info(f"{outcome.value} after {state.progress.step} steps -> {last}{advice}")
+    run.log.info(f"{outcome.value} after {state.progress.step} steps -> {run.output / LAST}{advice}")
     return outcome
+
+
+def _look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> _Plan:
+    """Read and check what the run needs. Files that the first process alone may see are read by it alone."""
+    saved = start = None
+    if world.is_first:
+        saved = _find_saved(cfg, Path(cfg.OUTPUT) / LAST, resume_from)
+        start = None if saved or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
+    _check_network(cfg, start)
+    dataset = build_train_dataset(cfg, bar=reading_bar)
+    warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_first else ()
+    if world.size > 1 and cfg.MODEL.NORM == "sync" and resolve_device(cfg.DEVICE, world).type == "cpu":
+        raise InputError("MODEL.NORM = 'sync': PyTorch joins batch norms on GPUs alone; choose batch or frozen")
+    return _Plan(saved, start, dataset, warnings)
+
+
+def _say_start(run: Run, plan: _Plan, state: TrainState, *, steps_per_epoch: int) -> None:
+    processes = f", {run.world.size} processes" if run.world.size > 1 else ""
+    run.log.info(f"{_describe(plan.dataset)}, {steps_per_epoch} steps an epoch on {run.device}{processes}")
+    run.log.info(describe_groups(state.optimizer))
+    for warning in plan.warnings:
+        run.log.warning(f"warning: {warning}")
+
+
+def _open_tensorboard(run: Run, step: int, stack: ExitStack) -> SummaryWriter:
+    return stack.enter_context(SummaryWriter(str(run.output / "tensorboard"), purge_step=step or None))
 
 
 def _describe(dataset: JointDataset) -> str:
@@ -133,15 +210,18 @@ def _check_network(cfg: CfgNode, start: LocalFile | None) -> None:
         match_weights(model, read_checkpoint(start.path), label=str(start.path))
 
 
-def _find_saved(cfg: CfgNode, last: Path, *, resume: bool) -> dict[str, Any] | None:
-    if not resume:
+def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str, Any] | None:
+    if resume_from is None:
         if last.exists():
             raise InputError(f"{last} exists: go on with --resume, or choose another --output")
         return None
-    saved = read_checkpoint(last)
+    try:
+        saved = read_checkpoint(resume_from)
+    except InputError as error:
+        raise InputError(f"{error}{offer_previous(resume_from.with_name(PREVIOUS))}") from None
     missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg"} - saved.keys()
     if missing:
-        raise InputError(f"{last}: no training checkpoint of ours: {', '.join(sorted(missing))} missing")
+        raise InputError(f"{resume_from}: no training checkpoint of ours: {', '.join(sorted(missing))} missing")
     before = _flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # a key that is newer than the file has its default
     now = _flatten(cfg_to_dict(cfg))
     changed = [
@@ -161,20 +241,26 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _make_state(
-    cfg: CfgNode, run: Run, *, num_identities: Sequence[int], saved: dict[str, Any] | None, start: LocalFile | None
-) -> TrainState:
+def _make_state(cfg: CfgNode, run: Run, plan: _Plan, *, steps_per_epoch: int) -> TrainState:
     model = build_model(cfg)
-    if start is not None:
-        run.log.info(load_file(model, start))
+    if plan.start is not None:
+        run.log.info(load_file(model, plan.start))
     model.to(run.device)
-    if run.device.type == "cpu":
-        lay_for_cpu_training(model)
-    criterion = build_criterion(cfg, num_identities=num_identities).to(run.device)
+    if cfg.SOLVER.CHANNELS_LAST:
+        lay_channels_last(model)
+    criterion = build_criterion(cfg, num_identities=plan.dataset.identity_counts).to(run.device)
+    run.world.match(model)  # what the first process loaded, before the average is made of it
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
-    state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer))
-    if saved is not None:
-        _restore(state, saved)
+    state = TrainState(
+        model,
+        criterion,
+        optimizer,
+        build_schedule(cfg, optimizer, steps_per_epoch=steps_per_epoch),
+        scaler=GradScaler(run.device.type, enabled=cfg.SOLVER.PRECISION == "fp16"),
+        average=average_of(model, decay=cfg.SOLVER.EMA) if cfg.SOLVER.EMA else None,
+    )
+    if plan.saved is not None:
+        _restore(state, plan.saved)
         run.log.info(f"resumed at epoch {state.progress.epoch + 1}, step {state.progress.step}")
     return state
 
@@ -187,23 +273,28 @@ def _restore(state: TrainState, saved: dict[str, Any]) -> None:
         raise InputError(f"--resume: the checkpoint does not fit the data or the model: {reason}") from None
 
 
-def _make_hooks(cfg: CfgNode, run: Run, writer: SummaryWriter, *, steps_per_epoch: int) -> list[Hook]:
-    """Validation before the checkpoint, so that `last.pt` knows the best score."""
+def _make_hooks(cfg: CfgNode, run: Run, writer: SummaryWriter | None, *, steps_per_epoch: int) -> list[Hook]:
+    """Validation before the checkpoint, so that `last.pt` knows the best score. All processes validate, one writes."""
     extra = {"cfg": cfg_to_dict(cfg), "format": 1}
 
     def show(result: StepResult, step: int) -> None:
         for number, image in enumerate(heatmaps_beside_truth(result)):
-            writer.add_image(f"heatmap/{number}", image, step, dataformats="HWC")
+            if writer is not None:
+                writer.add_image(f"heatmap/{number}", image, step, dataformats="HWC")
 
-    hooks: list[Hook] = [
-        ScalarsHook(writer, every=cfg.SOLVER.LOG_EVERY),
-        ImagesHook(show, every=cfg.SOLVER.IMAGES_EVERY),
-        ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
-    ]
+    hooks: list[Hook] = []
+    if writer is not None:
+        hooks += [
+            ScalarsHook(writer, every=cfg.SOLVER.LOG_EVERY),
+            ImagesHook(show, every=cfg.SOLVER.IMAGES_EVERY),
+            ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
+        ]
     if cfg.DATA.VAL and cfg.SOLVER.VAL_EVERY:
-        validator = Validator(cfg, run, writer)
-        hooks.append(ValidationHook(validator, run.output / "best.pt", extra=extra, every=cfg.SOLVER.VAL_EVERY))
-    hooks.append(CheckpointHook(run.output / "last.pt", extra=extra, every=cfg.SOLVER.SAVE_EVERY))
+        best = run.output / "best.pt" if run.world.is_first else None
+        hooks.append(ValidationHook(Validator(cfg, run, writer), best, extra=extra, every=cfg.SOLVER.VAL_EVERY))
+    if run.world.is_first:
+        every, every_steps = cfg.SOLVER.SAVE_EVERY, cfg.SOLVER.SAVE_STEPS
+        hooks.append(CheckpointHook(run.output / LAST, extra=extra, every=every, every_steps=every_steps))
     return hooks
 
 

@@ -20,10 +20,11 @@ from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.read import read_truths
 from fairmot.evaluation.span import cut_sequence
 from fairmot.models.inference import prepare_for_inference
-from fairmot.structures.report import EvalReport, ScoredSequence
+from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.tracking.build import build_filters, build_tracker
 from fairmot.tracking.run import collect_tracks, track_sequence
+from fairmot.utils.distributed import share_out
 from fairmot.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def _read_span(span: SequenceSpan) -> _Span:
 class Validator:
     """Callable for `ValidationHook`: returns the combined HOTA, writes `metrics.jsonl` and TensorBoard scalars.
 
-    Truth is read once, when it is made: a mistake in DATA.VAL shows before training, not after an epoch.
+    Several processes share the sequences; the first one scores, and all return its score. Truth is read once, when it
+    is made: a mistake in DATA.VAL shows before training, not after an epoch.
     """
 
-    def __init__(self, cfg: CfgNode, run: Run, writer: "SummaryWriter") -> None:
+    def __init__(self, cfg: CfgNode, run: Run, writer: "SummaryWriter | None") -> None:
         self.cfg = cfg
         self.run = run
         self.writer = writer
@@ -62,23 +64,39 @@ class Validator:
         choose_protocol([span.truth for span in self.spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
 
     def __call__(self, trainer: Trainer) -> float:
-        """Score the trainer's model; the score that chooses the best checkpoint is HOTA."""
-        report = self._evaluate(trainer.state.model)
+        """Score the trainer's model, or its average; the score that chooses the best checkpoint is HOTA."""
+        world = self.run.world
+        world.match(trainer.state.scored_model)
+        tables = self._track_share(trainer.state.scored_model)
+        shares = world.gather(tables)
+        score = self._score({place: table for share in shares for place, table in share.items()}, trainer)
+        return float(world.tell(score))
+
+    def _score(self, tables: dict[int, BoxTable], trainer: Trainer) -> float | None:
+        """Score, say and write what all processes tracked; None where another one does."""
+        if not self.run.world.is_first:
+            return None
+        scored = [replace(span.truth, results=tables[place]) for place, span in enumerate(self.spans)]
+        report = evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL, classes=self.cfg.DATA.CLASSES)
         progress = trainer.state.progress
         row = {"epoch": progress.epoch, "step": progress.step, **report.combined}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         for name in SHOWN:
-            self.writer.add_scalar(f"validation/{name}", report.combined[name], progress.step)
+            if self.writer is not None:
+                self.writer.add_scalar(f"validation/{name}", report.combined[name], progress.step)
         shown = " ".join(f"{name} {100 * report.combined[name]:.1f}" for name in SHOWN[:3])
         self.run.log.info(f"validation after epoch {progress.epoch}: {shown}")
-        return float(report.combined["HOTA"])
+        return report.combined["HOTA"]
 
-    def _evaluate(self, model: nn.Module) -> EvalReport:
+    def _track_share(self, model: nn.Module) -> dict[int, BoxTable]:
+        """Return the results of this process's sequences by their places."""
         predictor = build_predictor(self.cfg, prepare_for_inference(model), device=self.run.device)
-        bar = tqdm(self.spans, desc="validating", unit="sequence", leave=False, disable=None)
-        scored = [replace(span.truth, results=self._track(predictor, span)) for span in bar]
-        return evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL, classes=self.cfg.DATA.CLASSES)
+        world = self.run.world
+        places = share_out([len(span.places) for span in self.spans], world.size)[world.rank]
+        quiet = None if world.is_first else True
+        bar = tqdm(places, desc="validating", unit="sequence", leave=False, disable=quiet)
+        return {place: self._track(predictor, self.spans[place]) for place in bar}
 
     def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
         tracker = build_tracker(self.cfg, frame_rate=span.truth.info.frame_rate)

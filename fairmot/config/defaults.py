@@ -18,6 +18,7 @@ def default_cfg() -> CfgNode:
                     "HEAD_CHANNELS": 256,  # width of each head's hidden layer; at most 64 for yolo, as published
                     "NUM_CLASSES": 1,
                     "HEATMAP_BIAS": -2.19,  # start: every cell an object with probability 0.1
+                    "NORM": "batch",  # batch norms: batch | sync (over all GPUs) | frozen (as they were loaded)
                     "WEIGHTS": "",  # file or http(s) URL to start training from, "" for random weights
                     "WEIGHTS_SHA256": "",  # its digest, or the first 8 digits or more; "" = not checked
                 }
@@ -43,6 +44,7 @@ def default_cfg() -> CfgNode:
                     "VERIFY": False,  # read all labels again, whatever the cache holds
                     "BAD_IMAGES": 10,  # images that cannot be read: so many are skipped before a run stops
                     "TARGETS": "host",  # where heatmap targets are drawn: host | device
+                    "PREFETCH": True,  # copy the next batch to a GPU while it works on this one
                 }
             ),
             "AUGMENT": CfgNode(
@@ -77,18 +79,33 @@ def default_cfg() -> CfgNode:
             ),
             "SOLVER": CfgNode(
                 {
+                    "OPTIMIZER": "adam",  # adam | adamw | sgd
                     "BASE_LR": 1e-4,
-                    "BATCH_SIZE": 12,
+                    "BACKBONE_LR": 1.0,  # the backbone's rate is BASE_LR times this
+                    "MOMENTUM": 0.9,  # of sgd
+                    "WEIGHT_DECAY": 0.0,  # of weights; norms, biases and the loss weights have none
+                    "FUSED": True,  # one kernel for all parameters' updates
+                    "BATCH_SIZE": 12,  # images an optimiser step, over all processes and ACCUMULATE parts
+                    "ACCUMULATE": 1,  # parts of each process's share whose gradients are summed: less memory
                     "EPOCHS": 30,
-                    "STEPS": (20,),  # epochs (counted from 1) after which the rate drops
-                    "GAMMA": 0.1,
-                    "WEIGHT_DECAY": 0.0,
+                    "SCHEDULE": "step",  # step (as published) | cosine
+                    "STEPS": (20,),  # step: epochs (counted from 1) after which the rate drops
+                    "GAMMA": 0.1,  # step: what it is multiplied by
+                    "FINAL_LR": 0.0,  # cosine: the last rate, as a share of the first
+                    "WARMUP": 0,  # steps over which the rate rises to its full height; 0 = none, as published
+                    "WARMUP_POWER": 1.0,  # the rise's power: 1 a straight line, 4 JDE's burn-in
                     "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping, as published
+                    "PRECISION": "fp32",  # of the network: fp32 | bf16 | fp16; losses and weights stay float32
+                    "CHANNELS_LAST": True,  # kernels and maps lie channels last
+                    "COMPILE": False,  # compile the network: the first steps take minutes
+                    "EMA": 0.0,  # decay of the averaged weights that are validated and used; 0 = none, as published
+                    "SKIP_NONFINITE": 0,  # steps of a run whose loss may be not finite and are left out; 0 = stop
                     "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
                     "LOG_EVERY": 10,  # steps between TensorBoard scalars
                     "IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never
                     "VAL_EVERY": 5,  # epochs between validations; 0 = never
                     "SAVE_EVERY": 1,  # epochs between writes of the last checkpoint
+                    "SAVE_STEPS": 0,  # steps between writes within an epoch; 0 = none
                 }
             ),
             "PREDICT": CfgNode(

@@ -17,6 +17,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "PREDICT.HEADS": ("peaks", "dense"),
     "TRACKER.PRESET": ("fairmot",),
     "DATA.TARGETS": ("host", "device"),
+    "MODEL.NORM": ("batch", "sync", "frozen"),
+    "SOLVER.OPTIMIZER": ("adam", "adamw", "sgd"),
+    "SOLVER.SCHEDULE": ("step", "cosine"),
+    "SOLVER.PRECISION": ("fp32", "bf16", "fp16"),
 }
 
 DATA_SET_CHOICES: dict[str, tuple[str, ...]] = {
@@ -35,7 +39,10 @@ POSITIVE = [
     "MODEL.NUM_CLASSES",
     "DATA.MAX_OBJECTS",
     "SOLVER.BASE_LR",
+    "SOLVER.BACKBONE_LR",
     "SOLVER.BATCH_SIZE",
+    "SOLVER.ACCUMULATE",
+    "SOLVER.WARMUP_POWER",
     "SOLVER.EPOCHS",
     "SOLVER.GAMMA",
     "SOLVER.LOG_EVERY",
@@ -58,6 +65,9 @@ NOT_NEGATIVE = [
     "LOSS.SIZE_WEIGHT",
     "SOLVER.WEIGHT_DECAY",
     "SOLVER.CLIP_NORM",
+    "SOLVER.WARMUP",
+    "SOLVER.SKIP_NONFINITE",
+    "SOLVER.SAVE_STEPS",
     "SOLVER.MAX_STEPS",
     "SOLVER.IMAGES_EVERY",
     "SOLVER.VAL_EVERY",
@@ -67,6 +77,7 @@ NOT_NEGATIVE = [
 ]
 
 SHARES = [
+    "SOLVER.FINAL_LR",
     "AUGMENT.FLIP",
     "AUGMENT.MOSAIC",
     "AUGMENT.MIXUP",
@@ -96,6 +107,8 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, POSITIVE, lambda value: value > 0, "must be above 0")
     _check(cfg, NOT_NEGATIVE, lambda value: value >= 0, "must be 0 or more")
     _check(cfg, SHARES, lambda value: 0 <= value <= 1, "must be between 0 and 1")
+    _check(cfg, ["SOLVER.STEPS"], lambda epochs: all(epoch >= 1 for epoch in epochs), "must be epochs, from 1")
+    _check(cfg, ["SOLVER.MOMENTUM", "SOLVER.EMA"], lambda value: 0 <= value < 1, "must be 0 or more and below 1")
     _check(cfg, ["INPUT.SIZE_HW"], lambda size: min(size) >= 32, "must be at least 32 x 32 (height, width)")
     _check(cfg, ["AUGMENT.SCALE"], lambda pair: 0 < pair[0] <= pair[1], "must be a range (low, high) above 0")
     _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one data set or folder")

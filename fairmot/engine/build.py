@@ -5,6 +5,7 @@ from torch import nn
 
 from fairmot.config.node import CfgNode
 from fairmot.engine.predictor import Predictor
+from fairmot.engine.trainer import TrainOptions
 from fairmot.geometry.letterbox import round_up_hw
 
 
@@ -18,4 +19,18 @@ def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> 
         min_score=cfg.PREDICT.MIN_SCORE,
         undo=cfg.INPUT.UNDO,
         heads=cfg.PREDICT.HEADS,
+    )
+
+
+def build_train_options(cfg: CfgNode) -> TrainOptions:
+    """Return how SOLVER and DATA.PREFETCH say to train."""
+    return TrainOptions(
+        epochs=cfg.SOLVER.EPOCHS,
+        max_steps=cfg.SOLVER.MAX_STEPS,
+        clip_norm=cfg.SOLVER.CLIP_NORM,
+        accumulate=cfg.SOLVER.ACCUMULATE,
+        precision=cfg.SOLVER.PRECISION,
+        compiled=cfg.SOLVER.COMPILE,
+        prefetch=cfg.DATA.PREFETCH,
+        skip_nonfinite=cfg.SOLVER.SKIP_NONFINITE,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from tqdm import tqdm
 
 from fairmot.formats.checkpoint import write_checkpoint
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from fairmot.engine.trainer import Trainer
 
 
-class StepResult(NamedTuple):
-    """One optimiser step: what went in and what came out (detached)."""
+PREVIOUS = "previous.pt"
 
-    batch: Batch
-    outputs: HeadOutputs
-    terms: LossTerms
+
+class StepResult(NamedTuple):
+    """One optimiser step: what went in and what came out, outside the graph."""
+
+    batch: Batch  # of this process; where gradients are accumulated, the first part
+    outputs: HeadOutputs  # of that batch
+    terms: LossTerms  # of the whole step, all processes together, on the CPU
 
 
 class Hook:
@@ -36,6 +39,9 @@ class Hook:
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
         """After each optimiser step; `trainer.state.progress` already counts it."""
 
+    def skipped_step(self, trainer: Trainer, message: str) -> None:
+        """Where a step is left out since its loss is not finite, before `after_step`; `message` is a line."""
+
     def after_epoch(self, trainer: Trainer) -> None:
         """After each whole epoch; `trainer.state.progress.epoch` already counts it."""
 
@@ -44,13 +50,23 @@ class Hook:
 
 
 class CheckpointHook(Hook):
-    """Write `last.pt` every `every` epochs, and when training ends or is asked to stop."""
+    """Write `path` every `every` epochs, and when training ends or is asked to stop.
 
-    def __init__(self, path: Path, *, extra: dict[str, Any], every: int = 1) -> None:
+    every_steps: write it at every so many steps too, 0 for at none. The one before stays as `previous.pt` beside it.
+    """
+
+    def __init__(self, path: Path, *, extra: dict[str, Any], every: int = 1, every_steps: int = 0) -> None:
         self.path = path
         self.extra = extra
         self.every = every
+        self.every_steps = every_steps
         self._saved_step = -1
+
+    def after_step(self, trainer: Trainer, result: StepResult) -> None:
+        """Save at the steps that `every_steps` names."""
+        del result
+        if self.every_steps and trainer.state.progress.step % self.every_steps == 0:
+            self._save(trainer)
 
     def after_epoch(self, trainer: Trainer) -> None:
         """Save at the epochs that `every` names."""
@@ -58,20 +74,24 @@ class CheckpointHook(Hook):
             self._save(trainer)
 
     def after_fit(self, trainer: Trainer) -> None:
-        """Save where the run stopped, unless it broke (a broken run keeps its last good checkpoint)."""
+        """Save where the run stopped, unless it broke in a step (the last good checkpoint is kept then)."""
         if trainer.is_sound and self._saved_step != trainer.state.progress.step:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        write_checkpoint(self.path, {**trainer.state.state_dict(), **self.extra})
+        content = {**trainer.state.state_dict(), **self.extra}
+        write_checkpoint(self.path, content, previous=self.path.with_name(PREVIOUS))
         self._saved_step = trainer.state.progress.step
 
 
 class ValidationHook(Hook):
-    """Call `evaluate` every `every` epochs and keep the checkpoint of the best score as `best_path`."""
+    """Call `evaluate` every `every` epochs and keep the checkpoint of the best score as `best_path`.
+
+    All processes call `evaluate` and get the same score; those that are to write nothing have no `best_path`.
+    """
 
     def __init__(
-        self, evaluate: Callable[[Trainer], float], best_path: Path, *, extra: dict[str, Any], every: int
+        self, evaluate: Callable[[Trainer], float], best_path: Path | None, *, extra: dict[str, Any], every: int
     ) -> None:
         self.evaluate = evaluate
         self.best_path = best_path
@@ -81,12 +101,13 @@ class ValidationHook(Hook):
     def after_epoch(self, trainer: Trainer) -> None:
         """Validate; a score above the best so far is written."""
         progress = trainer.state.progress
-        if self.every and (progress.epoch % self.every == 0 or progress.epoch == trainer.epochs):
+        if self.every and (progress.epoch % self.every == 0 or progress.epoch == trainer.options.epochs):
             score = self.evaluate(trainer)
             trainer.state.model.train()
             if score > progress.best:
                 progress.best = score
-                write_checkpoint(self.best_path, {**trainer.state.state_dict(), **self.extra})
+                if self.best_path is not None:
+                    write_checkpoint(self.best_path, {**trainer.state.state_dict(), **self.extra})
 
 
 class ScalarsHook(Hook):
@@ -138,27 +159,34 @@ class ProgressHook(Hook):
 
     def before_fit(self, trainer: Trainer) -> None:
         """Open the bar where a resumed run stands."""
-        total = trainer.max_steps or trainer.epochs * self.steps_per_epoch
+        total = trainer.options.max_steps or trainer.options.epochs * self.steps_per_epoch
         self._bar = tqdm(total=total, initial=trainer.state.progress.step, unit="step", disable=None, leave=False)
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
         """Advance; average the losses over the epoch."""
-        self._seen += 1
-        for name, value in result.terms._asdict().items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        if math.isfinite(float(result.terms.total)):  # a step that was left out counts in no mean
+            self._seen += 1
+            for name, value in result.terms._asdict().items():
+                self._sums[name] = self._sums.get(name, 0.0) + float(value)
         if self._bar is None or self._bar.disable:
             return
-        self._bar.set_description(f"epoch {trainer.state.progress.epoch + 1}/{trainer.epochs}", refresh=False)
-        rate = self._bar.format_dict["rate"] or 0.0
-        self._bar.set_postfix_str(f"{self._losses()} {rate * len(result.batch.names):.1f} images/s", refresh=False)
+        epoch = f"epoch {trainer.state.progress.epoch + 1}/{trainer.options.epochs}"
+        self._bar.set_description(epoch, refresh=False)
+        self._bar.set_postfix_str(f"{self._losses()} {trainer.pace.images_per_second:.1f} images/s", refresh=False)
         self._bar.update()
 
     def after_epoch(self, trainer: Trainer) -> None:
         """Say the epoch's mean losses in one line and start the sums anew."""
-        rate = trainer.state.optimizer.param_groups[0]["lr"]
-        speed = f"{trainer.images_per_second:.1f} images/s, next rate {rate:.1e}"
-        self.log(f"epoch {trainer.state.progress.epoch}/{trainer.epochs}: {self._losses()} ({speed})")
+        rate = max(group["lr"] for group in trainer.state.optimizer.param_groups)
+        waits = f"waiting for data {trainer.pace.waiting:.0%}"
+        speed = f"{trainer.pace.images_per_second:.1f} images/s, {waits}, next rate {rate:.1e}"
+        self.log(f"epoch {trainer.state.progress.epoch}/{trainer.options.epochs}: {self._losses()} ({speed})")
         self._sums, self._seen = {}, 0
+
+    def skipped_step(self, trainer: Trainer, message: str) -> None:
+        """Say so."""
+        del trainer
+        self.log(f"warning: {message}")
 
     def after_fit(self, trainer: Trainer) -> None:
         """Close the bar."""
@@ -168,8 +196,3 @@ class ProgressHook(Hook):
 
     def _losses(self) -> str:
         return " ".join(f"{name} {total / max(1, self._seen):.3f}" for name, total in self._sums.items())
-
-
-def detach(outputs: HeadOutputs) -> HeadOutputs:
-    """Return the same maps outside the graph."""
-    return HeadOutputs(*(torch.Tensor.detach(value) for value in outputs))

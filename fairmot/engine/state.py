@@ -5,23 +5,34 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from fairmot.engine.ema import average_state, load_average_state
 
 
 @dataclass
 class Progress:
-    """Where a run stands: finished epochs, finished batches of the epoch under way, optimiser steps, best score."""
+    """Where a run stands: finished epochs, finished batches of the epoch under way, optimiser steps, best score.
+
+    skipped: how many of the steps were left out, since their loss was not finite.
+    """
 
     epoch: int = 0
     batch: int = 0
     step: int = 0
     best: float = -1.0
+    skipped: int = 0
 
 
 @dataclass
 class TrainState:
-    """Network, criterion (classifier and loss weights), optimiser, schedule and progress of one run.
+    """Network, criterion (classifier and loss weights), optimiser, schedule, scaler, average and progress of one run.
+
+    schedule: stepped once an optimiser step; scaler: of fp16's gradients, one that is not enabled does nothing;
+    average: of the network's weights (`average_of`), None for none.
 
     A run that saves its `state_dict`, stops, and loads it again goes on bit for bit (on one machine, on a CPU).
     """
@@ -30,7 +41,14 @@ class TrainState:
     criterion: nn.Module
     optimizer: Optimizer
     schedule: LRScheduler
+    scaler: GradScaler = field(default_factory=lambda: GradScaler("cpu", enabled=False))
+    average: AveragedModel | None = None
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def scored_model(self) -> nn.Module:
+        """The network to validate and use: the average where there is one."""
+        return self.model if self.average is None else self.average.module
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as nested dicts of tensors and numbers: what `torch.load(weights_only=True)` accepts."""
@@ -39,6 +57,8 @@ class TrainState:
             "criterion": self.criterion.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": None if self.average is None else average_state(self.average),
             "progress": dict(vars(self.progress)),
             "rng": {"torch": torch.get_rng_state(), "cuda": _cuda_rng_states()},
         }
@@ -49,6 +69,10 @@ class TrainState:
         self.criterion.load_state_dict(state["criterion"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            load_average_state(self.average, state["ema"])
         self.progress = Progress(**state["progress"])
         torch.set_rng_state(state["rng"]["torch"])
         if len(state["rng"]["cuda"]) == torch.cuda.device_count():

@@ -1,18 +1,23 @@
 """The training loop: knows no data set, architecture or loss by name."""
 
-import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from fairmot.codec.render import complete_heatmap
-from fairmot.engine.hooks import Hook, StepResult, detach
+from fairmot.engine.feed import Pace, feed
+from fairmot.engine.hooks import Hook, StepResult
 from fairmot.engine.state import TrainState
-from fairmot.structures.batch import Batch
+from fairmot.engine.step import JointPass
+from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import LossTerms
+from fairmot.utils.distributed import World
 from fairmot.utils.errors import InputError
 
 
@@ -31,32 +36,57 @@ class Outcome(Enum):
     INTERRUPTED = "interrupted"
 
 
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    epochs: in all, those already done included; max_steps: optimiser steps in all, 0 for no limit;
+    clip_norm: largest gradient norm over all parameters, 0 for no clipping;
+    accumulate: parts that a batch goes through the network in, one after the other, for less memory;
+    precision, compiled: see `JointPass`; prefetch: see `feed`;
+    skip_nonfinite: how many steps whose loss is not finite are left out before a run stops.
+    """
+
+    epochs: int
+    max_steps: int = 0
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    precision: str = "fp32"
+    compiled: bool = False
+    prefetch: bool = True
+    skip_nonfinite: int = 0
+
+
 class Trainer:
     """Run epochs of optimiser steps from wherever `state` stands.
 
-    epochs: in all, those already done included; max_steps: optimiser steps in all, 0 for no limit;
-    clip_norm: largest gradient norm over all parameters, 0 for no clipping.
+    Every process of `world` runs one, with its own share of each batch; all then make the same steps.
+    `is_sound` tells whether `state` stands between two steps; `pace` how fast the epoch under way goes.
     """
 
     def __init__(
         self,
         state: TrainState,
+        options: TrainOptions,
         *,
         device: torch.device,
-        epochs: int,
-        max_steps: int = 0,
-        clip_norm: float = 0.0,
+        world: World | None = None,
         hooks: Sequence[Hook] = (),
     ) -> None:
         self.state = state
+        self.options = options
         self.device = device
-        self.epochs = epochs
-        self.max_steps = max_steps
-        self.clip_norm = clip_norm
+        self.world = world or World()
         self.hooks = list(hooks)
         self.is_sound = True
-        self.images_per_second = 0.0
-        self._stop_asked = False
+        self.pace = Pace()
+        self._stop_asked = False  # here
+        self._stop_agreed = False  # by all processes, at the same step
+        self._pass: nn.Module = JointPass(
+            state.model, state.criterion, precision=options.precision, compiled=options.compiled
+        )
+        if self.world.size > 1:
+            self._pass = DistributedDataParallel(self._pass, gradient_as_bucket_view=True)
 
     def request_stop(self) -> None:
         """Ask the loop to end after the step under way; safe to call from a signal handler."""
@@ -66,63 +96,113 @@ class Trainer:
         """Train until the epochs or steps are done or a stop is asked for; InputError when a loss is not finite."""
         for hook in self.hooks:
             hook.before_fit(self)
-        try:
-            while self.state.progress.epoch < self.epochs:
+        with ExitStack() as stack:  # every hook is told of the end, whatever another one raises
+            for hook in reversed(self.hooks):
+                stack.callback(hook.after_fit, self)
+            while self.state.progress.epoch < self.options.epochs:
                 outcome = self._run_epoch(loader)
                 if outcome is not Outcome.FINISHED:
                     return outcome
-            return Outcome.FINISHED
-        except BaseException:
-            self.is_sound = False
-            raise
-        finally:
-            for hook in self.hooks:
-                hook.after_fit(self)
+        return Outcome.FINISHED
 
     def _run_epoch(self, loader: EpochLoader) -> Outcome:
-        progress = self.state.progress
+        progress, options = self.state.progress, self.options
         self.state.model.train()
-        started, images = time.perf_counter(), 0
-        for batch in loader.epoch(progress.epoch, start_batch=progress.batch):
-            if self.max_steps and progress.step >= self.max_steps:
+        self.pace.restart()
+        batches = loader.epoch(progress.epoch, start_batch=progress.batch)
+        for batch in feed(batches, self.device, ahead=options.prefetch, pace=self.pace):
+            if options.max_steps and progress.step >= options.max_steps:
                 return Outcome.STEP_LIMIT
-            result = self.train_step(batch.to(self.device))
-            progress.batch += 1
-            progress.step += 1
-            images += len(batch.names)
-            self.images_per_second = images / (time.perf_counter() - started)
-            for hook in self.hooks:
-                hook.after_step(self, result)
-            if self._stop_asked:
+            self._advance(batch)
+            if self._stop_agreed or (self._stop_asked and self.world.size == 1):
                 return Outcome.INTERRUPTED
         progress.epoch, progress.batch = progress.epoch + 1, 0
-        self.state.schedule.step()
         for hook in self.hooks:
             hook.after_epoch(self)
-        return Outcome.INTERRUPTED if self._stop_asked else Outcome.FINISHED
+        return Outcome.INTERRUPTED if self._any_stop() else Outcome.FINISHED
+
+    def _advance(self, batch: Batch) -> None:
+        """Make one step, count it and tell the hooks."""
+        self.is_sound = False
+        result = self.train_step(batch)
+        progress = self.state.progress
+        progress.batch += 1
+        progress.step += 1
+        self.is_sound = True
+        self.pace.images += len(batch.names) * self.world.size
+        for hook in self.hooks:
+            hook.after_step(self, result)
 
     def train_step(self, batch: Batch) -> StepResult:
         """One optimiser step over `batch`, already on the device; a heatmap that it lacks is rendered there."""
-        batch = complete_heatmap(batch)
-        outputs = self.state.model(batch.images_B3HW)
-        terms: LossTerms = self.state.criterion(outputs, batch)
-        require_finite(terms, batch, self.state.progress.step)
-        self.state.optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()  # type: ignore[no-untyped-call]
-        if self.clip_norm:
-            nn.utils.clip_grad_norm_(self._parameters(), self.clip_norm)
-        self.state.optimizer.step()
-        return StepResult(batch, detach(outputs), LossTerms(*(term.detach() for term in terms)))
+        state, parts = self.state, complete_heatmap(batch).split(self.options.accumulate)
+        counts = self._count(parts)
+        statistics = [value.clone() for value in state.model.buffers()] if self.options.skip_nonfinite else []
+        state.optimizer.zero_grad(set_to_none=True)
+        results = [self._learn_from(part, counts, is_last=part is parts[-1]) for part in parts]
+        own = torch.stack([torch.stack(result.terms) for result in results])
+        terms = self._agree(own.mean(0))
+        if self._is_finite(terms, own, batch):
+            self._update()
+        else:
+            for value, before in zip(state.model.buffers(), statistics, strict=True):
+                value.copy_(before)
+        state.schedule.step()
+        return results[0]._replace(terms=terms)
+
+    def _count(self, parts: Sequence[Batch]) -> ObjectCounts:
+        counts = [part.count_objects() for part in parts]
+        if len(parts) == self.world.size == 1:
+            return counts[0]
+        sums = self.world.sum(torch.stack([torch.stack(count[:3]) for count in counts]).sum(0))
+        centres, objects, identities = sums.unbind()
+        return ObjectCounts(centres, objects, identities, shares=len(parts) * self.world.size)
+
+    def _learn_from(self, part: Batch, counts: ObjectCounts, *, is_last: bool) -> StepResult:
+        """Add the gradients of one part; the processes' are joined with the last."""
+        joint = self._pass
+        with joint.no_sync() if isinstance(joint, DistributedDataParallel) and not is_last else nullcontext():
+            outputs, terms = joint(part, counts)
+            self.state.scaler.scale(terms.total / self.options.accumulate).backward()
+        return StepResult(part, outputs, LossTerms(*(term.detach() for term in terms)))
+
+    def _agree(self, own: torch.Tensor) -> LossTerms:
+        """Join the processes' losses and wishes to stop, and read them: here a step waits for its GPU, once."""
+        stop = own.new_tensor([float(self._stop_asked)])
+        *terms, stops = self.world.sum(torch.cat([own / self.world.size, stop])).cpu().unbind()
+        self._stop_agreed = bool(stops)
+        return LossTerms(*terms)
+
+    def _any_stop(self) -> bool:
+        return bool(self.world.sum(torch.tensor([float(self._stop_asked)], device=self.device)))
+
+    def _is_finite(self, terms: LossTerms, own: torch.Tensor, batch: Batch) -> bool:
+        """Tell whether the step's losses are; InputError where too many were not. own: those of this process."""
+        broken = [name for name, value in terms._asdict().items() if not bool(torch.isfinite(value))]
+        if not broken:
+            return True
+        progress = self.state.progress
+        is_here = not bool(torch.isfinite(own).all())
+        names = [name for share in self.world.gather(batch.names if is_here else ()) for name in share]
+        what = f"step {progress.step + 1}: loss not finite ({', '.join(broken)}) on the batch {', '.join(names)}"
+        if progress.skipped >= self.options.skip_nonfinite:
+            advice = "look at these files' labels, or lower SOLVER.BASE_LR; the last checkpoint is as it was"
+            raise InputError(f"{what}; {advice}")
+        progress.skipped += 1
+        for hook in self.hooks:
+            hook.skipped_step(self, f"{what}; left out ({progress.skipped} of {self.options.skip_nonfinite})")
+        return False
+
+    def _update(self) -> None:
+        state = self.state
+        if self.options.clip_norm:
+            state.scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(self._parameters(), self.options.clip_norm)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        if state.average is not None:
+            state.average.update_parameters(state.model)
 
     def _parameters(self) -> list[nn.Parameter]:
-        return [value for group in self.state.optimizer.param_groups for value in group["params"]]
-
-
-def require_finite(terms: LossTerms, batch: Batch, step: int) -> None:
-    """Raise InputError naming the losses that are not finite and the batch's files."""
-    broken = [name for name, value in terms._asdict().items() if not bool(torch.isfinite(value))]
-    if broken:
-        raise InputError(
-            f"step {step + 1}: loss not finite ({', '.join(broken)}) on the batch {', '.join(batch.names)}; "
-            "look at these files' labels, or lower SOLVER.BASE_LR; the last checkpoint is as it was"
-        )
+        modules = (self.state.model, self.state.criterion)  # by module, not by group: rounding depends on the order
+        return [value for module in modules for value in module.parameters() if value.requires_grad]

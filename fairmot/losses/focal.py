@@ -18,10 +18,14 @@ class HeatmapFocalLoss(nn.Module):
         self.beta = beta
         self.floor = floor
 
-    def forward(self, logits_BCHW: torch.Tensor, target_BCHW: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) logits and targets in [0, 1] -> scalar."""
+    def forward(
+        self, logits_BCHW: torch.Tensor, target_BCHW: torch.Tensor, centres: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, C, H, W) logits and targets in [0, 1] -> scalar, divided by `centres`, the target's own if not given."""
         probability = logits_BCHW.sigmoid().clamp(self.floor, 1 - self.floor)
         is_centre = target_BCHW == 1
         positive = (1 - probability).pow(self.alpha) * probability.log() * is_centre
         negative = probability.pow(self.alpha) * (1 - probability).log() * (1 - target_BCHW).pow(self.beta)
-        return -(positive.sum() + (negative * ~is_centre).sum()) / is_centre.sum().clamp(min=1)
+        if centres is None:
+            centres = is_centre.sum()
+        return -(positive.sum() + (negative * ~is_centre).sum()) / centres.clamp(min=1)

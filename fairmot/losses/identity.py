@@ -49,10 +49,12 @@ class IdentityLoss(nn.Module):
         indices_BK: torch.Tensor,
         mask_BK: torch.Tensor,
         classes_BK: torch.Tensor | None = None,
+        known: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(B, D, H, W) embeddings read at `indices_BK` where `mask_BK`, identities within their class (B, K) -> scalar.
 
-        classes_BK: (B, K) from 0; all 0 when not given.
+        classes_BK: (B, K) from 0; all 0 when not given. known: objects of known identity to divide by; those of the
+        batch if not given.
         """
         if classes_BK is None:
             classes_BK = torch.zeros_like(identities_BK)
@@ -61,15 +63,16 @@ class IdentityLoss(nn.Module):
         weights, biases = (
             torch.split(value, list(self.counts)) for value in (self.classifier.weight, self.classifier.bias)
         )
-        sums, objects = [], 0
+        sums = []
         for kind, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             if len(weight):
                 chosen_BK = known_BK & (classes_BK == kind)
                 unit_ND = functional.normalize(embeddings_BKD[chosen_BK], dim=1)
                 logits = functional.linear(self.scales[kind] * unit_ND, weight, bias)
                 sums.append(functional.cross_entropy(logits, identities_BK[chosen_BK], reduction="sum"))
-                objects += len(logits)
-        return torch.stack(sums).sum() / max(1, objects)
+        if known is None:
+            known = known_BK.sum()
+        return torch.stack(sums).sum() / known.clamp(min=1)
 
 
 def _at_least_one(num_identities: int | Sequence[int]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from torch import nn
 from fairmot.losses.focal import HeatmapFocalLoss
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.regression import ObjectL1Loss
-from fairmot.structures.batch import Batch
+from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import HeadOutputs, LossTerms
 
 
@@ -47,13 +47,20 @@ class JointLoss(nn.Module):
         self.balance = balance
         self.weights = weights
 
-    def forward(self, outputs: HeadOutputs, batch: Batch) -> LossTerms:
-        """Dense maps and targets -> scalars; `total` is what to minimise."""
+    def forward(self, outputs: HeadOutputs, batch: Batch, counts: ObjectCounts | None = None) -> LossTerms:
+        """Dense maps and targets -> scalars; `total` is what to minimise.
+
+        counts: of all the shares of the step that this batch is one of. The mean of the shares' terms, and of their
+        gradients, then equals that of one pass over all of them; not given, the batch is the whole step.
+        """
+        counts = counts or batch.count_objects()
         places = (batch.indices_BK, batch.mask_BK)
-        heatmap = self.heatmap(outputs.heatmap, batch.heatmap_BCHW)
-        size = self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *places)
-        offset = self.at_objects(outputs.offset, batch.offsets_BK2, *places)
-        identity = self.identity(outputs.embedding, batch.identities_BK, *places, batch.classes_BK)
+        heatmap = counts.shares * self.heatmap(outputs.heatmap, batch.heatmap_BCHW, counts.centres)
+        size = counts.shares * self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *places, counts.objects)
+        offset = counts.shares * self.at_objects(outputs.offset, batch.offsets_BK2, *places, counts.objects)
+        identity = counts.shares * self.identity(
+            outputs.embedding, batch.identities_BK, *places, batch.classes_BK, counts.identities
+        )
         heatmap_weight, size_weight, offset_weight = self.weights
         detection = heatmap_weight * heatmap + size_weight * size + offset_weight * offset
         return LossTerms(self.balance(detection, identity), heatmap, size, offset, identity)

@@ -13,9 +13,18 @@ class ObjectL1Loss(nn.Module):
     """
 
     def forward(
-        self, map_BDHW: torch.Tensor, target_BKD: torch.Tensor, indices_BK: torch.Tensor, mask_BK: torch.Tensor
+        self,
+        map_BDHW: torch.Tensor,
+        target_BKD: torch.Tensor,
+        indices_BK: torch.Tensor,
+        mask_BK: torch.Tensor,
+        objects: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(B, D, H, W) map read at `indices_BK` where `mask_BK`, against (B, K, D) -> scalar."""
+        """(B, D, H, W) map read at `indices_BK` where `mask_BK`, against (B, K, D) -> scalar.
+
+        objects: how many there are to divide by; those of the mask if not given.
+        """
         mask_BKD = mask_BK[..., None].to(map_BDHW.dtype).expand_as(target_BKD)
         errors_BKD = (gather_at(map_BDHW, indices_BK) - target_BKD).abs() * mask_BKD
-        return errors_BKD.sum() / (mask_BKD.sum() + 1e-4)
+        values = mask_BKD.sum() if objects is None else objects.to(map_BDHW.dtype) * target_BKD.shape[-1]
+        return errors_BKD.sum() / (values + 1e-4)

@@ -5,6 +5,7 @@ from fairmot.models.architectures import BACKBONES
 from fairmot.models.heads import make_heads
 from fairmot.models.joint_detector import JointDetector
 from fairmot.models.names import HEAD_PREFIXES
+from fairmot.models.norms import set_norms
 
 
 def build_model(cfg: CfgNode) -> JointDetector:
@@ -18,4 +19,6 @@ def build_model(cfg: CfgNode) -> JointDetector:
         heatmap_bias=cfg.MODEL.HEATMAP_BIAS,
         activation=body.head_activation,
     )
-    return JointDetector(body.backbone, body.neck, heads, prefixes=(*body.prefixes, *HEAD_PREFIXES))
+    model = JointDetector(body.backbone, body.neck, heads, prefixes=(*body.prefixes, *HEAD_PREFIXES))
+    set_norms(model, cfg.MODEL.NORM)
+    return model

@@ -14,6 +14,7 @@ from fairmot.models.joint_detector import JointDetector
 from fairmot.models.layers.deform_conv import DeformConv2d
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, DeformConv2d)
+BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 def prepare_for_inference(model: nn.Module) -> JointDetector:
@@ -50,7 +51,7 @@ class _Tracer(fx.Tracer):
     """Sees convolutions and norms as leaves, and follows everything else."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, DeformConv2d) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (DeformConv2d, *BATCH_NORMS)) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _pairs(body: nn.Module) -> Iterator[tuple[str, str]]:
@@ -59,7 +60,7 @@ def _pairs(body: nn.Module) -> Iterator[tuple[str, str]]:
     nodes = list(_Tracer().trace(body).nodes)
     calls = Counter(str(node.target) for node in nodes if node.op == "call_module")
     for node in nodes:
-        if node.op != "call_module" or not isinstance(modules[str(node.target)], nn.BatchNorm2d):
+        if node.op != "call_module" or not isinstance(modules[str(node.target)], BATCH_NORMS):
             continue
         before = node.args[0]
         is_convolution = isinstance(before, fx.Node) and isinstance(modules.get(str(before.target)), CONVOLUTIONS)
@@ -68,7 +69,7 @@ def _pairs(body: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _fold(convolution: nn.Module, norm: nn.Module) -> None:
-    if not isinstance(convolution, CONVOLUTIONS) or not isinstance(norm, nn.BatchNorm2d):
+    if not isinstance(convolution, CONVOLUTIONS) or not isinstance(norm, BATCH_NORMS):
         raise TypeError(f"cannot fold {type(norm).__name__} into {type(convolution).__name__}")
     transposed = isinstance(convolution, nn.ConvTranspose2d)
     mean, variance = norm.running_mean, norm.running_var

@@ -14,7 +14,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.models.naming import recognise
 from fairmot.utils.errors import InputError
 
-WRAPPERS = ("model", "state_dict")
+WRAPPERS = ("ema", "model", "state_dict")  # the averaged weights before those they are the average of
 MINIMUM_SHARE = 0.5
 COUNTER = ".num_batches_tracked"  # absent from files of PyTorch before 0.4.1; nothing reads it
 

@@ -33,6 +33,18 @@ class Targets:
     radii: IntArray
 
 
+class ObjectCounts(NamedTuple):
+    """What the losses of one optimiser step are divided by, where several passes or processes share the step.
+
+    A loss that each share divides by its own objects would weigh those of a share with few of them more.
+    """
+
+    centres: torch.Tensor  # () int64, cells of the heatmap that are exactly 1, over all shares
+    objects: torch.Tensor  # () int64
+    identities: torch.Tensor  # () int64, objects whose identity is known
+    shares: int = 1  # the mean of the shares' losses is the loss of the whole
+
+
 class Batch(NamedTuple):
     """B images with their targets; objects beyond an image's own count are padding (mask False, identity -1)."""
 
@@ -51,3 +63,18 @@ class Batch(NamedTuple):
         """Return the batch on `device`."""
         moved = (field.to(device, non_blocking=True) if isinstance(field, torch.Tensor) else field for field in self)
         return Batch(*moved)  # type: ignore[arg-type]
+
+    def split(self, parts: int) -> list["Batch"]:
+        """Return `parts` batches of as many images each, views of this one; ValueError where that leaves a rest."""
+        if parts == 1:
+            return [self]
+        size, rest = divmod(len(self.names), parts)
+        if rest or not size:
+            raise ValueError(f"{len(self.names)} images cannot be cut into {parts} parts")
+        pieces = [[field[first : first + size] for field in self] for first in range(0, len(self.names), size)]
+        return [Batch(*piece) for piece in pieces]  # type: ignore[arg-type]
+
+    def count_objects(self) -> ObjectCounts:
+        """Return the counts of this batch, whose heatmap must be complete, as one share."""
+        known_BK = self.mask_BK & (self.identities_BK >= 0)
+        return ObjectCounts((self.heatmap_BCHW == 1).sum(), self.mask_BK.sum(), known_BK.sum())

@@ -13,7 +13,7 @@ from fairmot.config.defaults import default_cfg
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_train_dataset, build_train_loader
-from fairmot.engine.build import build_predictor
+from fairmot.engine.build import build_predictor, build_train_options
 from fairmot.evaluation.build import build_evaluator
 from fairmot.formats.images import write_image
 from fairmot.losses.build import build_criterion
@@ -59,7 +59,8 @@ def read_by(build: Callable[[Any], object], world: Path) -> set[str]:
 
 
 def _optimize(cfg: Any) -> None:
-    build_schedule(cfg, build_optimizer(cfg, model=torch.nn.Linear(2, 2), criterion=torch.nn.Linear(2, 2)))
+    optimizer = build_optimizer(cfg, model=torch.nn.Linear(2, 2), criterion=torch.nn.Linear(2, 2))
+    build_schedule(cfg, optimizer, steps_per_epoch=3)
 
 
 def _load(cfg: Any) -> None:
@@ -70,7 +71,11 @@ BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "model": (build_model, {"MODEL"}),
     "criterion": (lambda cfg: build_criterion(cfg, num_identities=3), {"LOSS", "MODEL.REID_DIM"}),
     "optimizer": (_optimize, {"SOLVER"}),
-    "data": (_load, {"DATA", "AUGMENT", "INPUT", "SEED", "SOLVER.BATCH_SIZE", "MODEL.NUM_CLASSES"}),
+    "training": (build_train_options, {"SOLVER", "DATA.PREFETCH"}),
+    "data": (
+        _load,
+        {"DATA", "AUGMENT", "INPUT", "SEED", "SOLVER.BATCH_SIZE", "SOLVER.ACCUMULATE", "MODEL.NUM_CLASSES"},
+    ),
     "predictor": (
         lambda cfg: build_predictor(cfg, torch.nn.Identity(), device=torch.device("cpu")),  # type: ignore[arg-type]
         {"INPUT", "PREDICT"},

@@ -39,6 +39,9 @@ def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rul
     [
         ("INPUT.SIZE_HW", "(16, 640)", "at least 32"),
         ("AUGMENT.SCALE", "(1.2, 0.5)", "range"),
+        ("SOLVER.EMA", "1.0", "below 1"),
+        ("SOLVER.STEPS", "(0, 20)", "epochs, from 1"),
+        ("SOLVER.MOMENTUM", "1.0", "below 1"),
         ("AUGMENT.SCALE", "(0.0, 0.5)", "range"),
         ("DATA.TRAIN", "()", "at least one"),
         ("DEVICE", "gpu", "cuda:N"),

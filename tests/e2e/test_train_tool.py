@@ -75,7 +75,14 @@ def test_tensorboard_has_scalars_and_heatmaps(trained):
     events = EventAccumulator(str(trained / "tensorboard"))
     events.Reload()
     tags = events.Tags()
-    assert {"loss/total", "loss/identity", "rate/model", "balance/s_det", "validation/HOTA"} <= set(tags["scalars"])
+    assert {
+        "loss/total",
+        "loss/identity",
+        "rate/backbone",
+        "rate/criterion_no_decay",
+        "balance/s_det",
+        "validation/HOTA",
+    } <= set(tags["scalars"])
     assert "heatmap/0" in tags["images"]
 
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 from fairmot.codec.encode import encode
 from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ValidationHook
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Outcome, Trainer
+from fairmot.engine.trainer import Outcome, Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.joint import JointLoss, UncertaintyWeighting
@@ -40,7 +40,7 @@ class TinyCriterion(nn.Module):
         super().__init__()
         self.balance = nn.Parameter(torch.zeros(1))
 
-    def forward(self, outputs, batch):
+    def forward(self, outputs, batch, counts=None):
         error = (outputs.heatmap - batch.heatmap_BCHW).square().mean()
         total = ((-self.balance).exp() * error + self.balance).sum()
         return LossTerms(total, error, error, error, error)
@@ -87,7 +87,7 @@ def new_state():
 
 def new_trainer(state, *hooks, **options):
     options = {"epochs": 2, "clip_norm": 1.0, **options}
-    return Trainer(state, device=torch.device("cpu"), hooks=hooks, **options)
+    return Trainer(state, TrainOptions(**options), device=torch.device("cpu"), hooks=hooks)
 
 
 def same_values(a, b):
@@ -202,7 +202,7 @@ def test_hooks_are_called_in_order_and_after_fit_whatever_happens():
 
     with pytest.raises(RuntimeError, match="disk full"):
         new_trainer(new_state(), Recorder()).fit(TinyLoader())
-    assert calls == ["before", "epoch 1", "after, sound False"]
+    assert calls == ["before", "epoch 1", "after, sound True"]
 
 
 def test_validation_keeps_the_best_and_leaves_training_mode_on(tmp_path):

@@ -1,0 +1,35 @@
+"""What a network's batch norms do while it trains."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm that keeps its statistics, scale and shift as they were loaded, in training too."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> the same shape."""
+        return functional.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
+
+
+def set_norms(model: nn.Module, kind: str) -> None:
+    """Make the batch norms inside `model` be of `kind`; names and values stay.
+
+    batch: as they are; frozen: `FrozenBatchNorm2d`, for batches too small for statistics; sync: statistics over the
+    batches of all processes, on GPUs (Peng et al., MegDet, 2018, section 3.3).
+    """
+    if kind == "sync":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    if kind == "frozen":
+        for name, layer in list(model.named_modules()):
+            if isinstance(layer, nn.BatchNorm2d):
+                model.set_submodule(name, _frozen(layer))
+
+
+def _frozen(layer: nn.BatchNorm2d) -> FrozenBatchNorm2d:
+    frozen = FrozenBatchNorm2d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
+    frozen.to(layer.weight.device).load_state_dict(layer.state_dict())
+    return frozen.requires_grad_(False)

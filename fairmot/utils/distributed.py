@@ -1,0 +1,147 @@
+"""Several processes that train one model: which one this is, and what they tell one another."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+from fairmot.utils.errors import InputError
+from fairmot.utils.meeting import meet
+
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
+PATIENCE = timedelta(minutes=10)  # for the others to start
+TIMEOUT = timedelta(hours=1)  # the others wait so long for one: the first reads labels, and scores, alone
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that `torchrun` started; a process started without it is alone.
+
+    rank: from 0, the first of which writes files and speaks; local_rank: on this machine; size: processes in all;
+    local_size: on this machine; restarts: how often torchrun has started them anew after one had ended.
+
+    All processes must make the same calls in the same order. A call raises RuntimeError when another one has ended.
+    """
+
+    rank: int = 0
+    local_rank: int = 0
+    size: int = 1
+    local_size: int = 1
+    restarts: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and speaks for all."""
+        return self.rank == 0
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum of all processes' `values`, on every one; alone the tensor itself."""
+        if self.size == 1:
+            return values
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return all processes' values, which are pickled, by rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def tell(self, value: Any = None) -> Any:
+        """Return the first process's `value`, which is pickled, on every one."""
+        if self.size == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values)
+        return values[0]
+
+    def match(self, module: nn.Module) -> None:
+        """Give `module` the first process's values: statistics of batch norms differ until then."""
+        if self.size > 1:
+            for tensor in (*module.parameters(), *module.buffers()):
+                distributed.broadcast(tensor.detach(), src=0)
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Let the first process do the block before the others; where it fails there, all end."""
+        if self.is_first:
+            is_done = False
+            try:
+                yield
+                is_done = True
+            finally:
+                self.tell(is_done)
+        else:
+            if not self.tell():
+                raise InputError(f"process {self.rank}: ended with process 0, whose message tells why")
+            yield
+
+
+def read_world(environment: Mapping[str, str] = os.environ) -> World:
+    """Return the place that torchrun's variables give this process; InputError where one of them is no number."""
+    names = {
+        "rank": "RANK",
+        "local_rank": "LOCAL_RANK",
+        "size": "WORLD_SIZE",
+        "local_size": "LOCAL_WORLD_SIZE",
+        "restarts": "TORCHELASTIC_RESTART_COUNT",
+    }
+    if names["size"] not in environment:
+        return World()
+    values: dict[str, int] = {}
+    for field, name in names.items():
+        text = environment.get(name, "1" if field == "local_size" else "0")
+        if not text.isdigit():
+            raise InputError(f"the environment's {name} = {text!r} is no number; start the processes with torchrun")
+        values[field] = int(text)
+    return World(**values)
+
+
+def is_lost_contact(error: RuntimeError) -> bool:
+    """Whether PyTorch raised `error` since another process could not be reached."""
+    return isinstance(error, distributed.DistError) or any(sign in str(error) for sign in LOST)
+
+
+@contextmanager
+def connected(world: World, device: torch.device) -> Iterator[None]:
+    """Connect the processes for the block: gloo, and NCCL beside it on GPUs. Alone nothing happens."""
+    if world.size == 1:
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        kept = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timeout=PATIENCE)
+        store = meet(kept, rank=world.rank, size=world.size, patience=PATIENCE)
+        distributed.init_process_group(backend, store=store, rank=world.rank, world_size=world.size, timeout=TIMEOUT)
+    else:
+        distributed.init_process_group(backend, timeout=TIMEOUT)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def share_out(weights: Sequence[float], parts: int) -> list[list[int]]:
+    """Return which of the weighted things each of `parts` takes, by their places: heaviest first, to the least laden.
+
+    >>> share_out([3, 9, 4, 5], 2)
+    [[1], [0, 2, 3]]
+    """
+    loads = [0.0] * parts
+    shares: list[list[int]] = [[] for _ in range(parts)]
+    for place in sorted(range(len(weights)), key=lambda place: -weights[place]):
+        lightest = loads.index(min(loads))
+        loads[lightest] += weights[place]
+        shares[lightest].append(place)
+    return [sorted(share) for share in shares]

@@ -1,0 +1,72 @@
+"""Two processes with two images each make the same steps as one process with four."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from shared_steps import STEPS, VARIANTS, run_all
+
+SCRIPT = Path(__file__).with_name("shared_steps.py")
+
+
+def by_two(folder, *arguments):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launcher, str(SCRIPT), str(folder), *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def by_one(folder, *arguments):
+    kept = torch.get_default_dtype()
+    try:
+        run_all(folder, *arguments)
+    finally:
+        torch.set_default_dtype(kept)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    by_one(one)
+    by_two(two)
+    return one, two
+
+
+def compare(folders, name):
+    one, two = (torch.load(folder / f"{name}.pt") for folder in folders)
+    assert one["terms"].shape == (STEPS, 5)
+    torch.testing.assert_close(two["terms"], one["terms"], rtol=1e-5, atol=1e-5)
+    for part in ("model", "criterion", "average"):
+        for key, value in one[part].items():
+            torch.testing.assert_close(
+                two[part][key], value, rtol=1e-5, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}"
+            )
+    return one
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_processes_equal_one(folders, name):
+    one = compare(folders, name)
+    assert float(one["terms"][-1, 0]) < float(one["terms"][0, 0]) - 1  # the steps were no small ones
+
+
+def test_parts_of_a_batch_equal_the_whole(folders):
+    whole, parts = (torch.load(folders[0] / f"{name}.pt") for name in ("adam", "adam in two parts"))
+    torch.testing.assert_close(parts["terms"], whole["terms"], rtol=1e-9, atol=1e-9)
+    for key, value in whole["model"].items():
+        torch.testing.assert_close(parts["model"][key], value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.gpu
+def test_synchronised_batch_norms_see_the_whole_batch(tmp_path):
+    """Two processes on one GPU, joined by gloo."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    by_one(one, "cuda", "batch")
+    by_two(two, "cuda", "sync")
+    for name in ("sgd", "adam"):
+        compare((one, two), name)

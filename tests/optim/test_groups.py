@@ -1,0 +1,209 @@
+"""Every trainable parameter stands in one group, with the rate and the decay that its kind should have."""
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+from fairmot.config.load import load_cfg
+from fairmot.losses.build import build_criterion
+from fairmot.models.build import BACKBONES, build_model
+from fairmot.optim import build
+from fairmot.optim.build import build_optimizer
+from fairmot.optim.groups import parameter_groups, require_each_once
+
+NAMES = tuple(BACKBONES)
+SOLVER = ["SOLVER.BASE_LR", "0.01", "SOLVER.BACKBONE_LR", "0.25", "SOLVER.WEIGHT_DECAY", "0.5"]
+
+
+def config(backbone, optimizer="adam"):
+    return load_cfg(None, ["MODEL.BACKBONE", backbone, "MODEL.WIDTH", "0.125", "SOLVER.OPTIMIZER", optimizer, *SOLVER])
+
+
+@functools.cache
+def networks(backbone):
+    with torch.device("meta"):
+        return build_model(config(backbone)), build_criterion(config(backbone), num_identities=7)
+
+
+def make(backbone, optimizer="adam"):
+    model, criterion = networks(backbone)
+    return model, criterion, build_optimizer(config(backbone, optimizer), model=model, criterion=criterion)
+
+
+def trainable(model, criterion):
+    """Full names -> parameters: what must be grouped."""
+    parts = {"network": model, "criterion": criterion}
+    return {
+        f"{part}.{name}": value
+        for part, module in parts.items()
+        for name, value in module.named_parameters()
+        if value.requires_grad
+    }
+
+
+def group_of(optimizer):
+    """A parameter's id -> its group."""
+    return {id(value): group for group in optimizer.param_groups for value in group["params"]}
+
+
+def toy_groups(model, criterion=None, **options):
+    criterion = nn.Module() if criterion is None else criterion
+    return parameter_groups(model=model, criterion=criterion, **{"base_lr": 1.0, "weight_decay": 0.5, **options})
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def parts(request):
+    return make(request.param)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("backbone", NAMES)
+def test_every_trainable_parameter_is_in_exactly_one_group(backbone, optimizer):
+    model, criterion, built = make(backbone, optimizer)
+    grouped = [id(value) for group in built.param_groups for value in group["params"]]
+    assert len(set(grouped)) == len(grouped)
+    assert set(grouped) == set(map(id, trainable(model, criterion).values()))
+    assert {id(criterion.balance.s_det), id(criterion.balance.s_id), *map(id, criterion.identity.parameters())} <= set(
+        grouped
+    )
+
+
+def test_the_groups_follow_the_backbone_the_rest_of_the_network_and_the_criterion(parts):
+    model, criterion, optimizer = parts
+    groups = group_of(optimizer)
+    for name, value in trainable(model, criterion).items():
+        part = "backbone" if name.startswith("network.backbone.") else name.partition(".")[0]
+        group = groups[id(value)]
+        assert group["name"].removesuffix("_no_decay") == part, name
+        assert group["lr"] == (0.0025 if part == "backbone" else 0.01), name
+
+
+def test_convolutions_and_the_classifier_decay_and_nothing_else(parts):
+    model, criterion, optimizer = parts
+    groups = group_of(optimizer)
+    norms = tuple(
+        f"network.{name}."
+        for name, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase)
+    )
+    assert norms
+    for name, value in trainable(model, criterion).items():
+        decays = name.endswith(".weight") and not name.startswith(norms)
+        assert groups[id(value)]["weight_decay"] == (0.5 if decays else 0.0), name
+        assert groups[id(value)]["name"].endswith("_no_decay") != decays, name
+
+
+def test_parameters_known_by_name():
+    model, criterion, optimizer = make("dla_34")
+    values, groups = trainable(model, criterion), group_of(optimizer)
+    names = {
+        "network.backbone.base_layer.0.weight": "backbone",
+        "network.backbone.base_layer.1.weight": "backbone_no_decay",
+        "network.backbone.base_layer.1.bias": "backbone_no_decay",
+        "network.neck.ida_up.proj_1.conv.weight": "network",
+        "network.neck.ida_up.proj_1.conv.conv_offset_mask.weight": "network",
+        "network.neck.ida_up.proj_1.conv.conv_offset_mask.bias": "network_no_decay",
+        "network.neck.ida_up.proj_1.actf.0.weight": "network_no_decay",
+        "network.heads.heatmap.2.bias": "network_no_decay",
+        "criterion.identity.classifier.weight": "criterion",
+        "criterion.identity.classifier.bias": "criterion_no_decay",
+        "criterion.balance.s_det": "criterion_no_decay",
+        "criterion.balance.s_id": "criterion_no_decay",
+    }
+    assert {name: groups[id(values[name])]["name"] for name in names} == names
+
+
+def test_what_is_frozen_is_left_out(parts):
+    model, _, optimizer = parts
+    frozen = {id(value) for value in model.parameters() if not value.requires_grad}
+    assert not frozen & group_of(optimizer).keys()
+
+
+def test_frozen_by_hand_is_left_out_and_takes_its_group_away():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, bias=False))
+    model[0].requires_grad_(False)
+    (group,) = toy_groups(model)
+    assert group["name"] == "network"
+    assert [id(value) for value in group["params"]] == [id(model[1].weight)]
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        nn.BatchNorm2d(4),
+        nn.SyncBatchNorm(4),
+        nn.InstanceNorm2d(4, affine=True),
+        nn.GroupNorm(2, 4),
+        nn.LayerNorm((4, 3, 3)),  # its parameters have three dimensions
+        nn.RMSNorm((4, 3)),
+    ],
+    ids=lambda norm: type(norm).__name__,
+)
+def test_no_normalisation_layer_decays(norm):
+    groups = toy_groups(nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), norm))
+    assert [(group["name"], len(group["params"])) for group in groups] == [
+        ("network", 1),
+        ("network_no_decay", len(list(norm.parameters()))),
+    ]
+
+
+def test_a_bias_of_two_dimensions_does_not_decay():
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.position_bias = nn.Parameter(torch.zeros(3, 3))
+
+    assert [group["name"] for group in toy_groups(Table())] == ["network_no_decay"]
+
+
+def test_a_network_without_a_backbone_is_all_network():
+    groups = toy_groups(nn.Linear(2, 2), nn.Linear(2, 2, bias=False), backbone_lr=0.1)
+    assert [(group["name"], group["lr"]) for group in groups] == [
+        ("network", 1.0),
+        ("network_no_decay", 1.0),
+        ("criterion", 1.0),
+    ]
+
+
+def test_a_shared_parameter_is_grouped_once_with_the_first():
+    layer = nn.Linear(2, 2)
+    model = nn.ModuleDict({"backbone": layer, "heads": nn.Sequential(layer, nn.Linear(2, 1))})
+    groups = toy_groups(model, nn.Sequential(layer))
+    assert {group["name"]: len(group["params"]) for group in groups} == {
+        "backbone": 1,
+        "backbone_no_decay": 1,
+        "network": 1,
+        "network_no_decay": 1,
+    }
+
+
+def test_a_weight_that_is_a_norms_under_another_name_does_not_decay():
+    norm, layer = nn.LayerNorm((2, 3)), nn.Linear(3, 2, bias=False)
+    layer.weight = norm.weight
+    assert [group["name"] for group in toy_groups(nn.Sequential(layer, norm))] == ["network_no_decay"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda groups: groups[0]["params"].pop(), "model.weight in 0;"),
+        (lambda groups: groups[1]["params"].append(groups[0]["params"][0]), "model.weight in 2;"),
+        (lambda groups: groups[0]["params"].append(nn.Parameter(torch.zeros(1))), "they do; 1 grouped"),
+    ],
+    ids=["missing", "twice", "stranger"],
+)
+def test_a_grouping_that_is_not_one_to_one_is_a_defect(change, message):
+    model, criterion = nn.Linear(2, 2), nn.Linear(2, 2)
+    groups = toy_groups(model, criterion)
+    require_each_once(groups, model=model, criterion=criterion)
+    change(groups)
+    with pytest.raises(AssertionError, match=message):
+        require_each_once(groups, model=model, criterion=criterion)
+
+
+def test_building_an_optimizer_checks_the_groups(monkeypatch):
+    monkeypatch.setattr(build, "parameter_groups", lambda **options: parameter_groups(**options)[1:])
+    with pytest.raises(AssertionError, match=r"model\.backbone\.\S+ in 0"):
+        make("yolo")

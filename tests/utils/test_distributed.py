@@ -1,0 +1,57 @@
+"""Who a process is, how work is shared out; what processes tell one another is tested in tests/engine and tests/e2e."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from fairmot.utils.distributed import World, is_lost_contact, read_world, share_out
+from fairmot.utils.errors import InputError
+
+TORCHRUN = {
+    "RANK": "3",
+    "LOCAL_RANK": "1",
+    "WORLD_SIZE": "4",
+    "LOCAL_WORLD_SIZE": "2",
+    "TORCHELASTIC_RESTART_COUNT": "1",
+}
+
+
+def test_without_torchrun_a_process_is_alone():
+    assert read_world({}) == World()
+    assert World().is_first
+
+
+def test_torchrun_s_variables_give_the_place():
+    assert read_world(TORCHRUN) == World(rank=3, local_rank=1, size=4, local_size=2, restarts=1)
+    assert not read_world(TORCHRUN).is_first
+
+
+def test_a_variable_that_is_no_number_is_named():
+    with pytest.raises(InputError, match="RANK = 'first'"):
+        read_world({**TORCHRUN, "RANK": "first"})
+
+
+def test_alone_nothing_is_sent():
+    world, values, layer = World(), torch.tensor([1.0, 2.0]), nn.Linear(2, 2)
+    assert world.sum(values) is values
+    assert world.gather("a") == ["a"]
+    assert world.tell("b") == "b"
+    world.match(layer)
+    with world.first_alone():
+        pass
+
+
+@given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
+def test_shares_hold_everything_once_and_are_even(weights, parts):
+    shares = share_out(weights, parts)
+    assert len(shares) == parts
+    assert sorted(place for share in shares for place in share) == list(range(len(weights)))
+    loads = [sum(weights[place] for place in share) for share in shares]
+    assert max(loads) - min(loads) <= max(weights, default=0)
+
+
+def test_lost_contact_is_told_from_other_errors():
+    assert is_lost_contact(RuntimeError("[.../gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:3288"))
+    assert not is_lost_contact(RuntimeError("shape mismatch"))

@@ -1,4 +1,7 @@
-"""From the configuration to training data; reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SEED."""
+"""From the configuration to training data.
+
+Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATE, SEED.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -98,10 +101,12 @@ def build_train_loader(
     """Return the loader of `dataset`; its `epoch(epoch, start_batch)` gives an epoch's batches.
 
     report: told of each image that cannot be read.
+
+    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATE equal parts.
     """
     return TrainLoader(
         dataset,
-        EpochSampler(len(dataset), cfg.SOLVER.BATCH_SIZE, cfg.SEED, rank, world_size),
+        EpochSampler(len(dataset), cfg.SOLVER.BATCH_SIZE, cfg.SEED, rank, world_size, cfg.SOLVER.ACCUMULATE),
         workers=cfg.DATA.WORKERS,
         pin_memory=pin_memory,
         bad_limit=cfg.DATA.BAD_IMAGES,

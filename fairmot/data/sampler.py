@@ -12,7 +12,11 @@ class EpochSampler:
     """Shuffles `count` samples anew each epoch and cuts them into batches.
 
     batch_size: over all ranks; each of `world_size` ranks gets an equal share of each batch, so their number changes
-        neither the order nor what a batch holds. A last, smaller batch is dropped, unless it is the only one.
+        neither the order nor what a batch holds. A last, smaller batch is dropped, unless it is the only one; then the
+        shares may differ by one.
+    accumulate: equal parts that the trainer cuts each share into.
+
+    Raises InputError where the shares cannot be cut so, or one would be empty.
     """
 
     count: int
@@ -20,14 +24,20 @@ class EpochSampler:
     seed: int = 0
     rank: int = 0
     world_size: int = 1
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world_size:
             raise ValueError(f"rank {self.rank} of {self.world_size}")
-        if self.batch_size % self.world_size:
-            raise InputError(f"SOLVER.BATCH_SIZE = {self.batch_size} cannot be shared by {self.world_size} processes")
-        if self.count < self.world_size:
-            raise InputError(f"DATA.TRAIN: {self.count} images for {self.world_size} processes")
+        parts = self.world_size * self.accumulate
+        shared = f"shared by {self.world_size} processes in SOLVER.ACCUMULATE = {self.accumulate} parts each"
+        if self.batch_size % parts:
+            raise InputError(f"SOLVER.BATCH_SIZE = {self.batch_size} cannot be {shared}: take a multiple of {parts}")
+        if self.count < parts:
+            raise InputError(f"DATA.TRAIN: {self.count} images cannot be {shared}")
+        if self.count < self.batch_size and self.accumulate > 1 and self.count % parts:
+            fits = f"SOLVER.BATCH_SIZE {self.count - self.count % parts}"
+            raise InputError(f"DATA.TRAIN: {self.count} images, fewer than a batch, cannot be {shared}: take {fits}")
 
     @property
     def batches_per_epoch(self) -> int:

@@ -1,6 +1,7 @@
 """Batches: the same whatever the workers, the ranks and the point of resume."""
 
 import os
+import signal
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from small_sequences import index_samples, make_sequence, walkers
 
 from fairmot.data.augment import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset
-from fairmot.data.loader import TrainLoader, _start_worker
+from fairmot.data.loader import TrainLoader, _cause_of_death, _start_worker
 from fairmot.data.sampler import EpochSampler
 from fairmot.utils.errors import InputError
 
@@ -99,12 +100,86 @@ def test_signals_to_the_group_of_the_run_do_not_reach_its_workers(dataset):
     assert os.getpgrp() not in groups
 
 
+def workers_of(loading):
+    return loading._loader._iterator._workers
+
+
+def test_a_killed_worker_is_one_line_and_the_next_epoch_has_new_ones(dataset):
+    before = signal.getsignal(signal.SIGCHLD)
+    loading = TrainLoader(dataset, EpochSampler(len(dataset), 1, 11), workers=2)
+    batches = loading.epoch(0)
+    next(batches)
+    os.kill(workers_of(loading)[0].pid, signal.SIGKILL)
+    assert signal.getsignal(signal.SIGCHLD) == before  # torch's would raise here and now
+    with pytest.raises(InputError) as raised:
+        list(batches)
+    assert str(raised.value).startswith(
+        "a loader worker was ended by SIGKILL; most likely memory ran out (dmesg tells)"
+    )
+    assert "lower DATA.WORKERS or SOLVER.BATCH_SIZE" in str(raised.value)
+    assert len(list(loading.epoch(0))) == len(dataset)
+    loading.close()
+
+
+class Ended:
+    def __init__(self, exitcode):
+        self.exitcode = exitcode
+        self.sentinel, other = os.pipe()
+        os.close(other)
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "words"),
+    [
+        (-signal.SIGBUS, ("SIGBUS", "shared memory ran out: docker run --shm-size=8g or --ipc=host", "DATA.WORKERS")),
+        (-signal.SIGSEGV, None),  # ours, or a library's: its traceback is wanted
+        (1, None),
+        (0, None),
+    ],
+)
+def test_what_ended_a_worker_from_outside_names_its_remedy(exitcode, words):
+    class Loader:
+        class _iterator:
+            _workers = (Ended(0), Ended(exitcode))
+
+    cause = _cause_of_death(Loader)
+    assert (cause is None) == (words is None)
+    assert all(word in cause for word in words or ())
+
+
+def test_a_defect_in_a_worker_keeps_its_traceback(dataset):
+    dataset.samples = None
+    with pytest.raises(TypeError, match="Original Traceback"):
+        next(TrainLoader(dataset, EpochSampler(9, 2), workers=1).epoch(0))
+
+
+def test_sigterm_to_all_processes_of_a_job_leaves_the_workers_at_work(dataset):
+    loading = TrainLoader(dataset, EpochSampler(len(dataset), 1, 11), workers=2)
+    batches = loading.epoch(0)
+    next(batches), next(batches)  # each worker is up
+    for worker in workers_of(loading):
+        os.kill(worker.pid, signal.SIGTERM)
+    assert len(list(batches)) == len(dataset) - 2
+    loading.close()
+
+
+@pytest.mark.gpu
+def test_pinned_batches_are_the_same(dataset):
+    pinned = TrainLoader(dataset, EpochSampler(len(dataset), 2, 11), workers=2, pin_memory=True)
+    batches = list(pinned.epoch(0))
+    assert all_equal(batches, list(loader(dataset).epoch(0)))
+    assert all(field.is_pinned() for field in batches[0][:-1])
+    pinned.close()
+
+
 def test_a_worker_keeps_to_one_thread(monkeypatch):
-    threads, moved = torch.get_num_threads(), []
+    threads, moved, signals = torch.get_num_threads(), [], []
     monkeypatch.setattr(os, "setpgid", lambda *numbers: moved.append(numbers))
+    monkeypatch.setattr(signal, "signal", lambda *given: signals.append(given))
     try:
         _start_worker(0)
         assert torch.get_num_threads() == 1
         assert moved == [(0, 0)]
+        assert signals == [(signal.SIGTERM, signal.SIG_IGN)]
     finally:
         torch.set_num_threads(threads)

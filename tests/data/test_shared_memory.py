@@ -1,0 +1,131 @@
+"""Batches from workers: the same, freed when they go, and out of /dev/shm."""
+
+import errno
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+
+import pytest
+import torch
+from small_sequences import index_samples, make_sequence, walkers
+
+from fairmot.data.collate import collate
+from fairmot.data.joint_dataset import JointDataset, SampleKey, TargetOptions
+from fairmot.data.loader import TrainLoader
+from fairmot.data.sampler import EpochSampler
+from fairmot.data.shared_memory import SentBatch
+from fairmot.utils.errors import InputError
+
+IN_A_SMALL_ROOM = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_shared_memory import make_dataset, make_loader
+from fairmot.utils.errors import InputError
+
+dataset, room = make_dataset(Path(sys.argv[2])), Path("/dev/shm")
+loader = make_loader(dataset, workers=2)
+for epoch in (0, 1):
+    for there, here in zip(loader.epoch(epoch), make_loader(dataset).epoch(epoch), strict=True):
+        assert all(a.equal(b) for a, b in zip(there[:-1], here[:-1], strict=True))
+facts = os.statvfs(room)
+print(sum(field.nbytes for field in here[:-1]), "bytes in a room of", facts.f_blocks * facts.f_bsize)
+loader.close()
+try:
+    (room / "full").write_bytes(bytes(2**20))
+except OSError:
+    pass
+try:
+    next(make_loader(dataset, workers=2).epoch(0))
+except InputError as error:
+    print(error)
+"""
+
+
+def make_dataset(folder: Path, *, renders: bool = True) -> JointDataset:
+    sequence = make_sequence(folder, "S1", walkers((1, 2), 6), frames=6)
+    return JointDataset(index_samples([sequence]), input_hw=(256, 320), targets=TargetOptions(renders=renders))
+
+
+def make_loader(dataset: JointDataset, workers: int = 0) -> TrainLoader:
+    return TrainLoader(dataset, EpochSampler(len(dataset), 2), workers=workers)
+
+
+def mapped() -> int:
+    return Path("/proc/self/maps").read_text().count("memfd:fairmot-batch")
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("renders", [True, False], ids=["heatmaps", "no heatmaps"])
+def test_a_sent_batch_arrives_as_it_was(tmp_path, renders):
+    dataset = make_dataset(tmp_path, renders=renders)
+    batch = collate([dataset[SampleKey(0, index)] for index in (0, 5)])
+    arrived = pickle.loads(ForkingPickler.dumps(SentBatch(batch)))
+    assert type(arrived) is type(batch)
+    assert arrived.names == batch.names
+    for there, here in zip(arrived[:-1], batch[:-1], strict=True):
+        assert there.dtype == here.dtype
+        assert there.shape == here.shape
+        assert torch.equal(there, here)
+        assert there.data_ptr() % 64 == 0 or not there.numel()
+    arrived.images_B3HW.mul_(2)  # it is the receiver's own
+    assert mapped() == 1
+    kept = arrived.radii_BK
+    del arrived
+    assert mapped() == 1
+    del there, kept
+    assert mapped() == 0
+
+
+def test_no_batch_outlives_its_use_nor_an_epoch_that_is_left(tmp_path):
+    loader = make_loader(make_dataset(tmp_path), workers=2)
+    list(loader.epoch(0))
+    before = descriptors()
+    for epoch in range(1, 4):
+        next(loader.epoch(epoch))
+    list(loader.epoch(4))
+    assert mapped() == 0
+    assert descriptors() == before
+    loader.close()
+
+
+def test_no_memory_for_a_batch_is_one_line(tmp_path, monkeypatch):
+    def refuse(name):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "memfd_create", refuse)  # the worker is a fork of this process
+    with pytest.raises(
+        InputError, match=r"^a loader worker: no room for 2 MiB \(Cannot allocate memory\): lower DATA\.W"
+    ):
+        next(make_loader(make_dataset(tmp_path), workers=1).epoch(0))
+
+
+def in_a_small_room(command: list[str], *, size: str) -> list[str]:
+    """Return `command` in a mount namespace of its own, where /dev/shm has `size`; skip where that cannot be had."""
+    mount = f"mount -t tmpfs -o size={size} tmpfs /dev/shm"
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("no mount namespace to be had (unshare -m, as root)")
+    return ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+
+
+@pytest.mark.e2e
+def test_workers_need_no_room_in_dev_shm_and_a_full_one_is_one_line(tmp_path):
+    script = [sys.executable, "-c", IN_A_SMALL_ROOM, str(Path(__file__).parent), str(tmp_path)]
+    command = in_a_small_room(script, size="256k")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    batch, refusal = done.stdout.splitlines()
+    assert int(batch.split()[0]) > 5 * 2**18
+    assert batch.endswith(f"in a room of {2**18}")
+    assert refusal.startswith(
+        "the loader's workers cannot start (No space left on device): is /dev/shm full or missing?"
+    )
+    assert "--shm-size=8g or --ipc=host" in refusal
+    assert "DATA.WORKERS 0" in refusal

@@ -1,0 +1,116 @@
+"""Training by torchrun as a user starts it: a killed process, a restart, a signal, and validation shared out."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairmot.cli import main
+from fairmot.formats.checkpoint import read_checkpoint
+
+pytestmark = pytest.mark.e2e
+SMALL = [
+    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
+    "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.EMA", "0.9",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Two training and three validation sequences of 8 small frames."""
+    root = tmp_path_factory.mktemp("world")
+    for name, count, seed in (("train", "2", "5"), ("val", "3", "6")):
+        options = ["--frames", "8", "--sequences", count, "--seed", seed, "--size", "90x120"]
+        assert main(["synthesize", "--output", str(root / name), *options]) == 0
+    return root
+
+
+def start(world, output, *options, launcher=()):
+    """Start two processes; their output is one stream of lines."""
+    torchrun = [
+        sys.executable,
+        "-u",
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--standalone",
+        *launcher,
+    ]
+    data = ["DATA.ROOT", str(world), "DATA.TRAIN", "train"]
+    config = world / "empty.yaml"
+    config.write_text("{}\n")
+    train = ["-m", "fairmot", "train", "--config", str(config), "--output", str(output), *SMALL, *data, *options]
+    return subprocess.Popen(
+        [*torchrun, *train], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def read_until(process, text):
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"{text!r} never came:\n{''.join(lines)}")
+
+
+def workers_of(process):
+    """Return the process ids of the two that train, by rank."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            variables = dict(
+                entry.split("=", 1) for entry in (folder / "environ").read_text().split("\0") if "=" in entry
+            )
+        except OSError:
+            continue
+        if parent == process.pid and "RANK" in variables:
+            found.append((int(variables["RANK"]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoint(world, tmp_path):
+    output = tmp_path / "run"
+    options = ["SOLVER.EPOCHS", "6", "DATA.VAL", "val", "SOLVER.VAL_EVERY", "6"]
+    process = start(world, output, *options, launcher=["--max-restarts", "1"])
+    lines = read_until(process, "epoch 2/6")
+    os.kill(workers_of(process)[1], signal.SIGKILL)
+    rest = process.stdout.read()
+    assert process.wait(timeout=120) == 0, rest
+    assert "process 0 cannot reach the others: another one ended" in rest
+    assert "resumed at epoch" in rest
+    assert "finished after 24 steps" in rest
+    assert "".join(lines).count("16 images") == 1  # one process speaks
+    saved = read_checkpoint(output / "last.pt")
+    assert saved["progress"]["epoch"] == 6
+    assert saved["ema"]["updates"] == 24
+    (row,) = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    assert row["epoch"] == 6
+
+
+def test_a_signal_to_torchrun_ends_all_after_the_same_step_with_a_checkpoint(world, tmp_path):
+    process = start(world, tmp_path / "run", "SOLVER.EPOCHS", "500")
+    read_until(process, "epoch 2/500")
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) != 0
+    assert "interrupted after" in rest
+    assert read_checkpoint(tmp_path / "run" / "last.pt")["progress"]["step"] >= 8
+
+
+def test_what_the_first_process_finds_wrong_ends_all_in_lines(world, tmp_path):
+    process = start(world, tmp_path / "run", "DATA.TRAIN", "none")
+    output = process.stdout.read()
+    assert process.wait(timeout=60) != 0
+    assert "fairmot train: DATA.TRAIN: 'none': no such folder" in output
+    assert "process 1: ended with process 0, whose message tells why" in output
+    assert 'File "' + str(tmp_path) not in output
+    assert not (tmp_path / "run").exists()

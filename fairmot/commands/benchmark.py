@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fairmot.commands.benchmark_data import benchmark_data
 from fairmot.commands.benchmark_model import benchmark_model, describe_model
+from fairmot.commands.benchmark_train import SMALL, benchmark_train, describe_batch
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
@@ -20,7 +21,7 @@ from fairmot.formats.atomic import check_writable, write_text
 from fairmot.structures.benchmark import BenchmarkRow
 from fairmot.utils.errors import InputError
 
-SUBJECTS = ("model", "data")
+SUBJECTS = ("model", "data", "train")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", choices=SUBJECTS, help="what to time")
     parser.add_argument("--config", type=Path, help="YAML file (default: the published DLA-34)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="data: a data set to read (default: made-up JPEGs)")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="data, train: a data set to read (default: made-up JPEGs)"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="rounds, after one that is not counted")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to FILE too")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
@@ -61,9 +64,33 @@ def start_subject(
     """Return what the JSON tells beside machine and rows, and the rows, timed as they are asked for."""
     if arguments.subject == "data":
         return {}, benchmark_data(cfg, images=arguments.images, repeats=arguments.repeats)
+    if arguments.subject == "train":
+        return start_training(arguments, cfg, device)
     model = describe_model(cfg)
     print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
     return {"model": model}, benchmark_model(cfg, device=device, repeats=arguments.repeats)
+
+
+def start_training(
+    arguments: argparse.Namespace, cfg: CfgNode, device: torch.device
+) -> tuple[Mapping[str, object], Iterator[BenchmarkRow]]:
+    """As `start_subject`: on a CPU with small batches, unless a file or an override has others.
+
+    A GPU compiles too, unless an override says SOLVER.COMPILE False.
+    """
+    if device.type == "cpu" and arguments.config is None:
+        cfg = load_cfg(None, [*SMALL, *arguments.overrides])
+    compiles = cfg.SOLVER.COMPILE or (device.type == "cuda" and "SOLVER.COMPILE" not in arguments.overrides[::2])
+    source = "made-up images" if arguments.images is None else str(arguments.images)
+    facts = {
+        "backbone": cfg.MODEL.BACKBONE,
+        "batch": describe_batch(cfg),
+        "workers": cfg.DATA.WORKERS,
+        "images": source,
+    }
+    print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    rows = benchmark_train(cfg, images=arguments.images, device=device, repeats=arguments.repeats, compiles=compiles)
+    return {"training": facts}, rows
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:

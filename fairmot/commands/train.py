@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch.amp import GradScaler
 from torch.utils.tensorboard import SummaryWriter
 
 from fairmot.commands.load_file import load_file
 from fairmot.commands.run import Run, reading_bar, resolve_device, start_run
 from fairmot.commands.show import heatmaps_beside_truth
+from fairmot.commands.train_state import build_train_state
 from fairmot.commands.validation import Validator
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
@@ -22,7 +22,6 @@ from fairmot.data.findings import ERROR, MEANING
 from fairmot.data.index_checks import check_index, check_leak
 from fairmot.data.joint_dataset import JointDataset
 from fairmot.engine.build import build_train_options
-from fairmot.engine.ema import average_of
 from fairmot.engine.hooks import (
     PREVIOUS,
     CheckpointHook,
@@ -37,11 +36,8 @@ from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
 from fairmot.formats.checkpoint import offer_previous, read_checkpoint
 from fairmot.formats.fetch import LocalFile, locate
-from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
-from fairmot.models.layout import lay_channels_last
 from fairmot.models.weights import match_weights
-from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.optim.describe import describe_groups
 from fairmot.utils.distributed import World, connected, is_lost_contact, read_world
 from fairmot.utils.errors import InputError
@@ -135,6 +131,7 @@ def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
         report=run.log.warning,
     )
     state = _make_state(cfg, run, plan, steps_per_epoch=len(loader))
+    plan = plan._replace(saved=None)  # its memory is as large as the state's
     _say_start(run, plan, state, steps_per_epoch=len(loader))
     with ExitStack() as stack:
         stack.callback(loader.close)
@@ -246,18 +243,9 @@ def _make_state(cfg: CfgNode, run: Run, plan: _Plan, *, steps_per_epoch: int) ->
     if plan.start is not None:
         run.log.info(load_file(model, plan.start))
     model.to(run.device)
-    if cfg.SOLVER.CHANNELS_LAST:
-        lay_channels_last(model)
-    criterion = build_criterion(cfg, num_identities=plan.dataset.identity_counts).to(run.device)
     run.world.match(model)  # what the first process loaded, before the average is made of it
-    optimizer = build_optimizer(cfg, model=model, criterion=criterion)
-    state = TrainState(
-        model,
-        criterion,
-        optimizer,
-        build_schedule(cfg, optimizer, steps_per_epoch=steps_per_epoch),
-        scaler=GradScaler(run.device.type, enabled=cfg.SOLVER.PRECISION == "fp16"),
-        average=average_of(model, decay=cfg.SOLVER.EMA) if cfg.SOLVER.EMA else None,
+    state = build_train_state(
+        cfg, model, num_identities=plan.dataset.identity_counts, steps_per_epoch=steps_per_epoch, device=run.device
     )
     if plan.saved is not None:
         _restore(state, plan.saved)

@@ -84,7 +84,7 @@ def default_cfg() -> CfgNode:
                     "BACKBONE_LR": 1.0,  # the backbone's rate is BASE_LR times this
                     "MOMENTUM": 0.9,  # of sgd
                     "WEIGHT_DECAY": 0.0,  # of weights; norms, biases and the loss weights have none
-                    "FUSED": True,  # one kernel for all parameters' updates
+                    "FUSED": True,  # one kernel updates all parameters; False: one after another, as published
                     "BATCH_SIZE": 12,  # images an optimiser step, over all processes and ACCUMULATE parts
                     "ACCUMULATE": 1,  # parts of each process's share whose gradients are summed: less memory
                     "EPOCHS": 30,

@@ -19,6 +19,7 @@ class ClosedFormSchedule(LRScheduler):
     def __init__(self, optimizer: Optimizer, rate: Rate) -> None:
         self.rate = rate
         super().__init__(optimizer)
+        self._step_count += 1  # torch warns of a first step without an update, which fp16's scaler may well leave out
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the groups' rates for the next optimiser step."""
@@ -36,7 +37,7 @@ class ClosedFormSchedule(LRScheduler):
         if state_dict.keys() != {"step"}:
             raise ValueError(f"the schedule's state holds {', '.join(sorted(state_dict))}; expected step alone")
         self.last_epoch = int(state_dict["step"])
-        self._step_count = self.last_epoch + 1
+        self._step_count = self.last_epoch + 2
         self._last_lr = self.get_lr()
         for group, value in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = value

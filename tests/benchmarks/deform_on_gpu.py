@@ -4,6 +4,7 @@
     python tests/benchmarks/deform_on_gpu.py --batch 1 --dtypes bf16     # as in inference
     python tests/benchmarks/deform_on_gpu.py --sweep                     # other sizes of the kernels' programs
     python tests/benchmarks/deform_on_gpu.py --profile                   # the GPU's time by kernel
+    python tests/benchmarks/deform_on_gpu.py --network                   # whole training steps of DLA-34
 
 prints a row for each of the network's layers, once forward and once with the backward pass, and their sum over the
 network. Features come channels last in the precision asked for, offsets and mask too, as the network's own convolutions
@@ -25,7 +26,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
+from fairmot.commands.benchmark_model import training_step
+from fairmot.config.load import load_cfg
+from fairmot.models.build import build_model
 from fairmot.models.layers import deform_conv_cuda
+from fairmot.models.made_up import load_made_up_weights
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 OURS, THEIRS = deform_conv_cuda.deform_conv2d, torchvision_deform_conv2d
@@ -201,6 +206,32 @@ def print_profile(shapes: Sequence[Shape], dtype: str, *, reach: float) -> None:
             print(f"  {microseconds / 1e3:9.3f} ms  {kernel}")
 
 
+def print_network(
+    batch: int, input_hw: tuple[int, int], dtypes: Sequence[str], repeats: int
+) -> list[dict[str, object]]:
+    """Print milliseconds of a forward and backward pass of DLA-34, by layout, precision and operator; return them."""
+    model = build_model(load_cfg(None, []))
+    load_made_up_weights(model)
+    images = torch.rand(batch, 3, *input_hw, device="cuda")
+    answers: list[dict[str, object]] = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        laid, model = images.contiguous(memory_format=layout), model.cuda().train().to(memory_format=layout)
+        for name in dtypes:
+            took: dict[bool, float] = {}
+            for wanted in (False, True):
+                deform_conv_cuda.IS_WANTED = wanted
+
+                def step() -> None:
+                    with torch.autocast("cuda", DTYPES[name], enabled=name != "fp32"):  # noqa: B023
+                        training_step(model, laid)  # noqa: B023
+
+                took[wanted] = milliseconds(step, repeats)
+            ratio = took[False] / took[True]
+            answers.append({"layout": str(layout), "dtype": name, "ours_ms": took[True], "reference_ms": took[False]})
+            print(f"{layout!s:24} {name} {took[True]:9.1f} ms {took[False]:9.1f} ms {ratio:7.2f}x", flush=True)
+    return answers
+
+
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -211,6 +242,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", type=Path, help="write the rows there too")
     parser.add_argument("--sweep", action="store_true", help="try other sizes of the kernels' programs")
+    parser.add_argument("--network", action="store_true", help="time whole training steps of DLA-34")
     parser.add_argument("--profile", action="store_true", help="print the GPU's time by kernel")
     return parser.parse_args(argv)
 
@@ -227,6 +259,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.profile:
         for dtype in args.dtypes:
             print_profile(shapes, dtype, **how)
+    elif args.network:
+        answer["network"] = print_network(args.batch, tuple(args.size), args.dtypes, args.repeats)
     elif args.sweep:
         widest = max(shapes, key=lambda shape: shape.channels)
         answer["sweep"] = sweep([shapes[0], widest], args.dtypes[-1], repeats=args.repeats, **how)

@@ -38,13 +38,18 @@ def start_run(cfg: CfgNode, output: Path, world: World | None = None) -> Run:
     device = resolve_device(cfg.DEVICE, world)
     seed_libraries(cfg.SEED)
     if not world.is_first:
-        return Run(output, device, open_log(None, name=f"fairmot.{world.rank}"), world)
+        return Run(output, device, open_log(None, name=log_name(world)), world)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"OUTPUT: {output} is a file, not a folder") from None
     write_text(output / "config.yaml", dump_cfg(cfg))
     return Run(output, device, open_log(output / "run.log"), world)
+
+
+def log_name(world: World) -> str:
+    """Return the name of this process's logger."""
+    return "fairmot" if world.is_first else f"fairmot.{world.rank}"
 
 
 def seed_libraries(seed: int) -> None:

@@ -1,6 +1,7 @@
 """`fairmot train`: from data sets to a checkpoint."""
 
 import argparse
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from fairmot.commands.load_file import load_file
-from fairmot.commands.run import Run, reading_bar, resolve_device, start_run
+from fairmot.commands.run import Run, log_name, reading_bar, resolve_device, start_run
 from fairmot.commands.show import heatmaps_beside_truth
 from fairmot.commands.train_state import build_train_state
 from fairmot.commands.validation import Validator
@@ -21,6 +22,7 @@ from fairmot.data.build import build_indexes, build_train_dataset, build_train_l
 from fairmot.data.findings import ERROR, MEANING
 from fairmot.data.index_checks import check_index, check_leak
 from fairmot.data.joint_dataset import JointDataset
+from fairmot.data.loader import TrainLoader
 from fairmot.engine.build import build_train_options
 from fairmot.engine.hooks import (
     PREVIOUS,
@@ -72,8 +74,8 @@ def main(arguments: argparse.Namespace) -> int:
         overrides += ["OUTPUT", str(arguments.output)]
     cfg, world = load_cfg(arguments.config, overrides), read_world()
     last = Path(cfg.OUTPUT) / LAST
-    resume_from: Path | None = arguments.resume_from
-    if resume_from is None and (arguments.resume or (world.restarts and last.exists())):
+    resume_from: Path | None = arguments.resume_from or (last if arguments.resume else None)
+    if world.restarts and world.is_first and _was_written_by(world, last):
         resume_from = last
     outcome = train(cfg, resume_from=resume_from, world=world)
     return INTERRUPTED if outcome is Outcome.INTERRUPTED else 0
@@ -93,12 +95,18 @@ def train(cfg: CfgNode, *, resume_from: Path | None = None, world: World | None 
         with connected(world, device):
             return _train(cfg, resume_from, world)
     except OSError as error:
-        raise InputError(f"OUTPUT: {cfg.OUTPUT}: {error.strerror or error}; {_state_of(cfg)}") from None
+        raise InputError(f"{error.filename or cfg.OUTPUT}: {error.strerror or error}; {_state_of(cfg)}") from None
     except RuntimeError as error:
         if not is_lost_contact(error):
             raise
-        advice = f"another one ended, and its message tells why; {_state_of(cfg)}"
+        reason = " ".join(str(error).split())[:200]
+        advice = f"if another one ended, its message tells why; {_state_of(cfg)} ({reason})"
         raise InputError(f"process {world.rank} cannot reach the others: {advice}") from None
+
+
+def _was_written_by(world: World, last: Path) -> bool:
+    """Whether this very torchrun wrote the checkpoint, before it started its processes anew."""
+    return last.exists() and read_checkpoint(last).get("launch") == world.launch
 
 
 def _state_of(cfg: CfgNode) -> str:
@@ -114,22 +122,17 @@ class _Plan(NamedTuple):
     saved: dict[str, Any] | None
     start: LocalFile | None
     dataset: JointDataset
+    loader: TrainLoader
     warnings: tuple[str, ...]
 
 
 def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
     with world.first_alone():
         plan = _look_before(cfg, resume_from, world)
+    loader = plan.loader
+    _require_the_same(cfg, plan.dataset, world)
     run = start_run(cfg, Path(cfg.OUTPUT), world)
     plan = plan._replace(saved=world.tell(plan.saved))
-    loader = build_train_loader(
-        cfg,
-        plan.dataset,
-        rank=world.rank,
-        world_size=world.size,
-        pin_memory=run.device.type == "cuda",
-        report=run.log.warning,
-    )
     state = _make_state(cfg, run, plan, steps_per_epoch=len(loader))
     plan = plan._replace(saved=None)  # its memory is as large as the state's
     _say_start(run, plan, state, steps_per_epoch=len(loader))
@@ -141,7 +144,7 @@ def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
             build_train_options(cfg),
             device=run.device,
             world=world,
-            hooks=_make_hooks(cfg, run, writer, steps_per_epoch=len(loader)),
+            hooks=_make_hooks(cfg, run, writer, num_images=len(plan.dataset), steps_per_epoch=len(loader)),
         )
         stack.enter_context(_stopping_on_signals(trainer))
         outcome = trainer.fit(loader)
@@ -159,9 +162,33 @@ def _look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> _Plan:
     _check_network(cfg, start)
     dataset = build_train_dataset(cfg, bar=reading_bar)
     warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_first else ()
-    if world.size > 1 and cfg.MODEL.NORM == "sync" and resolve_device(cfg.DEVICE, world).type == "cpu":
+    on_gpu = resolve_device(cfg.DEVICE, world).type == "cuda"
+    _check_norms(cfg, many_on_cpu=world.size > 1 and not on_gpu)
+    if saved is not None and saved.get("images", len(dataset)) != len(dataset):
+        raise InputError(f"--resume: the run was begun with {saved['images']} images, now there are {len(dataset)}")
+    report = logging.getLogger(log_name(world)).warning
+    loader = build_train_loader(cfg, dataset, rank=world.rank, world_size=world.size, pin_memory=on_gpu, report=report)
+    return _Plan(saved, start, dataset, loader, warnings)
+
+
+def _check_norms(cfg: CfgNode, *, many_on_cpu: bool) -> None:
+    if cfg.MODEL.NORM == "sync" and many_on_cpu:
         raise InputError("MODEL.NORM = 'sync': PyTorch joins batch norms on GPUs alone; choose batch or frozen")
-    return _Plan(saved, start, dataset, warnings)
+    if cfg.MODEL.NORM == "frozen" and not cfg.MODEL.WEIGHTS:
+        raise InputError("MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them, and it names none")
+
+
+def _require_the_same(cfg: CfgNode, dataset: JointDataset, world: World) -> None:
+    """Raise InputError, in every process, where one has other data or another configuration."""
+    own = cfg_to_dict(cfg)
+    for place in ("ROOT", "CACHE", "WORKERS"):
+        own["DATA"].pop(place)  # machines may differ there
+    numbers = (len(dataset), dataset.samples.num_boxes, dataset.identity_counts)
+    for rank, (theirs, counts) in enumerate(world.gather((own, numbers))):
+        if counts != numbers:
+            raise InputError(f"process {rank} has images, boxes, identities {counts}, process {world.rank} {numbers}")
+        if theirs != own:
+            raise InputError(f"processes {rank} and {world.rank} were started with different configurations")
 
 
 def _say_start(run: Run, plan: _Plan, state: TrainState, *, steps_per_epoch: int) -> None:
@@ -212,6 +239,8 @@ def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str,
         if last.exists():
             raise InputError(f"{last} exists: go on with --resume, or choose another --output")
         return None
+    if last.exists() and last.resolve().parent != resume_from.resolve().parent:
+        raise InputError(f"{last} exists, and {resume_from} is another run's: choose another --output")
     try:
         saved = read_checkpoint(resume_from)
     except InputError as error:
@@ -261,9 +290,11 @@ def _restore(state: TrainState, saved: dict[str, Any]) -> None:
         raise InputError(f"--resume: the checkpoint does not fit the data or the model: {reason}") from None
 
 
-def _make_hooks(cfg: CfgNode, run: Run, writer: SummaryWriter | None, *, steps_per_epoch: int) -> list[Hook]:
-    """Validation before the checkpoint, so that `last.pt` knows the best score. All processes validate, one writes."""
-    extra = {"cfg": cfg_to_dict(cfg), "format": 1}
+def _make_hooks(
+    cfg: CfgNode, run: Run, writer: SummaryWriter | None, *, num_images: int, steps_per_epoch: int
+) -> list[Hook]:
+    """All processes validate, one writes: before validation, which may take long, and after it, if that said more."""
+    extra = {"cfg": cfg_to_dict(cfg), "format": 1, "launch": run.world.launch, "images": num_images}
 
     def show(result: StepResult, step: int) -> None:
         for number, image in enumerate(heatmaps_beside_truth(result)):
@@ -277,12 +308,14 @@ def _make_hooks(cfg: CfgNode, run: Run, writer: SummaryWriter | None, *, steps_p
             ImagesHook(show, every=cfg.SOLVER.IMAGES_EVERY),
             ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
         ]
+    every, every_steps = cfg.SOLVER.SAVE_EVERY, cfg.SOLVER.SAVE_STEPS
+    saving = CheckpointHook(run.output / LAST, extra=extra, every=every, every_steps=every_steps)
+    saves: list[Hook] = [saving] if run.world.is_first else []
+    hooks += saves
     if cfg.DATA.VAL and cfg.SOLVER.VAL_EVERY:
         best = run.output / "best.pt" if run.world.is_first else None
         hooks.append(ValidationHook(Validator(cfg, run, writer), best, extra=extra, every=cfg.SOLVER.VAL_EVERY))
-    if run.world.is_first:
-        every, every_steps = cfg.SOLVER.SAVE_EVERY, cfg.SOLVER.SAVE_STEPS
-        hooks.append(CheckpointHook(run.output / LAST, extra=extra, every=every, every_steps=every_steps))
+        hooks += saves
     return hooks
 
 

@@ -194,8 +194,10 @@ def _death_explained(loader: DataLoader[Any]) -> Iterator[None]:
 
 def _cause_of_death(loader: DataLoader[Any]) -> str | None:
     workers = _workers(loader)
-    wait([worker.sentinel for worker in workers], timeout=1 if workers else 0)
+    ended = wait([worker.sentinel for worker in workers], timeout=1 if workers else 0)
     for worker in workers:
+        if worker.sentinel in ended:
+            worker.join(timeout=5)  # its files close a moment before its exit code is known
         for number, cause in KILLED.items():
             if worker.exitcode == -number:
                 return f"a loader worker was ended by {number.name}; {cause}"

@@ -60,7 +60,7 @@ class CheckpointHook(Hook):
         self.extra = extra
         self.every = every
         self.every_steps = every_steps
-        self._saved_step = -1
+        self._saved: tuple[int, int, float] | None = None
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
         """Save at the steps that `every_steps` names."""
@@ -75,19 +75,25 @@ class CheckpointHook(Hook):
 
     def after_fit(self, trainer: Trainer) -> None:
         """Save where the run stopped, unless it broke in a step (the last good checkpoint is kept then)."""
-        if trainer.is_sound and self._saved_step != trainer.state.progress.step:
+        if trainer.is_sound:
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
+        """Write what has changed since the last time: steps, or what validation found."""
+        progress = trainer.state.progress
+        now = (progress.step, progress.validated, progress.best)
+        if now == self._saved:
+            return
         content = {**trainer.state.state_dict(), **self.extra}
         write_checkpoint(self.path, content, previous=self.path.with_name(PREVIOUS))
-        self._saved_step = trainer.state.progress.step
+        self._saved = now
 
 
 class ValidationHook(Hook):
     """Call `evaluate` every `every` epochs and keep the checkpoint of the best score as `best_path`.
 
-    All processes call `evaluate` and get the same score; those that are to write nothing have no `best_path`.
+    All processes call `evaluate` and get the same score; those that are to write nothing have no `best_path`. A
+    validation that a run ended in is made up for when it goes on.
     """
 
     def __init__(
@@ -98,11 +104,18 @@ class ValidationHook(Hook):
         self.extra = extra
         self.every = every
 
+    def before_fit(self, trainer: Trainer) -> None:
+        """Validate where the run stands, if that is due and was not done."""
+        if trainer.state.progress.batch == 0:
+            self.after_epoch(trainer)
+
     def after_epoch(self, trainer: Trainer) -> None:
         """Validate; a score above the best so far is written."""
         progress = trainer.state.progress
-        if self.every and (progress.epoch % self.every == 0 or progress.epoch == trainer.options.epochs):
+        is_due = progress.epoch % max(self.every, 1) == 0 or progress.epoch == trainer.options.epochs
+        if self.every and is_due and progress.epoch > progress.validated:
             score = self.evaluate(trainer)
+            progress.validated = progress.epoch
             trainer.state.model.train()
             if score > progress.best:
                 progress.best = score

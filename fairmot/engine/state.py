@@ -17,7 +17,7 @@ from fairmot.engine.ema import average_state, load_average_state
 class Progress:
     """Where a run stands: finished epochs, finished batches of the epoch under way, optimiser steps, best score.
 
-    skipped: how many of the steps were left out, since their loss was not finite.
+    skipped: how many of the steps were left out, since their loss was not finite; validated: the last epoch that was.
     """
 
     epoch: int = 0
@@ -25,6 +25,7 @@ class Progress:
     step: int = 0
     best: float = -1.0
     skipped: int = 0
+    validated: int = 0
 
 
 @dataclass
@@ -68,6 +69,7 @@ class TrainState:
         self.model.load_state_dict(state["model"])
         self.criterion.load_state_dict(state["criterion"])
         self.optimizer.load_state_dict(state["optimizer"])
+        _lay_like_weights(self.optimizer)
         self.schedule.load_state_dict(state["schedule"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
@@ -77,6 +79,14 @@ class TrainState:
         torch.set_rng_state(state["rng"]["torch"])
         if len(state["rng"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["rng"]["cuda"])
+
+
+def _lay_like_weights(optimizer: Optimizer) -> None:
+    """Lay moments in memory as the weights are: another device may have them otherwise, and fused updates trust it."""
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value).detach()
 
 
 def _cuda_rng_states() -> list[torch.Tensor]:

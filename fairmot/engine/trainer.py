@@ -44,7 +44,7 @@ class TrainOptions:
     clip_norm: largest gradient norm over all parameters, 0 for no clipping;
     accumulate: parts that a batch goes through the network in, one after the other, for less memory;
     precision, compiled: see `JointPass`; prefetch: see `feed`;
-    skip_nonfinite: how many steps whose loss is not finite are left out before a run stops.
+    skip_nonfinite: how many steps whose loss or gradient is not finite are left out before a run stops.
     """
 
     epochs: int
@@ -93,7 +93,7 @@ class Trainer:
         self._stop_asked = True
 
     def fit(self, loader: EpochLoader) -> Outcome:
-        """Train until the epochs or steps are done or a stop is asked for; InputError when a loss is not finite."""
+        """Train until all is done or a stop is asked for; InputError when a loss or gradient is not finite."""
         for hook in self.hooks:
             hook.before_fit(self)
         with ExitStack() as stack:  # every hook is told of the end, whatever another one raises
@@ -119,11 +119,11 @@ class Trainer:
         progress.epoch, progress.batch = progress.epoch + 1, 0
         for hook in self.hooks:
             hook.after_epoch(self)
-        return Outcome.INTERRUPTED if self._any_stop() else Outcome.FINISHED
+        is_stopped = self._any_stop() and progress.epoch < options.epochs
+        return Outcome.INTERRUPTED if is_stopped else Outcome.FINISHED
 
     def _advance(self, batch: Batch) -> None:
         """Make one step, count it and tell the hooks."""
-        self.is_sound = False
         result = self.train_step(batch)
         progress = self.state.progress
         progress.batch += 1
@@ -137,18 +137,21 @@ class Trainer:
         """One optimiser step over `batch`, already on the device; a heatmap that it lacks is rendered there."""
         state, parts = self.state, complete_heatmap(batch).split(self.options.accumulate)
         counts = self._count(parts)
+        self.is_sound = False  # from here on something of the state may have changed
         statistics = [value.clone() for value in state.model.buffers()] if self.options.skip_nonfinite else []
         state.optimizer.zero_grad(set_to_none=True)
         results = [self._learn_from(part, counts, is_last=part is parts[-1]) for part in parts]
         own = torch.stack([torch.stack(result.terms) for result in results])
-        terms = self._agree(own.mean(0))
+        norm = self._gradient_norm()
+        terms = self._agree(own.mean(0), norm)
         if self._is_finite(terms, own, batch):
-            self._update()
+            self._update(norm)
         else:
             for value, before in zip(state.model.buffers(), statistics, strict=True):
                 value.copy_(before)
         state.schedule.step()
-        return results[0]._replace(terms=terms)
+        terms.pop("gradient")
+        return results[0]._replace(terms=LossTerms(**terms))
 
     def _count(self, parts: Sequence[Batch]) -> ObjectCounts:
         counts = [part.count_objects() for part in parts]
@@ -166,23 +169,36 @@ class Trainer:
             self.state.scaler.scale(terms.total / self.options.accumulate).backward()
         return StepResult(part, outputs, LossTerms(*(term.detach() for term in terms)))
 
-    def _agree(self, own: torch.Tensor) -> LossTerms:
-        """Join the processes' losses and wishes to stop, and read them: here a step waits for its GPU, once."""
-        stop = own.new_tensor([float(self._stop_asked)])
-        *terms, stops = self.world.sum(torch.cat([own / self.world.size, stop])).cpu().unbind()
+    def _gradient_norm(self) -> torch.Tensor | None:
+        """Return the norm over all parameters; None where the scaler looks after gradients that are not finite."""
+        gradients = [value.grad for value in self._parameters() if value.grad is not None]
+        return None if self.state.scaler.is_enabled() else nn.utils.get_total_norm(gradients)
+
+    def _agree(self, own: torch.Tensor, norm: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        """Join the processes' losses and wishes to stop, and read them: here a step waits for its GPU, once.
+
+        Returns the losses of the whole step by name, and the gradient's norm, as far as its being finite goes.
+        """
+        told = own.new_tensor([float(self._stop_asked), 0.0])
+        if norm is not None:
+            told[1] = norm
+        *values, stops, norms = self.world.sum(torch.cat([own / self.world.size, told])).cpu().unbind()
         self._stop_agreed = bool(stops)
-        return LossTerms(*terms)
+        return {**LossTerms(*values)._asdict(), "gradient": norms}
 
     def _any_stop(self) -> bool:
         return bool(self.world.sum(torch.tensor([float(self._stop_asked)], device=self.device)))
 
-    def _is_finite(self, terms: LossTerms, own: torch.Tensor, batch: Batch) -> bool:
-        """Tell whether the step's losses are; InputError where too many were not. own: those of this process."""
-        broken = [name for name, value in terms._asdict().items() if not bool(torch.isfinite(value))]
+    def _is_finite(self, terms: dict[str, torch.Tensor], own: torch.Tensor, batch: Batch) -> bool:
+        """Tell whether the step's losses and gradient are; InputError where too many were not.
+
+        own: this process's losses.
+        """
+        broken = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
         if not broken:
             return True
         progress = self.state.progress
-        is_here = not bool(torch.isfinite(own).all())
+        is_here = broken == ["gradient"] or not bool(torch.isfinite(own).all())
         names = [name for share in self.world.gather(batch.names if is_here else ()) for name in share]
         what = f"step {progress.step + 1}: loss not finite ({', '.join(broken)}) on the batch {', '.join(names)}"
         if progress.skipped >= self.options.skip_nonfinite:
@@ -193,11 +209,13 @@ class Trainer:
             hook.skipped_step(self, f"{what}; left out ({progress.skipped} of {self.options.skip_nonfinite})")
         return False
 
-    def _update(self) -> None:
-        state = self.state
-        if self.options.clip_norm:
+    def _update(self, norm: torch.Tensor | None) -> None:
+        state, largest = self.state, self.options.clip_norm
+        if largest and norm is not None:
+            nn.utils.clip_grads_with_norm_(self._parameters(), largest, norm)
+        elif largest:
             state.scaler.unscale_(state.optimizer)
-            nn.utils.clip_grad_norm_(self._parameters(), self.options.clip_norm)
+            nn.utils.clip_grad_norm_(self._parameters(), largest)
         state.scaler.step(state.optimizer)
         state.scaler.update()
         if state.average is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from socket import gethostname
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ class World:
     """This process among those that `torchrun` started; a process started without it is alone.
 
     rank: from 0, the first of which writes files and speaks; local_rank: on this machine; size: processes in all;
-    local_size: on this machine; restarts: how often torchrun has started them anew after one had ended.
+    local_size: on this machine; restarts: how often torchrun has started them anew after one had ended; launch: names
+    that torchrun.
 
     All processes must make the same calls in the same order. A call raises RuntimeError when another one has ended.
     """
@@ -34,6 +36,7 @@ class World:
     size: int = 1
     local_size: int = 1
     restarts: int = 0
+    launch: str = ""
 
     @property
     def is_first(self) -> bool:
@@ -103,11 +106,15 @@ def read_world(environment: Mapping[str, str] = os.environ) -> World:
         if not text.isdigit():
             raise InputError(f"the environment's {name} = {text!r} is no number; start the processes with torchrun")
         values[field] = int(text)
-    return World(**values)
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if values["size"] > 1 and name not in environment:
+            raise InputError(f"the environment has {names['size']} but no {name}; start the processes with torchrun")
+    launch = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {gethostname()} {os.getppid()}"
+    return World(**values, launch=launch)
 
 
 def is_lost_contact(error: RuntimeError) -> bool:
-    """Whether PyTorch raised `error` since another process could not be reached."""
+    """Whether PyTorch raised `error` over the processes' connection."""
     return isinstance(error, distributed.DistError) or any(sign in str(error) for sign in LOST)
 
 
@@ -128,15 +135,18 @@ def connected(world: World, device: torch.device) -> Iterator[None]:
         distributed.init_process_group(backend, timeout=TIMEOUT)
     try:
         yield
-    finally:
-        distributed.destroy_process_group()
+    except BaseException:
+        if device.type == "cpu":  # NCCL would wait for those that wait for this one
+            distributed.destroy_process_group()
+        raise
+    distributed.destroy_process_group()
 
 
 def share_out(weights: Sequence[float], parts: int) -> list[list[int]]:
     """Return which of the weighted things each of `parts` takes, by their places: heaviest first, to the least laden.
 
     >>> share_out([3, 9, 4, 5], 2)
-    [[1], [0, 2, 3]]
+    [[0, 1], [2, 3]]
     """
     loads = [0.0] * parts
     shares: list[list[int]] = [[] for _ in range(parts)]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fairmot.cli import main
-from fairmot.commands import benchmark_data, benchmark_learner, benchmark_train
+from fairmot.commands import benchmark_data, benchmark_learner, benchmark_train, train_state
 from fairmot.commands.benchmark_learner import Learner
 from fairmot.commands.benchmark_train import PLAIN, REFERENCE, changed, choose_ways, take_turns
 from fairmot.config.load import load_cfg
@@ -117,7 +117,7 @@ def test_a_slow_switch_shows(tmp_path: Path, street: str, monkeypatch: pytest.Mo
         def update_parameters(self, model: object) -> None:
             time.sleep(0.4)
 
-    monkeypatch.setattr(benchmark_learner, "average_of", Slow)
+    monkeypatch.setattr(train_state, "average_of", Slow)
     keep(monkeypatch, "ema")
     row = rows_of(tmp_path, street, "DATA.WORKERS", "0")["training ema 2x64x96"]
     assert row["ratio"] < 0.8

@@ -127,6 +127,9 @@ class Ended:
         self.sentinel, other = os.pipe()
         os.close(other)
 
+    def join(self, timeout):
+        pass
+
 
 @pytest.mark.parametrize(
     ("exitcode", "words"),

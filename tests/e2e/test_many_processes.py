@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from fairmot.cli import main
 from fairmot.formats.checkpoint import read_checkpoint
@@ -84,7 +85,7 @@ def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoin
     os.kill(workers_of(process)[1], signal.SIGKILL)
     rest = process.stdout.read()
     assert process.wait(timeout=120) == 0, rest
-    assert "process 0 cannot reach the others: another one ended" in rest
+    assert "process 0 cannot reach the others: if another one ended, its message tells why" in rest
     assert "resumed at epoch" in rest
     assert "finished after 24 steps" in rest
     assert "".join(lines).count("16 images") == 1  # one process speaks
@@ -95,6 +96,7 @@ def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoin
     assert row["epoch"] == 6
 
 
+@pytest.mark.slow
 def test_a_signal_to_torchrun_ends_all_after_the_same_step_with_a_checkpoint(world, tmp_path):
     process = start(world, tmp_path / "run", "SOLVER.EPOCHS", "500")
     read_until(process, "epoch 2/500")
@@ -106,6 +108,22 @@ def test_a_signal_to_torchrun_ends_all_after_the_same_step_with_a_checkpoint(wor
     assert read_checkpoint(tmp_path / "run" / "last.pt")["progress"]["step"] >= 8
 
 
+@pytest.mark.slow
+def test_a_restart_does_not_take_up_another_run(world, tmp_path):
+    """The first start refuses a checkpoint in the way, and so does the second."""
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / "last.pt").write_bytes(b"")
+    torch.save({"launch": "another torchrun"}, output / "last.pt")
+    before = (output / "last.pt").read_bytes()
+    process = start(world, output, "SOLVER.EPOCHS", "2", launcher=["--max-restarts", "1"])
+    text = process.stdout.read()
+    assert process.wait(timeout=120) != 0
+    assert text.count("last.pt exists: go on with --resume") == 2
+    assert (output / "last.pt").read_bytes() == before
+
+
+@pytest.mark.slow
 def test_what_the_first_process_finds_wrong_ends_all_in_lines(world, tmp_path):
     process = start(world, tmp_path / "run", "DATA.TRAIN", "none")
     output = process.stdout.read()

@@ -99,7 +99,7 @@ def test_one_epoch_then_resume_equals_two_epochs(config, trained, tmp_path):
 def test_sigterm_in_an_epoch_leaves_a_checkpoint_that_goes_on_exactly(config, tmp_path):
     """The real signal, to a real process with loader workers, in the middle of an epoch."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    options = ("SOLVER.EPOCHS", "12", "SOLVER.VAL_EVERY", "0", "DATA.WORKERS", "1")
+    options = ("SOLVER.EPOCHS", "7", "SOLVER.VAL_EVERY", "0", "DATA.WORKERS", "1")
     command = [sys.executable, "-m", "fairmot", "train", "--config", config, "--output", str(broken), *SMALL, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
@@ -111,7 +111,7 @@ def test_sigterm_in_an_epoch_leaves_a_checkpoint_that_goes_on_exactly(config, tm
     assert process.wait(timeout=60) == 143
     assert "interrupted after" in rest
     stopped = read_checkpoint(broken / "last.pt")["progress"]
-    assert 2 <= stopped["epoch"] < 12
+    assert 2 <= stopped["epoch"] < 7
     assert train(config, broken, *options, "--resume") == 0
     assert train(config, whole, *options) == 0
     one, other = read_checkpoint(whole / "last.pt"), read_checkpoint(broken / "last.pt")
@@ -150,6 +150,8 @@ def test_eval_tracks_and_scores(world, config, trained, tmp_path):
         (["MODEL.WEIGHTS", "none.pth"], "none.pth: no such file"),
         (["--resume"], "last.pt: no such file"),
         (["SOLVER.EPOCH", "3"], "unknown key SOLVER.EPOCH"),
+        (["MODEL.NORM", "frozen"], "MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them"),
+        (["SOLVER.ACCUMULATE", "3"], "SOLVER.BATCH_SIZE = 4 cannot be shared"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -168,6 +170,38 @@ def test_a_finished_run_is_not_overwritten_and_a_changed_one_not_resumed(config,
     assert train(config, trained, "--resume", "SOLVER.BASE_LR", "0.5") == 2
     assert "SOLVER.BASE_LR 0.002 -> 0.5" in capsys.readouterr().err
     assert (trained / "last.pt").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered_and_taken(config, trained, tmp_path, capsys):
+    output = tmp_path / "run"
+    shutil.copytree(trained, output)
+    content = bytearray((output / "last.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (output / "last.pt").write_bytes(content)
+    assert train(config, output, "SOLVER.EPOCHS", "3", "--resume") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    previous = output / "previous.pt"
+    assert f"--resume-from {previous} goes on from there" in error
+    assert train(config, output, "SOLVER.EPOCHS", "3", "--resume-from", str(previous)) == 0
+    assert read_checkpoint(output / "last.pt")["progress"]["epoch"] == 3
+
+
+def test_a_resume_from_another_run_s_checkpoint_does_not_overwrite(config, trained, tmp_path, capsys):
+    output = tmp_path / "run"
+    shutil.copytree(trained, output)
+    assert train(config, output, "SOLVER.EPOCHS", "3", "--resume-from", str(trained / "last.pt")) == 2
+    assert "another run's: choose another --output" in capsys.readouterr().err
+
+
+def test_a_resume_on_other_images_is_refused(world, config, trained, tmp_path, capsys):
+    output, root = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(trained, output)
+    shutil.copytree(world / "val", root / "val")
+    (first, *_) = sorted((world / "train").iterdir())
+    shutil.copytree(first, root / "train" / first.name)
+    assert train(config, output, "SOLVER.EPOCHS", "3", "--resume", "DATA.ROOT", str(root)) == 2
+    assert "the run was begun with 24 images, now there are 12" in capsys.readouterr().err
 
 
 def test_weights_that_are_no_training_checkpoint_cannot_be_resumed(config, tmp_path, capsys):

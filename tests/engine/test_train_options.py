@@ -129,6 +129,69 @@ def test_a_skipped_step_changes_no_weight_and_no_statistic():
         trainer.train_step(batch)
 
 
+def test_a_gradient_that_is_not_finite_is_no_step_either():
+    """sqrt at 0: a finite loss whose gradient is infinite."""
+
+    class Steep(TinyCriterion):
+        def forward(self, outputs, batch, counts=None):
+            terms = super().forward(outputs, batch, counts)
+            return terms._replace(total=terms.total + (outputs.heatmap * 0).abs().sum().sqrt())
+
+    for precision in ("fp32", "bf16"):
+        state = new_state()
+        state.criterion = Steep()
+        before = {name: value.clone() for name, value in state.model.state_dict().items()}
+        batch = next(iter(TinyLoader().epoch(0)))
+        state.model.train()
+        new_trainer(state, precision=precision, skip_nonfinite=1, clip_norm=1.0).train_step(batch)
+        assert same_values(dict(state.model.state_dict()), before)
+        with pytest.raises(InputError, match=r"not finite \(gradient\) on the batch 0-0-a.jpg"):
+            new_trainer(state, precision=precision).train_step(batch)
+
+
+def test_a_validation_that_a_run_ended_in_is_made_up_for(tmp_path):
+    def fails(trainer):
+        raise InputError("an image cannot be read")
+
+    options = {"extra": {}, "every": 2}
+    saving = CheckpointHook(tmp_path / "last.pt", extra={})
+    with pytest.raises(InputError, match="cannot be read"):
+        new_trainer(new_state(), saving, ValidationHook(fails, tmp_path / "best.pt", **options), saving).fit(
+            TinyLoader()
+        )
+    state = new_state()
+    state.load_state_dict(read_checkpoint(tmp_path / "last.pt"))
+    assert state.progress.epoch == 2
+    hooks = ValidationHook(lambda _: 0.7, tmp_path / "best.pt", **options), saving
+    assert new_trainer(state, *hooks).fit(TinyLoader()) is Outcome.FINISHED
+    for name in ("best.pt", "last.pt"):
+        progress = read_checkpoint(tmp_path / name)["progress"]
+        assert (progress["best"], progress["validated"]) == (0.7, 2)
+
+
+def test_a_stop_in_the_last_epoch_s_end_is_a_finish():
+    class StopAtTheEnd(Hook):
+        def after_epoch(self, trainer):
+            if trainer.state.progress.epoch == 2:
+                trainer.request_stop()
+
+    assert new_trainer(new_state(), StopAtTheEnd()).fit(TinyLoader()) is Outcome.FINISHED
+
+
+def test_moments_are_laid_in_memory_as_the_weights_are():
+    """A fused update of a contiguous weight by channels-last moments would mix them up."""
+    laid = new_state()
+    laid.model.conv.weight.data = laid.model.conv.weight.data.contiguous(memory_format=torch.channels_last)
+    new_trainer(laid, epochs=1).fit(TinyLoader())
+    plain = new_state()
+    plain.load_state_dict(laid.state_dict())
+    weight = plain.model.conv.weight
+    assert plain.optimizer.state[weight]["exp_avg"].stride() == weight.stride()
+    assert torch.equal(
+        plain.optimizer.state[weight]["exp_avg"], laid.optimizer.state[laid.model.conv.weight]["exp_avg"]
+    )
+
+
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
 def test_the_network_runs_in_the_precision_asked_for_and_the_losses_in_float32(precision, dtype):
     seen = []

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from fairmot.models.made_up import made_up_state
@@ -19,6 +20,10 @@ HEADS = {"hm": "heatmap", "wh": "size_ltrb", "reg": "offset", "id": "embedding"}
 
 def published_keys(architecture="dla_34"):
     return json.loads((FIXTURES / f"{architecture}.keys.json").read_text())
+
+
+# the same, the largest with the slow tests
+BY_TIME = [pytest.param(name, marks=pytest.mark.slow) if name == "hrnet_32" else name for name in ARCHITECTURES]
 
 
 def published_state(keys):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from published import ARCHITECTURES, HEADS, REFERENCE, published_images, published_state, relative_error
+from published import BY_TIME, HEADS, REFERENCE, published_images, published_state, relative_error
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
@@ -40,7 +40,7 @@ class Published:
         return [(ours, own[ours]) for theirs, ours in self.names.items() if not theirs.endswith(BUFFERS)]
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=BY_TIME)
 def published(request):
     path = REFERENCE / f"{request.param}.npz"
     if not path.is_file():

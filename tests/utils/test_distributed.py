@@ -10,12 +10,9 @@ from fairmot.utils.distributed import World, is_lost_contact, read_world, share_
 from fairmot.utils.errors import InputError
 
 TORCHRUN = {
-    "RANK": "3",
-    "LOCAL_RANK": "1",
-    "WORLD_SIZE": "4",
-    "LOCAL_WORLD_SIZE": "2",
-    "TORCHELASTIC_RESTART_COUNT": "1",
-}
+    "RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "1",
+    "MASTER_ADDR": "localhost", "MASTER_PORT": "1", "TORCHELASTIC_RUN_ID": "a-run",
+}  # fmt: skip
 
 
 def test_without_torchrun_a_process_is_alone():
@@ -24,8 +21,16 @@ def test_without_torchrun_a_process_is_alone():
 
 
 def test_torchrun_s_variables_give_the_place():
-    assert read_world(TORCHRUN) == World(rank=3, local_rank=1, size=4, local_size=2, restarts=1)
-    assert not read_world(TORCHRUN).is_first
+    world = read_world(TORCHRUN)
+    assert world == World(rank=3, local_rank=1, size=4, local_size=2, restarts=1, launch=world.launch)
+    assert world.launch.startswith("a-run ")
+    assert not world.is_first
+
+
+def test_a_world_without_a_meeting_place_is_refused():
+    without = {name: text for name, text in TORCHRUN.items() if name != "MASTER_ADDR"}
+    with pytest.raises(InputError, match="no MASTER_ADDR"):
+        read_world(without)
 
 
 def test_a_variable_that_is_no_number_is_named():

@@ -1,6 +1,11 @@
 """What holds for all tests."""
 
+import os
+
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: processes side by side have a core each
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)

@@ -1,31 +1,25 @@
 """`fairmot train`: from data sets to a checkpoint."""
 
 import argparse
-import logging
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from fairmot.commands.load_file import load_file
-from fairmot.commands.run import Run, log_name, reading_bar, resolve_device, start_run
+from fairmot.commands.run import Run, resolve_device, start_run
 from fairmot.commands.show import heatmaps_beside_truth
+from fairmot.commands.train_plan import LAST, Plan, look_before, require_the_same
 from fairmot.commands.train_state import build_train_state
 from fairmot.commands.validation import Validator
-from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
+from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.data.build import build_indexes, build_train_dataset, build_train_loader
-from fairmot.data.findings import ERROR, MEANING
-from fairmot.data.index_checks import check_index, check_leak
 from fairmot.data.joint_dataset import JointDataset
-from fairmot.data.loader import TrainLoader
 from fairmot.engine.build import build_train_options
 from fairmot.engine.hooks import (
-    PREVIOUS,
     CheckpointHook,
     Hook,
     ImagesHook,
@@ -36,23 +30,13 @@ from fairmot.engine.hooks import (
 )
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
-from fairmot.formats.checkpoint import offer_previous, read_checkpoint
-from fairmot.formats.fetch import LocalFile, locate
+from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.models.build import build_model
-from fairmot.models.weights import match_weights
 from fairmot.optim.describe import describe_groups
 from fairmot.utils.distributed import World, connected, is_lost_contact, read_world
 from fairmot.utils.errors import InputError
 
-LAST = "last.pt"
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
-CHANGEABLE_ON_RESUME = {
-    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.VERIFY", "DATA.BAD_IMAGES",
-    "DATA.TARGETS", "DATA.CHECK", "DATA.PREFETCH", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
-    "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.IMAGES_EVERY", "SOLVER.VAL_EVERY",
-    "SOLVER.SAVE_EVERY", "SOLVER.SAVE_STEPS", "SOLVER.SKIP_NONFINITE", "SOLVER.COMPILE",
-}  # fmt: skip
-FREE_SECTIONS = ("PREDICT.", "TRACKER.", "EVAL.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,21 +100,11 @@ def _state_of(cfg: CfgNode) -> str:
     )
 
 
-class _Plan(NamedTuple):
-    """All that is known, and found right, before anything is written."""
-
-    saved: dict[str, Any] | None
-    start: LocalFile | None
-    dataset: JointDataset
-    loader: TrainLoader
-    warnings: tuple[str, ...]
-
-
 def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
     with world.first_alone():
-        plan = _look_before(cfg, resume_from, world)
+        plan = look_before(cfg, resume_from, world)
     loader = plan.loader
-    _require_the_same(cfg, plan.dataset, world)
+    require_the_same(cfg, plan.dataset, world)
     run = start_run(cfg, Path(cfg.OUTPUT), world)
     plan = plan._replace(saved=world.tell(plan.saved))
     state = _make_state(cfg, run, plan, steps_per_epoch=len(loader))
@@ -153,45 +127,7 @@ def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
     return outcome
 
 
-def _look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> _Plan:
-    """Read and check what the run needs. Files that the first process alone may see are read by it alone."""
-    saved = start = None
-    if world.is_first:
-        saved = _find_saved(cfg, Path(cfg.OUTPUT) / LAST, resume_from)
-        start = None if saved or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
-    _check_network(cfg, start)
-    dataset = build_train_dataset(cfg, bar=reading_bar)
-    warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_first else ()
-    on_gpu = resolve_device(cfg.DEVICE, world).type == "cuda"
-    _check_norms(cfg, many_on_cpu=world.size > 1 and not on_gpu)
-    if saved is not None and saved.get("images", len(dataset)) != len(dataset):
-        raise InputError(f"--resume: the run was begun with {saved['images']} images, now there are {len(dataset)}")
-    report = logging.getLogger(log_name(world)).warning
-    loader = build_train_loader(cfg, dataset, rank=world.rank, world_size=world.size, pin_memory=on_gpu, report=report)
-    return _Plan(saved, start, dataset, loader, warnings)
-
-
-def _check_norms(cfg: CfgNode, *, many_on_cpu: bool) -> None:
-    if cfg.MODEL.NORM == "sync" and many_on_cpu:
-        raise InputError("MODEL.NORM = 'sync': PyTorch joins batch norms on GPUs alone; choose batch or frozen")
-    if cfg.MODEL.NORM == "frozen" and not cfg.MODEL.WEIGHTS:
-        raise InputError("MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them, and it names none")
-
-
-def _require_the_same(cfg: CfgNode, dataset: JointDataset, world: World) -> None:
-    """Raise InputError, in every process, where one has other data or another configuration."""
-    own = cfg_to_dict(cfg)
-    for place in ("ROOT", "CACHE", "WORKERS"):
-        own["DATA"].pop(place)  # machines may differ there
-    numbers = (len(dataset), dataset.samples.num_boxes, dataset.identity_counts)
-    for rank, (theirs, counts) in enumerate(world.gather((own, numbers))):
-        if counts != numbers:
-            raise InputError(f"process {rank} has images, boxes, identities {counts}, process {world.rank} {numbers}")
-        if theirs != own:
-            raise InputError(f"processes {rank} and {world.rank} were started with different configurations")
-
-
-def _say_start(run: Run, plan: _Plan, state: TrainState, *, steps_per_epoch: int) -> None:
+def _say_start(run: Run, plan: Plan, state: TrainState, *, steps_per_epoch: int) -> None:
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
     run.log.info(f"{_describe(plan.dataset)}, {steps_per_epoch} steps an epoch on {run.device}{processes}")
     run.log.info(describe_groups(state.optimizer))
@@ -210,64 +146,7 @@ def _describe(dataset: JointDataset) -> str:
     return f"{len(dataset)} images{parts}, {dataset.samples.num_boxes} boxes, {identities} identities"
 
 
-def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
-    """Return what the labels alone tell of trouble, a line each; InputError where a training would go wrong.
-
-    Validating on what one trains on spoils the scores, not the training, and may be meant: a warning here.
-    """
-    train = dataset.samples.sources
-    val = build_indexes(cfg, cfg.DATA.VAL, key="DATA.VAL", bar=reading_bar)
-    labels = [finding for index in train for finding in check_index(index)]
-    found = [*labels, *check_leak(train, val)]
-    for finding in labels:
-        if finding.severity == ERROR:
-            advice = "fairmot inspect_data tells more, DATA.CHECK False trains all the same"
-            raise InputError(f"{finding.where}: {finding.check}: {finding.message}; {MEANING[finding.check]}; {advice}")
-    return tuple(f"{finding.where}: {finding.check}: {finding.message}" for finding in found)
-
-
-def _check_network(cfg: CfgNode, start: LocalFile | None) -> None:
-    """Find what is wrong with the network's keys or its start, without making its values."""
-    with torch.device("meta"):
-        model = build_model(cfg)
-    if start is not None:
-        match_weights(model, read_checkpoint(start.path), label=str(start.path))
-
-
-def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str, Any] | None:
-    if resume_from is None:
-        if last.exists():
-            raise InputError(f"{last} exists: go on with --resume, or choose another --output")
-        return None
-    if last.exists() and last.resolve().parent != resume_from.resolve().parent:
-        raise InputError(f"{last} exists, and {resume_from} is another run's: choose another --output")
-    try:
-        saved = read_checkpoint(resume_from)
-    except InputError as error:
-        raise InputError(f"{error}{offer_previous(resume_from.with_name(PREVIOUS))}") from None
-    missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg"} - saved.keys()
-    if missing:
-        raise InputError(f"{resume_from}: no training checkpoint of ours: {', '.join(sorted(missing))} missing")
-    before = _flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # a key that is newer than the file has its default
-    now = _flatten(cfg_to_dict(cfg))
-    changed = [
-        f"{key} {before.get(key)!r} -> {now[key]!r}"
-        for key in now
-        if key not in CHANGEABLE_ON_RESUME and not key.startswith(FREE_SECTIONS) and before.get(key) != now[key]
-    ]
-    if changed:
-        raise InputError(f"--resume: the run was begun with another configuration: {', '.join(changed)}")
-    return saved
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
-
-
-def _make_state(cfg: CfgNode, run: Run, plan: _Plan, *, steps_per_epoch: int) -> TrainState:
+def _make_state(cfg: CfgNode, run: Run, plan: Plan, *, steps_per_epoch: int) -> TrainState:
     model = build_model(cfg)
     if plan.start is not None:
         run.log.info(load_file(model, plan.start))

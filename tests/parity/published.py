@@ -15,15 +15,13 @@ ARCHITECTURES = (
     "dla_34", "dlaconv_34", "dlav0_34", "hrnet_18", "hrnet_32", "resdcn_18", "resdcn_34", "resdcn_50", "resfpndcn_34",
     "yolo",
 )  # fmt: skip
+# the same, the largest with the slow tests
+BY_TIME = [pytest.param(name, marks=pytest.mark.slow) if name == "hrnet_32" else name for name in ARCHITECTURES]
 HEADS = {"hm": "heatmap", "wh": "size_ltrb", "reg": "offset", "id": "embedding"}
 
 
 def published_keys(architecture="dla_34"):
     return json.loads((FIXTURES / f"{architecture}.keys.json").read_text())
-
-
-# the same, the largest with the slow tests
-BY_TIME = [pytest.param(name, marks=pytest.mark.slow) if name == "hrnet_32" else name for name in ARCHITECTURES]
 
 
 def published_state(keys):

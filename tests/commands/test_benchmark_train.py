@@ -110,6 +110,7 @@ def test_images_are_made_up_where_none_are_given(
     assert "made-up images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_slow_switch_shows(tmp_path: Path, street: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
         def __init__(self, model: object, *, decay: float) -> None: ...
@@ -124,6 +125,7 @@ def test_a_slow_switch_shows(tmp_path: Path, street: str, monkeypatch: pytest.Mo
     assert row["waiting_ours"] < row["waiting_reference"]
 
 
+@pytest.mark.slow
 def test_waiting_for_slow_data_shows(tmp_path: Path, street: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load = JointDataset.__getitem__
 

@@ -119,6 +119,7 @@ def test_a_set_without_any_box_is_an_error(tmp_path: Path) -> None:
     assert ("error", "no boxes") in found_in(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_train_and_val_below_a_root_and_what_they_share(tmp_path: Path) -> None:
     sound(tmp_path, "train/A")
     (tmp_path / "data" / "val").mkdir()
@@ -139,6 +140,7 @@ def test_two_folders_and_what_they_share(tmp_path: Path) -> None:
     assert found_in(tmp_path / "out") == {("error", "training images in validation")}
 
 
+@pytest.mark.slow
 def test_the_sets_of_a_configuration(tmp_path: Path) -> None:
     sound(tmp_path, frames=12)
     config = tmp_path / "some.yaml"
@@ -288,8 +290,8 @@ def spoil_csv(root: Path) -> None:
     [
         (spoil_crowdhuman, "CrowdHuman", "."),
         (spoil_jde, "caltech.train", "caltech.train"),
-        (spoil_yolo, "yard", "."),
-        (spoil_coco, "shop", "."),
+        pytest.param(spoil_yolo, "yard", ".", marks=pytest.mark.slow),
+        pytest.param(spoil_coco, "shop", ".", marks=pytest.mark.slow),
         (spoil_csv, "frames", "."),
     ],
 )
@@ -325,6 +327,7 @@ def test_two_sets_of_a_configuration_that_share_images(tmp_path: Path) -> None:
     assert found_in(tmp_path / "out") == {("error", "images listed twice")}
 
 
+@pytest.mark.slow
 def test_train_and_val_are_fixed_side_by_side(tmp_path: Path) -> None:
     add_rows(sound(tmp_path, "train/A"), "3,1,40,6,12,30,1,1,1")
     add_rows(sound(tmp_path, "val/BBBBBBBB"), "3,1,40,6,12,30,1,1,1")

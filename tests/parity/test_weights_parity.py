@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from published import ARCHITECTURES, BY_TIME, REFERENCE, published_keys, published_state
+from published import ARCHITECTURES, REFERENCE, published_keys, published_state
 
 from fairmot.commands.convert import convert
 from fairmot.config.load import load_cfg
@@ -39,7 +39,10 @@ def test_the_default_architecture(tmp_path):
 
 
 @pytest.mark.dataset
-@pytest.mark.parametrize("architecture", BY_TIME)
+@pytest.mark.parametrize(
+    "architecture",
+    [name if name in ("dla_34", "yolo") else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES],
+)
 def test_every_architecture(architecture, tmp_path):
     path = REFERENCE / f"{architecture}.keys.json"
     if not path.is_file():

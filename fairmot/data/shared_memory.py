@@ -37,9 +37,7 @@ class SentBatch:
     def __init__(self, batch: Batch) -> None:
         self._fields: list[Any] = []
         file = os.memfd_create("fairmot-batch")
-        with os.fdopen(
-            file, "wb"
-        ) as stream:  # written, not mapped: memory that is not there is an error, not a bus error
+        with os.fdopen(file, "wb") as stream:  # written, not mapped: no memory is an error then, and no bus error
             for field in batch:
                 self._fields.append(_write(stream, field.numpy()) if isinstance(field, torch.Tensor) else field)
             stream.flush()

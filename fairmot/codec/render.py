@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from fairmot.codec.windows import count_together, enumerate_each
 from fairmot.structures.batch import Batch
 
 STRIDE = 4
@@ -46,7 +47,7 @@ def render_heatmap(
     height, width = map_hw
     heatmap = torch.zeros(len(indices_BK) * num_classes * height * width, device=indices_BK.device)
     windows = _cut_windows(indices_BK, classes_BK, radii_BK, mask_BK, num_classes=num_classes, map_hw=map_hw)
-    counts = _group(windows.heights * windows.widths)
+    counts = count_together(windows.heights * windows.widths, at_once=PAIRS_AT_ONCE)
     for group in zip(*(torch.split(values, counts) for values in windows), strict=True):
         _raise_to(heatmap, _Windows(*group), map_hw)
     return heatmap.view(-1, num_classes, height, width)
@@ -89,37 +90,19 @@ def _cut_windows(
     return _Windows(planes, x, y, radii, left, top, heights, widths)
 
 
-def _group(areas_N: torch.Tensor) -> list[int]:
-    """Return how many objects to render at once, PAIRS_AT_ONCE cells and one map at most; one transfer to the host."""
-    groups_N = areas_N.cumsum(0).cpu() // PAIRS_AT_ONCE
-    counts: list[int] = torch.unique_consecutive(groups_N, return_counts=True)[1].tolist()
-    return counts
-
-
 def _raise_to(heatmap: torch.Tensor, windows: _Windows, map_hw: tuple[int, int]) -> None:
     """Raise the flat `heatmap` in place to the Gaussians of `windows`, by way of their R rows.
 
     Sigma is a sixth of a window's full width.
     """
     height, width = map_hw
-    objects_R, row_R = _enumerate(windows.heights)
+    objects_R, row_R = enumerate_each(windows.heights)
     planes_R, x_R, y_R, radii_R, left_R, top_R, _, widths_R = (value[objects_R] for value in windows)
     row_R += top_R
     sigmas_R = (2 * radii_R + 1).double() / 6
-    rows_P, column_P = _enumerate(widths_R)
+    rows_P, column_P = enumerate_each(widths_R)
     cells_P = ((planes_R * height + row_R) * width + left_R).index_select(0, rows_P) + column_P
     dx_P = (left_R - x_R).index_select(0, rows_P) + column_P
     squared_P = dx_P * dx_P + ((row_R - y_R) ** 2).index_select(0, rows_P)
     values_P = (squared_P / (-2 * sigmas_R * sigmas_R).index_select(0, rows_P)).exp()
     heatmap.scatter_reduce_(0, cells_P, values_P.float(), reduce="amax")
-
-
-def _enumerate(counts_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return for each of the counted things whose it is, and its number from 0 there.
-
-    >>> [part.tolist() for part in _enumerate(torch.tensor([2, 3]))]
-    [[0, 0, 1, 1, 1], [0, 1, 0, 1, 2]]
-    """
-    owners = torch.repeat_interleave(counts_N)
-    starts_N = counts_N.cumsum(0) - counts_N
-    return owners, torch.arange(len(owners), device=counts_N.device) - starts_N.index_select(0, owners)

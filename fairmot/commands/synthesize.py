@@ -1,9 +1,10 @@
-"""`fairmot synthesize`: render the synthetic world as MOTChallenge sequences."""
+"""`fairmot synthesize`: render the synthetic world as MOTChallenge sequences, or as still images like CrowdHuman's."""
 
 import argparse
 import re
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,18 +13,23 @@ from tqdm import tqdm
 from fairmot.config.load import load_cfg
 from fairmot.synthetic.options import PRESETS, WorldOptions
 from fairmot.synthetic.statistics import measure
+from fairmot.synthetic.stills import ANNOTATION, count_rows, require_no_stills, write_stills
 from fairmot.synthetic.world import build_world
 from fairmot.synthetic.write import require_free, write_sequence
 from fairmot.utils.errors import InputError
 from fairmot.utils.parallel import map_in_processes
 from fairmot.utils.seed import make_rng
 
+MOT, CROWDHUMAN = "mot", "crowdhuman"
+FRAMES = {MOT: 300, CROWDHUMAN: 1}  # of each world, where --frames does not say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fairmot synthesize`."""
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the sequences")
-    parser.add_argument("--frames", type=int, default=300, help="frames of each sequence")
-    parser.add_argument("--sequences", type=int, default=1, help="how many sequences")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the sequences or stills")
+    parser.add_argument("--layout", default=MOT, help="mot (sequences) or crowdhuman (still images without identities)")
+    parser.add_argument("--frames", type=int, help="frames of each sequence; None: 300, of still images 1")
+    parser.add_argument("--sequences", type=int, default=1, help="how many sequences, or scenes of still images")
     parser.add_argument("--seed", type=int, help="seed of the whole call; None: SEED of the config")
     parser.add_argument("--preset", default="easy", help=" or ".join(PRESETS))
     parser.add_argument("--size", default="270x480", metavar="HxW", help="image height and width in pixels")
@@ -37,10 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Render every sequence and print its statistics."""
+    """Render every sequence or still image, and print what is in them."""
     cfg = load_cfg(arguments.config, arguments.overrides)
+    if arguments.layout not in FRAMES:
+        raise InputError(f"--layout: unknown {arguments.layout!r}; choose from {', '.join(FRAMES)}")
     seed = cfg.SEED if arguments.seed is None else arguments.seed
     plans = [_options(arguments, sequence_seed(seed, index)) for index in range(_count(arguments.sequences))]
+    if arguments.layout == CROWDHUMAN:
+        print(synthesize_stills(plans, arguments.output, overwrite=arguments.overwrite))
+        return 0
     for options in plans:
         require_free(arguments.output / options.name, overwrite=arguments.overwrite)
     if len(plans) == 1:
@@ -76,6 +87,18 @@ def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False, sh
     )
 
 
+def synthesize_stills(plans: Sequence[WorldOptions], root: Path, *, overwrite: bool = False) -> str:
+    """Render every frame of `plans` as a still image under `root` and return a line on what is in them."""
+    started = time.perf_counter()
+    require_no_stills(root, overwrite=overwrite)
+    worlds = write_stills(plans, root, overwrite=overwrite)
+    shown = tqdm(worlds, total=len(plans), desc="rendering", unit="scene", disable=None, leave=False)
+    records = [record for some in shown for record in some]
+    rate = len(records) / (time.perf_counter() - started)
+    people, ignored = count_rows(records)
+    return f"{root / ANNOTATION}: {len(records)} images, {people} people, {ignored} ignored, {rate:.1f} images/s"
+
+
 def _count(sequences: int) -> int:
     if sequences < 1:
         raise InputError(f"--sequences: {sequences} is below 1")
@@ -88,4 +111,5 @@ def _options(arguments: argparse.Namespace, seed: int) -> WorldOptions:
         raise InputError(f"--size: {arguments.size!r} is not HxW, e.g. 270x480")
     height = int(match[1]) if arguments.height is None else arguments.height
     width = int(match[2]) if arguments.width is None else arguments.width
-    return WorldOptions(arguments.preset, seed, arguments.frames, (height, width), arguments.rate, arguments.people)
+    frames = FRAMES[arguments.layout] if arguments.frames is None else arguments.frames
+    return WorldOptions(arguments.preset, seed, frames, (height, width), arguments.rate, arguments.people)

@@ -4,6 +4,7 @@ import argparse
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from fairmot.commands.run import Run, resolve_device, start_run
 from fairmot.commands.show import heatmaps_beside_truth
 from fairmot.commands.train_plan import LAST, Plan, look_before, require_the_same
 from fairmot.commands.train_state import build_train_state
-from fairmot.commands.validation import Validator
+from fairmot.commands.validation import METRICS, Validator
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.data.joint_dataset import JointDataset
 from fairmot.engine.build import build_train_options
 from fairmot.engine.hooks import (
     CheckpointHook,
+    FairnessHook,
     Hook,
     ImagesHook,
     ProgressHook,
@@ -31,6 +33,7 @@ from fairmot.engine.hooks import (
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer
 from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.formats.json_lines import append_row, cut_rows
 from fairmot.models.build import build_model
 from fairmot.optim.describe import describe_groups
 from fairmot.utils.distributed import World, connected, is_lost_contact, read_world
@@ -112,7 +115,7 @@ def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
     _say_start(run, plan, state, steps_per_epoch=len(loader))
     with ExitStack() as stack:
         stack.callback(loader.close)
-        writer = _open_tensorboard(run, state.progress.step, stack) if world.is_first else None
+        writer = _open_metrics(run, state.progress.step, stack) if world.is_first else None
         trainer = Trainer(
             state,
             build_train_options(cfg),
@@ -135,7 +138,9 @@ def _say_start(run: Run, plan: Plan, state: TrainState, *, steps_per_epoch: int)
         run.log.warning(f"warning: {warning}")
 
 
-def _open_tensorboard(run: Run, step: int, stack: ExitStack) -> SummaryWriter:
+def _open_metrics(run: Run, step: int, stack: ExitStack) -> SummaryWriter:
+    """Open TensorBoard; what an earlier run wrote there, and to `metrics.jsonl`, after `step` is taken back."""
+    cut_rows(run.output / METRICS, after=step)
     return stack.enter_context(SummaryWriter(str(run.output / "tensorboard"), purge_step=step or None))
 
 
@@ -184,6 +189,7 @@ def _make_hooks(
     if writer is not None:
         hooks += [
             ScalarsHook(writer, every=cfg.SOLVER.LOG_EVERY),
+            FairnessHook(writer, partial(append_row, run.output / METRICS)),
             ImagesHook(show, every=cfg.SOLVER.IMAGES_EVERY),
             ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
         ]

@@ -12,16 +12,27 @@ from fairmot.engine.state import TrainState
 from fairmot.losses.build import build_criterion
 from fairmot.models.layout import lay_channels_last
 from fairmot.optim.build import build_optimizer, build_schedule
+from fairmot.utils.distributed import World
 
 
 def build_train_state(
-    cfg: CfgNode, model: nn.Module, *, num_identities: Sequence[int], steps_per_epoch: int, device: torch.device
+    cfg: CfgNode,
+    model: nn.Module,
+    *,
+    num_identities: Sequence[int],
+    steps_per_epoch: int,
+    device: torch.device,
+    world: World | None = None,
 ) -> TrainState:
-    """Return `model`, moved to `device` and laid out for training, with criterion, optimiser, schedule and average."""
+    """Return `model`, moved to `device` and laid out for training, with criterion, optimiser, schedule and average.
+
+    world: the processes that train together.
+    """
+    world = world or World()
     model.to(device)
     if cfg.SOLVER.CHANNELS_LAST:
         lay_channels_last(model)
-    criterion = build_criterion(cfg, num_identities=num_identities).to(device)
+    criterion = build_criterion(cfg, num_identities=num_identities, world=world, seed=cfg.SEED).to(device)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     return TrainState(
         model,
@@ -30,4 +41,5 @@ def build_train_state(
         build_schedule(cfg, optimizer, steps_per_epoch=steps_per_epoch),
         scaler=GradScaler(device.type, enabled=cfg.SOLVER.PRECISION == "fp16"),
         average=average_of(model, decay=cfg.SOLVER.EMA) if cfg.SOLVER.EMA else None,
+        world=world,
     )

@@ -1,6 +1,5 @@
 """Scoring a model while it trains: track the validation sequences in memory, score, keep a line of numbers."""
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from fairmot.evaluation.evaluator import evaluate_tables
 from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.read import read_truths
 from fairmot.evaluation.span import cut_sequence
+from fairmot.formats.json_lines import append_row
 from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
@@ -30,6 +30,7 @@ from fairmot.utils.errors import InputError
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+METRICS = "metrics.jsonl"
 SHOWN = ("HOTA", "MOTA", "IDF1", "DetA", "AssA")
 
 
@@ -59,7 +60,7 @@ class Validator:
         self.cfg = cfg
         self.run = run
         self.writer = writer
-        self.path = run.output / "metrics.jsonl"
+        self.path = run.output / METRICS
         self.spans = [_read_span(span) for span in build_val_spans(cfg)]
         choose_protocol([span.truth for span in self.spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
 
@@ -80,8 +81,7 @@ class Validator:
         report = evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL, classes=self.cfg.DATA.CLASSES)
         progress = trainer.state.progress
         row = {"epoch": progress.epoch, "step": progress.step, **report.combined}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(self.path, row)
         for name in SHOWN:
             if self.writer is not None:
                 self.writer.add_scalar(f"validation/{name}", report.combined[name], progress.step)

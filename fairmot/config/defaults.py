@@ -15,6 +15,8 @@ def default_cfg() -> CfgNode:
                     "BACKBONE": "dla_34",
                     "WIDTH": 1.0,  # channel multiplier of backbone and neck
                     "REID_DIM": 64,  # embedding dimension
+                    "REID_NESTED": (),  # lengths whose first values are trained as embeddings too, e.g. (512, 256, 64)
+                    "REID_SAMPLING": "center",  # where it is read: center | center_bi | roi_align | pos_anchor
                     "HEAD_CHANNELS": 256,  # width of each head's hidden layer; at most 64 for yolo, as published
                     "NUM_CLASSES": 1,
                     "HEATMAP_BIAS": -2.19,  # start: every cell an object with probability 0.1
@@ -38,6 +40,7 @@ def default_cfg() -> CfgNode:
                     "CLASSES": ("pedestrian",),  # names of the MODEL.NUM_CLASSES classes
                     "WORKERS": 2,  # loader processes; changes no draw
                     "MAX_OBJECTS": 500,  # objects an image at most (the published K)
+                    "GROUP": 1,  # images of one sequence that stand together in a batch; 1 = any, as published
                     "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
                     "CACHE": "",  # folder for indexes of the labels; "" = the user's cache folder
                     "CHECK": True,  # look through labels before training; errors stop it
@@ -73,8 +76,19 @@ def default_cfg() -> CfgNode:
                     "HEATMAP_WEIGHT": 1.0,
                     "OFFSET_WEIGHT": 1.0,
                     "SIZE_WEIGHT": 0.1,
-                    "START_DET": -1.85,  # log variances of the uncertainty weighting
+                    "BALANCE": "uncertainty",  # of the two tasks: uncertainty | fixed | gradnorm | mgda_ub | pcgrad
+                    "START_DET": -1.85,  # uncertainty: log variances at the start
                     "START_ID": -1.05,
+                    "TASK_WEIGHTS": (1.0, 1.0),  # fixed, pcgrad: of detection and of identity
+                    "GRADNORM_ALPHA": 1.5,  # gradnorm: how much a task that lags is favoured
+                    "GRADNORM_LR": 0.025,  # gradnorm: the task weights' own rate
+                    "MGDA_NORM": "none",  # mgda_ub: what gradients are divided by before: none | l2 | loss
+                    "IDENTITY": "cross_entropy",  # cross_entropy | focal | triplet | circle | partial_fc
+                    "FOCAL_GAMMA": 2.0,  # focal: weight (1 - p) ** this
+                    "TRIPLET_MARGIN": 0.3,  # triplet: between distances of unit embeddings
+                    "CIRCLE_MARGIN": 0.25,  # circle: relaxation m
+                    "CIRCLE_SCALE": 64.0,  # circle: scale gamma
+                    "SAMPLE_RATE": 0.1,  # partial_fc: share of the identities that a step's softmax runs over
                 }
             ),
             "SOLVER": CfgNode(
@@ -102,6 +116,7 @@ def default_cfg() -> CfgNode:
                     "SKIP_NONFINITE": 0,  # steps of a run whose loss may be not finite and are left out; 0 = stop
                     "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
                     "LOG_EVERY": 10,  # steps between TensorBoard scalars
+                    "METER_EVERY": 100,  # steps between readings of the fairness meter; 0 = never
                     "IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never
                     "VAL_EVERY": 5,  # epochs between validations; 0 = never
                     "SAVE_EVERY": 1,  # epochs between writes of the last checkpoint
@@ -112,6 +127,7 @@ def default_cfg() -> CfgNode:
                 {
                     "TOP_K": 500,  # peaks read from a heatmap at most
                     "MIN_SCORE": 0.1,  # detections below this leave the predictor no more
+                    "REID_PREFIX": 0,  # embeddings' first values that are used; 0 = all
                     "HEADS": "peaks",  # where the other heads run: peaks | dense (the whole map); equal results
                 }
             ),
@@ -135,6 +151,7 @@ def default_cfg() -> CfgNode:
                 {
                     "PROTOCOL": "auto",  # auto | mot15 | mot16 | mot17 | mot20
                     "BACKEND": "trackeval",  # trackeval (official) | motmetrics (as FairMOT-style scripts print)
+                    "REID": False,  # measure how well embeddings at the true boxes tell people apart, too
                     "EVENTS": True,  # write motmetrics' event table of each sequence
                 }
             ),

@@ -133,7 +133,7 @@ def _coerce(name: str, value: Any, default: Any, source: str) -> Any:
         return value
     if isinstance(default, str) and isinstance(value, str | int | float):
         return str(value)
-    if isinstance(default, tuple) and isinstance(value, str) and all(isinstance(item, str) for item in default):
+    if isinstance(default, tuple) and isinstance(value, str) and _holds_text(name, default):
         return (value,)
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         return _coerce_items(name, tuple(value), default, source)
@@ -142,7 +142,12 @@ def _coerce(name: str, value: Any, default: Any, source: str) -> Any:
 
 _ITEM_DEFAULTS: dict[str, Any] = {
     "DATA.VAL": "", "DATA.TRAIN": "", "DATA.CLASSES": "", "SOLVER.STEPS": 0, "DATA.SETS.SEQUENCES": "",
+    "MODEL.REID_NESTED": 0,
 }  # fmt: skip
+
+
+def _holds_text(name: str, default: tuple[Any, ...]) -> bool:
+    return all(isinstance(item, str) for item in (*default, _ITEM_DEFAULTS.get(name, "")))
 
 
 def _coerce_items(name: str, value: tuple[Any, ...], default: tuple[Any, ...], source: str) -> tuple[Any, ...]:

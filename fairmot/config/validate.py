@@ -1,7 +1,7 @@
 """Values that have the right type and still make no sense: found before any work starts."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairmot.config.node import CfgNode
@@ -17,6 +17,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "PREDICT.HEADS": ("peaks", "dense"),
     "TRACKER.PRESET": ("fairmot",),
     "DATA.TARGETS": ("host", "device"),
+    "MODEL.REID_SAMPLING": ("center", "center_bi", "roi_align", "pos_anchor"),
+    "LOSS.BALANCE": ("uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"),
+    "LOSS.MGDA_NORM": ("none", "l2", "loss"),
+    "LOSS.IDENTITY": ("cross_entropy", "focal", "triplet", "circle", "partial_fc"),
     "MODEL.NORM": ("batch", "sync", "frozen"),
     "SOLVER.OPTIMIZER": ("adam", "adamw", "sgd"),
     "SOLVER.SCHEDULE": ("step", "cosine"),
@@ -38,6 +42,9 @@ POSITIVE = [
     "MODEL.HEAD_CHANNELS",
     "MODEL.NUM_CLASSES",
     "DATA.MAX_OBJECTS",
+    "DATA.GROUP",
+    "LOSS.GRADNORM_LR",
+    "LOSS.CIRCLE_SCALE",
     "SOLVER.BASE_LR",
     "SOLVER.BACKBONE_LR",
     "SOLVER.BATCH_SIZE",
@@ -63,6 +70,12 @@ NOT_NEGATIVE = [
     "LOSS.HEATMAP_WEIGHT",
     "LOSS.OFFSET_WEIGHT",
     "LOSS.SIZE_WEIGHT",
+    "LOSS.GRADNORM_ALPHA",
+    "LOSS.FOCAL_GAMMA",
+    "LOSS.TRIPLET_MARGIN",
+    "LOSS.CIRCLE_MARGIN",
+    "SOLVER.METER_EVERY",
+    "PREDICT.REID_PREFIX",
     "SOLVER.WEIGHT_DECAY",
     "SOLVER.CLIP_NORM",
     "SOLVER.WARMUP",
@@ -111,6 +124,9 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, ["SOLVER.MOMENTUM", "SOLVER.EMA"], lambda value: 0 <= value < 1, "must be 0 or more and below 1")
     _check(cfg, ["INPUT.SIZE_HW"], lambda size: min(size) >= 32, "must be at least 32 x 32 (height, width)")
     _check(cfg, ["AUGMENT.SCALE"], lambda pair: 0 < pair[0] <= pair[1], "must be a range (low, high) above 0")
+    _check(cfg, ["LOSS.SAMPLE_RATE"], lambda share: 0 < share <= 1, "must be above 0 and at most 1")
+    _check(cfg, ["LOSS.TASK_WEIGHTS"], lambda pair: min(pair) >= 0 < max(pair), "must be 0 or more, and not both 0")
+    _check(cfg, ["MODEL.REID_NESTED"], _are_lengths, "must be different lengths above 0")
     _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one data set or folder")
     _check(cfg, ["DATA.CLASSES"], lambda names: len(set(names)) == len(names) > 0, "must be different names")
     _check(
@@ -119,12 +135,18 @@ def validate_cfg(cfg: CfgNode) -> None:
         _is_digest,
         "must be 8 to 64 hexadecimal digits (in quotes)",
     )
+    if cfg.LOSS.BALANCE == "mgda_ub" and cfg.SOLVER.ACCUMULATE > 1:
+        raise InputError("SOLVER.ACCUMULATE must be 1 with LOSS.BALANCE mgda_ub, which weighs a batch before it learns")
     _check(cfg, ["DEVICE"], _is_device, "is not a device; choose from auto, cpu, cuda, cuda:N")
 
 
 def _is_device(name: str) -> bool:
     kind, _, index = name.partition(":")
     return name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit())
+
+
+def _are_lengths(lengths: Sequence[int]) -> bool:
+    return all(length > 0 for length in lengths) and len(set(lengths)) == len(lengths)
 
 
 def _is_digest(text: str) -> bool:

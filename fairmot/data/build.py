@@ -102,11 +102,22 @@ def build_train_loader(
 
     report: told of each image that cannot be read.
 
-    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATE equal parts.
+    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATE equal parts of whole
+    groups of DATA.GROUP images.
     """
+    sampler = EpochSampler(
+        len(dataset),
+        cfg.SOLVER.BATCH_SIZE,
+        cfg.SEED,
+        rank,
+        world_size,
+        cfg.SOLVER.ACCUMULATE,
+        group=cfg.DATA.GROUP,
+        sequence_of=dataset.samples.sequence_numbers() if cfg.DATA.GROUP > 1 else None,
+    )
     return TrainLoader(
         dataset,
-        EpochSampler(len(dataset), cfg.SOLVER.BATCH_SIZE, cfg.SEED, rank, world_size, cfg.SOLVER.ACCUMULATE),
+        sampler,
         workers=cfg.DATA.WORKERS,
         pin_memory=pin_memory,
         bad_limit=cfg.DATA.BAD_IMAGES,

@@ -1,6 +1,6 @@
 """All training images of a run: the indexes of its data sets, one after another.
 
-Legend: N boxes of one image, D data sets, C classes.
+Legend: F images, N boxes of one image, D data sets, C classes.
 """
 
 from collections.abc import Sequence
@@ -102,6 +102,12 @@ class SampleIndex:
         """How many boxes train."""
         return sum(source.num_boxes for source in self.sources)
 
+    def sequence_numbers(self) -> IntArray:
+        """Return (F,) numbers, equal for images of one sequence; where the labels name none, of one folder."""
+        numbers = [_number_sequences(source) for source in self.sources]
+        firsts = np.cumsum([0, *(own.max(initial=-1) + 1 for own in numbers)])
+        return np.concatenate([own + first for own, first in zip(numbers, firsts[:-1], strict=True)])
+
     @property
     def identity_counts(self) -> tuple[int, ...]:
         """How many identities each class has: what its classifier tells apart."""
@@ -134,6 +140,17 @@ def shared_image(one: LabelIndex, other: LabelIndex) -> Path | None:
         return None
     files = _files_in(one, folders) & _files_in(other, folders)
     return min(files, default=None)
+
+
+def _number_sequences(index: LabelIndex) -> IntArray:
+    """Return (F,) numbers of one data set's sequences, and after them of the folders of images without one."""
+    numbers = np.array(index.arrays.sequence_of, dtype=np.int64)
+    is_nameless = np.array([not name for name in index.info.sequences], dtype=np.bool_)
+    folders: dict[str, int] = {}
+    for image in np.flatnonzero(is_nameless[numbers]).tolist():
+        folder = index.image_name(image).rpartition("/")[0]
+        numbers[image] = len(is_nameless) + folders.setdefault(folder, len(folders))
+    return numbers
 
 
 def _refuse_shared_images(sources: Sequence[LabelIndex]) -> None:

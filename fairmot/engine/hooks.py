@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from fairmot.formats.checkpoint import write_checkpoint
 from fairmot.structures.batch import Batch
-from fairmot.structures.outputs import HeadOutputs, LossTerms
+from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -28,6 +28,7 @@ class StepResult(NamedTuple):
     batch: Batch  # of this process; where gradients are accumulated, the first part
     outputs: HeadOutputs  # of that batch
     terms: LossTerms  # of the whole step, all processes together, on the CPU
+    fairness: Fairness | None = None  # of the whole step, where the meter reads it
 
 
 class Hook:
@@ -52,10 +53,11 @@ class Hook:
 class CheckpointHook(Hook):
     """Write `path` every `every` epochs, and when training ends or is asked to stop.
 
+    path: None on a process that does not write, and only gives its part of a state that is split over the processes.
     every_steps: write it at every so many steps too, 0 for at none. The one before stays as `previous.pt` beside it.
     """
 
-    def __init__(self, path: Path, *, extra: dict[str, Any], every: int = 1, every_steps: int = 0) -> None:
+    def __init__(self, path: Path | None, *, extra: dict[str, Any], every: int = 1, every_steps: int = 0) -> None:
         self.path = path
         self.extra = extra
         self.every = every
@@ -74,8 +76,11 @@ class CheckpointHook(Hook):
             self._save(trainer)
 
     def after_fit(self, trainer: Trainer) -> None:
-        """Save where the run stopped, unless it broke in a step (the last good checkpoint is kept then)."""
-        if trainer.is_sound:
+        """Save where the run stopped, unless it broke in a step (the last good checkpoint is kept then).
+
+        Where the processes would have to meet for it, they must have ended at the same step.
+        """
+        if trainer.is_sound and (trainer.agreed or not trainer.state.is_split):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
@@ -84,9 +89,17 @@ class CheckpointHook(Hook):
         now = (progress.step, progress.validated, progress.best)
         if now == self._saved:
             return
-        content = {**trainer.state.state_dict(), **self.extra}
-        write_checkpoint(self.path, content, previous=self.path.with_name(PREVIOUS))
+        previous = None if self.path is None else self.path.with_name(PREVIOUS)
+        _write_state(trainer, self.path, self.extra, previous=previous)
         self._saved = now
+
+
+def _write_state(trainer: Trainer, path: Path | None, extra: dict[str, Any], *, previous: Path | None = None) -> None:
+    """Write a checkpoint of the state; without a path only give this process's part, where the state is split."""
+    if path is not None:
+        write_checkpoint(path, {**trainer.state.state_dict(), **extra}, previous=previous)
+    elif trainer.state.is_split:
+        trainer.state.state_dict()
 
 
 class ValidationHook(Hook):
@@ -119,8 +132,7 @@ class ValidationHook(Hook):
             trainer.state.model.train()
             if score > progress.best:
                 progress.best = score
-                if self.best_path is not None:
-                    write_checkpoint(self.best_path, {**trainer.state.state_dict(), **self.extra})
+                _write_state(trainer, self.best_path, self.extra)
 
 
 class ScalarsHook(Hook):
@@ -142,6 +154,23 @@ class ScalarsHook(Hook):
         for name, parameter in trainer.state.criterion.named_parameters():
             if parameter.numel() == 1:
                 self.writer.add_scalar(f"balance/{name.rpartition('.')[2]}", float(parameter.detach()), step)
+
+
+class FairnessHook(Hook):
+    """Tell TensorBoard, and `write` as a row, how the two tasks stood where a step was read."""
+
+    def __init__(self, writer: SummaryWriter, write: Callable[[dict[str, Any]], None]) -> None:
+        self.writer = writer
+        self.write = write
+
+    def after_step(self, trainer: Trainer, result: StepResult) -> None:
+        """Pass the step's reading on, if there is one."""
+        if result.fairness is None:
+            return
+        progress, values = trainer.state.progress, result.fairness._asdict()
+        for name, value in values.items():
+            self.writer.add_scalar(f"fairness/{name}", value, progress.step)
+        self.write({"epoch": progress.epoch, "step": progress.step, "fairness": values})
 
 
 class ImagesHook(Hook):

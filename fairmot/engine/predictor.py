@@ -1,43 +1,48 @@
-"""From an image to detections. Legend: B = 1 image, K peaks, H W input size."""
+"""From an image to detections, or to the embeddings of given boxes.
 
-from typing import NamedTuple, Protocol
+Legend: B = 1 image, K peaks or boxes, D embedding values used, H W input size, N boxes given.
+"""
+
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.codec.decode import boxes_at, find_peaks
-from fairmot.codec.gather import gather_at
-from fairmot.geometry.arrays import ImageArray
-from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox, undo_exact, undo_published
+from fairmot.codec.decode import find_peaks
+from fairmot.codec.places import places_of
+from fairmot.codec.sample import read_embeddings
+from fairmot.engine.maps import CellMaps, Maps, ReadsAtCells, WholeMaps
+from fairmot.geometry.arrays import FloatArray, ImageArray
+from fairmot.geometry.letterbox import (
+    Letterbox,
+    apply_letterbox,
+    fit_letterbox,
+    letterbox_boxes,
+    undo_exact,
+    undo_published,
+)
 from fairmot.structures.detections import Detections
-from fairmot.structures.outputs import CellOutputs, HeadOutputs
 
 UNDO = {"published": undo_published, "exact": undo_exact}
 
 
-class ReadsAtCells(Protocol):
-    """A network whose heads can run at single cells: what `heads="peaks"` asks for."""
+@dataclass(frozen=True)
+class Reading:
+    """How the network's heads are read.
 
-    def features(self, images_B3HW: torch.Tensor) -> torch.Tensor:
-        """Return the map that the heads read."""
+    heads: `peaks` runs the size, offset and embedding heads at the cells that are read alone (the network must be a
+        `ReadsAtCells`), `dense` on the whole map; both give the same detections.
+    sampling: where embeddings are read, see `codec.sample`; boxes and scores are the same for all. `roi_align` runs the
+        embedding head on the whole map even with `peaks`.
+    prefix: how many of an embedding's first values are used, and then scaled to unit length; 0 for all.
+    """
 
-    def heatmap(self, features_BCHW: torch.Tensor) -> torch.Tensor:
-        """Return the heatmap's logits."""
-
-    def read_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> CellOutputs:
-        """Return the other heads' values at flat cells."""
-
-
-class _Found(NamedTuple):
-    """The K best peaks of each image, and what the heads say there."""
-
-    scores_BK: torch.Tensor
-    classes_BK: torch.Tensor
-    indices_BK: torch.Tensor
-    values: CellOutputs
-    map_hw: tuple[int, int]
+    heads: str = "dense"
+    sampling: str = "center"
+    prefix: int = 0
 
 
 class Predictor:
@@ -46,8 +51,6 @@ class Predictor:
     input_hw: network input (height, width), any size, multiples of the network's 32 without waste.
     top_k: peaks read at most; min_score: detections must score above it.
     undo: `published` (the published code's arithmetic, up to a pixel off) or `exact` (the letterbox's inverse).
-    heads: `peaks` runs the size, offset and embedding heads at the peaks alone (`model` must be a `ReadsAtCells`),
-    `dense` on the whole map; both give the same detections.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Predictor:
         top_k: int = 500,
         min_score: float = 0.1,
         undo: str = "published",
-        heads: str = "dense",
+        reading: Reading = Reading(),
     ) -> None:
         self.model = model.to(device).eval()
         self.input_hw = input_hw
@@ -67,37 +70,46 @@ class Predictor:
         self.top_k = top_k
         self.min_score = min_score
         self.undo = UNDO[undo]
-        self.heads = heads
+        self.reading = reading
 
     @torch.inference_mode()
     def __call__(self, image: ImageArray) -> Detections:
         """(H, W, 3) RGB uint8 -> detections in its pixels, best first."""
         letterbox = fit_letterbox(image.shape[:2], self.input_hw)
-        pixels_HW3 = torch.from_numpy(apply_letterbox(image, letterbox)).to(self.device)
-        find = self._find_at_peaks if self.heads == "peaks" else self._find_densely
-        found = find(pixels_HW3.permute(2, 0, 1)[None].float() / 255)
-        kept = found.scores_BK[0] > self.min_score
-        sides_BK4, offsets_BK2, embeddings_BKD = found.values
-        boxes_BK4 = boxes_at(found.indices_BK, sides_BK4, offsets_BK2, width=found.map_hw[1])
-        stride = -(-self.input_hw[0] // found.map_hw[0])
-        boxes_xyxy = (boxes_BK4[0, kept] * stride).cpu().numpy()
+        maps = self._look_at(image, letterbox)
+        scores_BK, classes_BK, indices_BK = find_peaks(maps.heatmap().sigmoid(), top_k=self.top_k)
+        kept = scores_BK[0] > self.min_score
+        places = maps.places_at(indices_BK)
+        embeddings_BKD = read_embeddings(maps, places, how=self.reading.sampling)
+        boxes_BK4 = places.boxes(width=maps.map_hw[1])
+        boxes_xyxy = (boxes_BK4[0, kept] * self._stride(maps)).cpu().numpy()
         return Detections(
             boxes_xyxy=self.undo(boxes_xyxy, letterbox).astype(np.float32),
-            scores=found.scores_BK[0, kept].cpu().numpy(),
+            scores=scores_BK[0, kept].cpu().numpy(),
             embeddings=functional.normalize(embeddings_BKD[0, kept], dim=1).cpu().numpy(),
-            classes=found.classes_BK[0, kept].cpu().numpy(),
+            classes=classes_BK[0, kept].cpu().numpy(),
         )
 
-    def _find_at_peaks(self, images_B3HW: torch.Tensor) -> _Found:
-        model: ReadsAtCells = self.model  # type: ignore[assignment]
-        features_BCHW = model.features(images_B3HW)
-        heatmap = model.heatmap(features_BCHW).sigmoid()
-        peaks = find_peaks(heatmap, top_k=self.top_k)
-        return _Found(*peaks, model.read_at(features_BCHW, peaks[2]), (heatmap.shape[-2], heatmap.shape[-1]))
+    @torch.inference_mode()
+    def embed(self, image: ImageArray, boxes_xyxy: FloatArray) -> FloatArray:
+        """(H, W, 3) RGB uint8 and (N, 4) boxes in its pixels -> (N, D) unit embeddings, read as detections' are.
 
-    def _find_densely(self, images_B3HW: torch.Tensor) -> _Found:
-        outputs: HeadOutputs = self.model(images_B3HW)
-        heatmap = outputs.heatmap.sigmoid()
-        peaks = find_peaks(heatmap, top_k=self.top_k)
-        values = CellOutputs(*(gather_at(getattr(outputs, name), peaks[2]) for name in CellOutputs._fields))
-        return _Found(*peaks, values, (heatmap.shape[-2], heatmap.shape[-1]))
+        A box may reach outside the image or lie there: its centre is clipped to the map, as in training.
+        """
+        letterbox = fit_letterbox(image.shape[:2], self.input_hw)
+        maps = self._look_at(image, letterbox)
+        boxes_N4 = torch.from_numpy(letterbox_boxes(boxes_xyxy.astype(np.float64), letterbox)).to(self.device)
+        places = places_of(boxes_N4[None] / self._stride(maps), map_hw=maps.map_hw)
+        embeddings_BKD = read_embeddings(maps, places, how=self.reading.sampling)
+        return np.asarray(functional.normalize(embeddings_BKD[0], dim=1).cpu().numpy())
+
+    def _look_at(self, image: ImageArray, letterbox: Letterbox) -> Maps:
+        pixels_HW3 = torch.from_numpy(apply_letterbox(image, letterbox)).to(self.device)
+        images_B3HW = pixels_HW3.permute(2, 0, 1)[None].float() / 255
+        if self.reading.heads == "dense":
+            return WholeMaps(self.model(images_B3HW), prefix=self.reading.prefix)
+        model = cast(ReadsAtCells, self.model)
+        return CellMaps(model, model.features(images_B3HW), prefix=self.reading.prefix)
+
+    def _stride(self, maps: Maps) -> int:
+        return -(-self.input_hw[0] // maps.map_hw[0])

@@ -11,6 +11,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from fairmot.engine.ema import average_state, load_average_state
+from fairmot.engine.whole import cut_module, cut_optimizer, join_module, join_optimizer
+from fairmot.utils.distributed import World, is_split
 
 
 @dataclass
@@ -33,7 +35,7 @@ class TrainState:
     """Network, criterion (classifier and loss weights), optimiser, schedule, scaler, average and progress of one run.
 
     schedule: stepped once an optimiser step; scaler: of fp16's gradients, one that is not enabled does nothing;
-    average: of the network's weights (`average_of`), None for none.
+    average: of the network's weights (`average_of`), None for none; world: the processes that train together.
 
     A run that saves its `state_dict`, stops, and loads it again goes on bit for bit (on one machine, on a CPU).
     """
@@ -45,6 +47,12 @@ class TrainState:
     scaler: GradScaler = field(default_factory=lambda: GradScaler("cpu", enabled=False))
     average: AveragedModel | None = None
     progress: Progress = field(default_factory=Progress)
+    world: World = field(default_factory=World)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether a process holds but a part: all must then take part in saving, and the first one gets the whole."""
+        return self.world.size > 1 and any(map(is_split, self.criterion.parameters()))
 
     @property
     def scored_model(self) -> nn.Module:
@@ -52,11 +60,14 @@ class TrainState:
         return self.model if self.average is None else self.average.module
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything as nested dicts of tensors and numbers: what `torch.load(weights_only=True)` accepts."""
+        """Return everything as nested dicts of tensors and numbers: what `torch.load(weights_only=True)` accepts.
+
+        Where the state `is_split` all processes must call this together; the first one gets the whole.
+        """
         return {
             "model": self.model.state_dict(),
-            "criterion": self.criterion.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "criterion": join_module(self.criterion, self.world),
+            "optimizer": join_optimizer(self.optimizer, self.world),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "ema": None if self.average is None else average_state(self.average),
@@ -65,10 +76,13 @@ class TrainState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put everything back, the random number generators included."""
+        """Put everything back, the random number generators included; of a whole table a process takes its rows.
+
+        Another number of processes may have saved it. Raises RuntimeError or ValueError where it does not fit.
+        """
         self.model.load_state_dict(state["model"])
-        self.criterion.load_state_dict(state["criterion"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.criterion.load_state_dict(cut_module(self.criterion, state["criterion"], self.world))
+        self.optimizer.load_state_dict(cut_optimizer(self.optimizer, state["optimizer"], self.world))
         _lay_like_weights(self.optimizer)
         self.schedule.load_state_dict(state["schedule"])
         if state["scaler"]:

@@ -14,10 +14,11 @@ from fairmot.codec.render import complete_heatmap
 from fairmot.engine.feed import Pace, feed
 from fairmot.engine.hooks import Hook, StepResult
 from fairmot.engine.state import TrainState
-from fairmot.engine.step import JointPass
+from fairmot.engine.step import Balances, JointPass, Learned, Passed, describe_fairness, read_gradients
+from fairmot.engine.surgery import TaskGradients
 from fairmot.structures.batch import Batch, ObjectCounts
-from fairmot.structures.outputs import LossTerms
-from fairmot.utils.distributed import World
+from fairmot.structures.outputs import LossTerms, TaskReading
+from fairmot.utils.distributed import World, is_split
 from fairmot.utils.errors import InputError
 
 
@@ -44,7 +45,8 @@ class TrainOptions:
     clip_norm: largest gradient norm over all parameters, 0 for no clipping;
     accumulate: parts that a batch goes through the network in, one after the other, for less memory;
     precision, compiled: see `JointPass`; prefetch: see `feed`;
-    skip_nonfinite: how many steps whose loss or gradient is not finite are left out before a run stops.
+    skip_nonfinite: how many steps whose loss or gradient is not finite are left out before a run stops;
+    meter_every: steps between readings of the tasks' gradients for hooks to tell of, 0 for none.
     """
 
     epochs: int
@@ -55,13 +57,15 @@ class TrainOptions:
     compiled: bool = False
     prefetch: bool = True
     skip_nonfinite: int = 0
+    meter_every: int = 0
 
 
 class Trainer:
     """Run epochs of optimiser steps from wherever `state` stands.
 
     Every process of `world` runs one, with its own share of each batch; all then make the same steps.
-    `is_sound` tells whether `state` stands between two steps; `pace` how fast the epoch under way goes.
+    `is_sound` tells whether `state` stands between two steps; `agreed` whether training ended, and all processes at the
+    same step; `pace` how fast the epoch under way goes.
     """
 
     def __init__(
@@ -79,14 +83,16 @@ class Trainer:
         self.world = world or World()
         self.hooks = list(hooks)
         self.is_sound = True
+        self.agreed = False
         self.pace = Pace()
         self._stop_asked = False  # here
         self._stop_agreed = False  # by all processes, at the same step
         self._pass: nn.Module = JointPass(
             state.model, state.criterion, precision=options.precision, compiled=options.compiled
         )
+        self._balance: Balances = state.criterion.balance  # type: ignore[assignment]
         if self.world.size > 1:
-            self._pass = DistributedDataParallel(self._pass, gradient_as_bucket_view=True)
+            self._pass = _join(self._pass)
 
     def request_stop(self) -> None:
         """Ask the loop to end after the step under way; safe to call from a signal handler."""
@@ -102,7 +108,9 @@ class Trainer:
             while self.state.progress.epoch < self.options.epochs:
                 outcome = self._run_epoch(loader)
                 if outcome is not Outcome.FINISHED:
+                    self.agreed = True
                     return outcome
+            self.agreed = True
         return Outcome.FINISHED
 
     def _run_epoch(self, loader: EpochLoader) -> Outcome:
@@ -140,18 +148,23 @@ class Trainer:
         self.is_sound = False  # from here on something of the state may have changed
         statistics = [value.clone() for value in state.model.buffers()] if self.options.skip_nonfinite else []
         state.optimizer.zero_grad(set_to_none=True)
-        results = [self._learn_from(part, counts, is_last=part is parts[-1]) for part in parts]
-        own = torch.stack([torch.stack(result.terms) for result in results])
+        apart = TaskGradients(self._parameters(), self.world) if self._balance.projects else None
+        learned = [self._learn_from(part, counts, apart, is_last=part is parts[-1]) for part in parts]
+        if apart is not None:
+            apart.join(self._balance.join)
+        reading, weights = self._join_readings(learned, counts), self._balance.weights()
+        fairness = describe_fairness(reading, weights) if reading is not None and self._meters_now() else None
+        own = torch.stack([torch.stack(share.terms) for share in learned])
         norm = self._gradient_norm()
         terms = self._agree(own.mean(0), norm)
         if self._is_finite(terms, own, batch):
-            self._update(norm)
+            self._update(norm, reading)
         else:
             for value, before in zip(state.model.buffers(), statistics, strict=True):
                 value.copy_(before)
         state.schedule.step()
         terms.pop("gradient")
-        return results[0]._replace(terms=LossTerms(**terms))
+        return StepResult(parts[0], learned[0].outputs, LossTerms(**terms), fairness)
 
     def _count(self, parts: Sequence[Batch]) -> ObjectCounts:
         counts = [part.count_objects() for part in parts]
@@ -161,13 +174,50 @@ class Trainer:
         centres, objects, identities = sums.unbind()
         return ObjectCounts(centres, objects, identities, shares=len(parts) * self.world.size)
 
-    def _learn_from(self, part: Batch, counts: ObjectCounts, *, is_last: bool) -> StepResult:
-        """Add the gradients of one part; the processes' are joined with the last."""
-        joint = self._pass
-        with joint.no_sync() if isinstance(joint, DistributedDataParallel) and not is_last else nullcontext():
-            outputs, terms = joint(part, counts)
-            self.state.scaler.scale(terms.total / self.options.accumulate).backward()
-        return StepResult(part, outputs, LossTerms(*(term.detach() for term in terms)))
+    def _learn_from(self, part: Batch, counts: ObjectCounts, apart: TaskGradients | None, *, is_last: bool) -> Learned:
+        """Add the gradients of one part, to those of each task where they are kept `apart`.
+
+        The processes' are joined with the last part; DistributedDataParallel does it where they are not apart.
+        """
+        joint, accumulate = self._pass, self.options.accumulate
+        waits = isinstance(joint, DistributedDataParallel) and (apart is not None or not is_last)
+        with joint.no_sync() if waits else nullcontext():  # type: ignore[operator]
+            passed: Passed = joint(part, counts)
+            reading = self._read(passed, counts)
+            tasks = (passed.losses.detection, passed.losses.identity)
+            total = self._balance(*tasks)
+            if apart is None:
+                torch.autograd.backward(self.state.scaler.scale(total / accumulate))
+            else:
+                weighted = [weight * loss for weight, loss in zip(self._balance.weights(), tasks, strict=True)]
+                apart.add([self.state.scaler.scale(loss / accumulate) for loss in weighted])
+        terms = passed.losses.with_total(total)
+        return Learned(passed.outputs, LossTerms(*(term.detach() for term in terms)), reading)
+
+    def _meters_now(self) -> bool:
+        every = self.options.meter_every
+        return bool(every) and (self.state.progress.step + 1) % every == 0
+
+    def _read(self, passed: Passed, counts: ObjectCounts) -> TaskReading | None:
+        """Return this part's own reading, where one is wanted; hand all processes' to a balance that wants it now."""
+        if self._balance.reads == "never" and not self._meters_now():
+            return None
+        scaler = self.state.scaler
+        scale = scaler.get_scale() if scaler.is_enabled() else 1.0
+        reading = read_gradients(passed.losses, passed.shared, scale=scale)
+        if self._balance.reads == "before":
+            self._balance.observe(self._sum_readings([reading], counts))
+        return reading
+
+    def _join_readings(self, learned: Sequence[Learned], counts: ObjectCounts) -> TaskReading | None:
+        readings = [share.reading for share in learned if share.reading is not None]
+        return self._sum_readings(readings, counts) if readings else None
+
+    def _sum_readings(self, readings: Sequence[TaskReading], counts: ObjectCounts) -> TaskReading:
+        """Return the reading of a whole step: the shares' gradients on their maps lie one beside the other."""
+        own = torch.stack([torch.cat([reading.products_3, reading.losses_2]) for reading in readings]).sum(0)
+        products_3, losses_2 = torch.split(self.world.sum(own), [3, 2])
+        return TaskReading(products_3 / counts.shares**2, losses_2 / counts.shares)
 
     def _gradient_norm(self) -> torch.Tensor | None:
         """Return the norm over all parameters; None where the scaler looks after gradients that are not finite."""
@@ -209,7 +259,9 @@ class Trainer:
             hook.skipped_step(self, f"{what}; left out ({progress.skipped} of {self.options.skip_nonfinite})")
         return False
 
-    def _update(self, norm: torch.Tensor | None) -> None:
+    def _update(self, norm: torch.Tensor | None, reading: TaskReading | None) -> None:
+        if reading is not None and self._balance.reads == "after":
+            self._balance.observe(reading)
         state, largest = self.state, self.options.clip_norm
         if largest and norm is not None:
             nn.utils.clip_grads_with_norm_(self._parameters(), largest, norm)
@@ -222,5 +274,14 @@ class Trainer:
             state.average.update_parameters(state.model)
 
     def _parameters(self) -> list[nn.Parameter]:
-        modules = (self.state.model, self.state.criterion)  # by module, not by group: rounding depends on the order
-        return [value for module in modules for value in module.parameters() if value.requires_grad]
+        """Return what all processes have alike and train; by module, not by group: rounding depends on the order."""
+        both = (self.state.model, self.state.criterion)
+        values = [value for module in both for value in module.parameters()]
+        return [value for value in values if value.requires_grad and not is_split(value)]
+
+
+def _join(joint: nn.Module) -> DistributedDataParallel:
+    """Let the processes' gradients be joined, but for those of rows that each has for itself."""
+    own = [name for name, value in joint.named_parameters() if is_split(value)]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(joint, own)  # type: ignore[no-untyped-call]
+    return DistributedDataParallel(joint, gradient_as_bucket_view=True)

@@ -8,17 +8,19 @@ Source: Shao et al., CrowdHuman, and the data set's page. Legend: F images, N bo
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fairmot.formats.atomic import write_text
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.utils.errors import InputError
 
 BOX_KEYS = {"full": "fbox", "visible": "vbox", "head": "hbox"}
+PERSON, MASK = "person", "mask"  # tags; a mask covers crowds, reflections, figures that are no people
 _LARGEST = 1e30  # float32 holds it with room for sums
 _BOM = b"\xef\xbb\xbf"
 
@@ -49,6 +51,43 @@ class OdgtLabels:
     tags: tuple[str, ...]
     lines: IntArray
     left_out: int
+
+
+class OdgtRow(NamedTuple):
+    """One row to write: boxes left, top, width, height in pixels, of the whole figure and of what is seen of it.
+
+    is_occluded: something hides a part. is_ignored: a person who is neither to be trained on nor scored.
+    """
+
+    tag: str
+    full_tlwh: Sequence[float]
+    visible_tlwh: Sequence[float]
+    is_occluded: bool = False
+    is_ignored: bool = False
+
+
+def write_odgt(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one record ("ID", "gtboxes", ...) a line, atomically."""
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def make_record(image_id: str, rows: Iterable[OdgtRow]) -> dict[str, Any]:
+    """Return the record of one image; sides are rounded to hundredths, heads are unknown and marked to be ignored.
+
+    image_id: the image's file name without its extension.
+    """
+    return {"ID": image_id, "gtboxes": [_row(row, number) for number, row in enumerate(rows)]}
+
+
+def _row(row: OdgtRow, number: int) -> dict[str, Any]:
+    ignores = int(row.is_ignored or row.tag == MASK)
+    return {
+        "tag": row.tag,
+        BOX_KEYS["full"]: [round(float(side), 2) for side in row.full_tlwh],
+        BOX_KEYS["visible"]: [round(float(side), 2) for side in row.visible_tlwh],
+        "extra": {"box_id": number, "occ": int(row.is_occluded), "ignore": ignores},
+        "head_attr": {"ignore": 1, "occ": 0, "unsure": 1},
+    }
 
 
 def split_lines(path: Path, *, size: int = 4 << 20) -> list[Part]:
@@ -87,7 +126,7 @@ def read_odgt(path: Path, part: Part, *, box: str = "full") -> OdgtLabels:
         image_ids.append(image_id)
         counts.append(len(kept))
         boxes += (_box(row, BOX_KEYS[box], where) for row in kept)
-        tags += (str(row.get("tag", "person")) for row in kept)
+        tags += (str(row.get("tag", PERSON)) for row in kept)
         left_out += len(rows) - len(kept)
     return OdgtLabels(
         image_ids=tuple(image_ids),
@@ -128,7 +167,7 @@ def _record(text: bytes, where: str) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _is_excluded(row: Mapping[str, Any], box: str) -> bool:
-    return row.get("tag") == "mask" or _ignores(row, "extra") or (box == "head" and _ignores(row, "head_attr"))
+    return row.get("tag") == MASK or _ignores(row, "extra") or (box == "head" and _ignores(row, "head_attr"))
 
 
 def _ignores(row: Mapping[str, Any], key: str) -> bool:

@@ -1,16 +1,64 @@
 """From the LOSS section to a criterion."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import nn
 
 from fairmot.config.node import CfgNode
+from fairmot.config.reid import embedding_lengths
+from fairmot.losses.balance import Balance, FixedWeighting, GradientSurgery, GradNorm, MinNorm, UncertaintyWeighting
 from fairmot.losses.identity import IdentityLoss
-from fairmot.losses.joint import JointLoss, UncertaintyWeighting
+from fairmot.losses.joint import JointLoss
+from fairmot.losses.logits import CircleLoss, FocalCrossEntropy
+from fairmot.losses.nested import NestedIdentityLoss
+from fairmot.losses.partial_fc import PartialIdentityLoss
+from fairmot.losses.triplet import TripletLoss
+from fairmot.utils.distributed import World
 
 
-def build_criterion(cfg: CfgNode, *, num_identities: int | Sequence[int]) -> JointLoss:
-    """Return the joint loss for so many training identities, of the one class or of each (0 and more)."""
+def build_criterion(
+    cfg: CfgNode, *, num_identities: int | Sequence[int], world: World | None = None, seed: int = 0
+) -> JointLoss:
+    """Return the joint loss for so many training identities, of the one class or of each (0 and more).
+
+    world: the processes that a classifier of sampled identities is split over; seed: of its start and its samples.
+    """
     return JointLoss(
-        IdentityLoss(cfg.MODEL.REID_DIM, num_identities),
-        UncertaintyWeighting(start_det=cfg.LOSS.START_DET, start_id=cfg.LOSS.START_ID),
+        build_identity(cfg, num_identities=num_identities, world=world, seed=seed),
+        build_balance(cfg),
         weights=(cfg.LOSS.HEATMAP_WEIGHT, cfg.LOSS.SIZE_WEIGHT, cfg.LOSS.OFFSET_WEIGHT),
+        sampling=cfg.MODEL.REID_SAMPLING,
     )
+
+
+def build_identity(
+    cfg: CfgNode, *, num_identities: int | Sequence[int], world: World | None = None, seed: int = 0
+) -> nn.Module:
+    """Return what LOSS.IDENTITY names, for each of the lengths that are trained where MODEL.REID_NESTED has some."""
+    loss, count, lengths = cfg.LOSS, num_identities, embedding_lengths(cfg)
+    focal = FocalCrossEntropy(gamma=loss.FOCAL_GAMMA)
+    circle = CircleLoss(margin=loss.CIRCLE_MARGIN, scale=loss.CIRCLE_SCALE)
+    triplet = TripletLoss(margin=loss.TRIPLET_MARGIN)
+    kinds: dict[str, Callable[[int], nn.Module]] = {
+        "cross_entropy": lambda length: IdentityLoss(length, count),
+        "focal": lambda length: IdentityLoss(length, count, of_logits=focal),
+        "circle": lambda length: IdentityLoss(length, count, of_logits=circle, cosine=True),
+        "triplet": lambda _: triplet,
+        "partial_fc": partial(PartialIdentityLoss, num_identities=count, rate=loss.SAMPLE_RATE, seed=seed, world=world),
+    }
+    parts = {length: kinds[loss.IDENTITY](length) for length in lengths}
+    return parts[lengths[0]] if len(lengths) == 1 else NestedIdentityLoss(parts)
+
+
+def build_balance(cfg: CfgNode) -> Balance:
+    """Return what LOSS.BALANCE names."""
+    loss = cfg.LOSS
+    kinds: dict[str, Callable[[], Balance]] = {
+        "uncertainty": lambda: UncertaintyWeighting(start_det=loss.START_DET, start_id=loss.START_ID),
+        "fixed": lambda: FixedWeighting(loss.TASK_WEIGHTS),
+        "gradnorm": lambda: GradNorm(alpha=loss.GRADNORM_ALPHA, rate=loss.GRADNORM_LR),
+        "mgda_ub": lambda: MinNorm(normalize=loss.MGDA_NORM),
+        "pcgrad": lambda: GradientSurgery(loss.TASK_WEIGHTS),
+    }
+    return kinds[loss.BALANCE]()

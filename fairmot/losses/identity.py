@@ -1,4 +1,4 @@
-"""Re-ID as classification of training identities. Legend: B images, K objects, N objects with an identity, D dims."""
+"""Re-ID as classification of training identities. Legend: N embeddings, D dims."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.codec.gather import gather_at
+from fairmot.losses.logits import LogitLoss, cross_entropy
+from fairmot.structures.outputs import EmbeddingSamples
 
 
 def embedding_scale(num_identities: int) -> float:
@@ -24,58 +25,54 @@ def embedding_scale(num_identities: int) -> float:
 
 
 class IdentityLoss(nn.Module):
-    """Softmax cross-entropy of the embeddings at object centres; owns the classifiers, one a class.
+    """Classification of the embeddings at object centres; owns the classifiers, one a class.
 
-    num_identities: identities of the one class, or of each. The softmax runs over an object's own class, and the
-    embedding's scale is that of its class. The loss is the sum of all objects' cross-entropies divided by their
-    number, whatever their class: each object weighs the same, and one class gives the published loss.
+    num_identities: identities of the one class, or of each. An object is told from those of its own class, and the
+    embedding's scale is that of its class. The loss is the sum of all objects' losses divided by their number, whatever
+    their class: each object weighs the same, and one class with cross-entropy gives the published loss.
+
+    of_logits: what an object's logits cost, the published softmax cross-entropy if not given.
+    cosine: the logits are cosines to the classifier's rows, without scale and bias.
 
     `classifier` holds the classes' rows one after another, so that each parameter has a gradient in every step,
     whichever classes a batch shows; a class without identities has no row. With no identity at all one row is kept.
-    Objects of unknown identity (-1) are left out; with none left the loss is 0, and finite gradients flow.
+    With no object of known identity the loss is 0, and finite gradients flow.
     Source: FairMOT, equation 3.
     """
 
-    def __init__(self, reid_dim: int, num_identities: int | Sequence[int]) -> None:
-        super().__init__()
-        self.counts = _at_least_one(num_identities)
-        self.scales = tuple(map(embedding_scale, self.counts))
-        self.classifier = nn.Linear(reid_dim, sum(self.counts))
-
-    def forward(
+    def __init__(
         self,
-        embedding_BDHW: torch.Tensor,
-        identities_BK: torch.Tensor,
-        indices_BK: torch.Tensor,
-        mask_BK: torch.Tensor,
-        classes_BK: torch.Tensor | None = None,
-        known: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """(B, D, H, W) embeddings read at `indices_BK` where `mask_BK`, identities within their class (B, K) -> scalar.
+        reid_dim: int,
+        num_identities: int | Sequence[int],
+        *,
+        of_logits: LogitLoss = cross_entropy,
+        cosine: bool = False,
+    ) -> None:
+        super().__init__()
+        self.counts = at_least_one(num_identities)
+        self.scales = tuple(map(embedding_scale, self.counts))
+        self.of_logits = of_logits
+        self.cosine = cosine
+        self.classifier = nn.Linear(reid_dim, sum(self.counts), bias=not cosine)
 
-        classes_BK: (B, K) from 0; all 0 when not given. known: objects of known identity to divide by; those of the
-        batch if not given.
-        """
-        if classes_BK is None:
-            classes_BK = torch.zeros_like(identities_BK)
-        known_BK = mask_BK & (identities_BK >= 0)
-        embeddings_BKD = gather_at(embedding_BDHW, indices_BK)
-        weights, biases = (
-            torch.split(value, list(self.counts)) for value in (self.classifier.weight, self.classifier.bias)
-        )
+    def forward(self, samples: EmbeddingSamples, known: torch.Tensor) -> torch.Tensor:
+        """Embeddings and their identities -> scalar, divided by `known`, the objects of known identity in the step."""
+        rows = torch.split(self.classifier.weight, list(self.counts))
+        biases = [None] * len(rows) if self.cosine else torch.split(self.classifier.bias, list(self.counts))
         sums = []
-        for kind, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        for kind, (weight, bias) in enumerate(zip(rows, biases, strict=True)):
             if len(weight):
-                chosen_BK = known_BK & (classes_BK == kind)
-                unit_ND = functional.normalize(embeddings_BKD[chosen_BK], dim=1)
-                logits = functional.linear(self.scales[kind] * unit_ND, weight, bias)
-                sums.append(functional.cross_entropy(logits, identities_BK[chosen_BK], reduction="sum"))
-        if known is None:
-            known = known_BK.sum()
+                own = samples if len(self.counts) == 1 else samples.of_class(kind)
+                unit_ND = functional.normalize(own.embeddings_ND, dim=1)
+                if self.cosine:
+                    logits = functional.linear(unit_ND, functional.normalize(weight, dim=1))
+                else:
+                    logits = functional.linear(self.scales[kind] * unit_ND, weight, bias)
+                sums.append(self.of_logits(logits, own))
         return torch.stack(sums).sum() / known.clamp(min=1)
 
 
-def _at_least_one(num_identities: int | Sequence[int]) -> tuple[int, ...]:
+def at_least_one(num_identities: int | Sequence[int]) -> tuple[int, ...]:
     """Return the identities of each class, the first of which gets one where there is none at all."""
     counts = (num_identities,) if isinstance(num_identities, int) else tuple(num_identities)
     return counts if sum(counts) else (1, *counts[1:])

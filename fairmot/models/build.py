@@ -1,6 +1,7 @@
 """From the MODEL section to a network."""
 
 from fairmot.config.node import CfgNode
+from fairmot.config.reid import embedding_lengths
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.heads import make_heads
 from fairmot.models.joint_detector import JointDetector
@@ -14,7 +15,7 @@ def build_model(cfg: CfgNode) -> JointDetector:
     heads = make_heads(
         body.channels,
         num_classes=cfg.MODEL.NUM_CLASSES,
-        reid_dim=cfg.MODEL.REID_DIM,
+        reid_dim=embedding_lengths(cfg)[0],
         hidden=min(cfg.MODEL.HEAD_CHANNELS, body.max_head_channels or cfg.MODEL.HEAD_CHANNELS),
         heatmap_bias=cfg.MODEL.HEATMAP_BIAS,
         activation=body.head_activation,

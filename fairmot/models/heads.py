@@ -48,12 +48,16 @@ class Head(nn.Sequential):
             return run(features_BCHW)
         return in_bands(run, features_BCHW, halo=KERNEL // 2, channels=self.hidden_channels)
 
-    def at(self, patches_NTC: torch.Tensor) -> torch.Tensor:
-        """Return the head's values (N, D) at N cells, from the 3x3 cells around each, (N, 9, C) in reading order."""
+    def at(self, patches_NTC: torch.Tensor, *, first: int | None = None) -> torch.Tensor:
+        """Return the head's values (N, D) at N cells, from the 3x3 cells around each, (N, 9, C) in reading order.
+
+        first: how many of the D values to compute; None for all.
+        """
         hidden_layer, output_layer = cast(nn.Conv2d, self[0]), cast(nn.Conv2d, self[2])
         kernel_HTC = hidden_layer.weight.permute(0, 2, 3, 1).flatten(1)
         hidden = self[1](functional.linear(patches_NTC.flatten(1), kernel_HTC, hidden_layer.bias))
-        return functional.linear(hidden, output_layer.weight.flatten(1), output_layer.bias)
+        bias = None if output_layer.bias is None else output_layer.bias[:first]
+        return functional.linear(hidden, output_layer.weight.flatten(1)[:first], bias)
 
 
 def make_heads(

@@ -1,10 +1,13 @@
 """One network for detection and re-identification."""
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.models.heads import patches_at
+from fairmot.codec.places import Places
+from fairmot.models.heads import Head, patches_at
 from fairmot.models.names import HEAD_PREFIXES, Prefixes
 from fairmot.structures.outputs import CellOutputs, HeadOutputs
 
@@ -33,8 +36,7 @@ class JointDetector(nn.Module):
 
     def forward(self, images_B3HW: torch.Tensor) -> HeadOutputs:
         """(B, 3, H, W) RGB in [0, 1] of any size -> dense maps of H/4 x W/4, rounded up."""
-        features = self.features(images_B3HW)
-        return HeadOutputs(**{name: head(features) for name, head in self.heads.items()})
+        return self.read(self.features(images_B3HW))
 
     def features(self, images_B3HW: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) -> the map (B, C, H/4, W/4), rounded up, that all heads read.
@@ -53,6 +55,10 @@ class JointDetector(nn.Module):
         features: torch.Tensor = self.neck(self.backbone(images_B3HW))
         return features
 
+    def read(self, features_BCHW: torch.Tensor) -> HeadOutputs:
+        """Run the four heads on the whole map of `features`."""
+        return HeadOutputs(**{name: head(features_BCHW) for name, head in self.heads.items()})
+
     def heatmap(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """Return the heatmap's logits on the whole map of `features`: (B, classes, H, W)."""
         logits: torch.Tensor = self.heads["heatmap"](features_BCHW)
@@ -60,6 +66,26 @@ class JointDetector(nn.Module):
 
     def read_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> CellOutputs:
         """Run the other heads at flat cells y * W + x alone: equal to reading their dense maps there."""
+        places = self.places_at(features_BCHW, indices_BK)
+        return CellOutputs(places.sides_BK4, places.offsets_BK2, self.embedding_at(features_BCHW, indices_BK))
+
+    def places_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> Places:
+        """Run the size and offset heads at flat cells alone."""
         patches_NTC = patches_at(features_BCHW, indices_BK)
-        values = {name: self.heads[name].at(patches_NTC) for name in CellOutputs._fields}  # type: ignore[operator]
-        return CellOutputs(**{name: value.view(*indices_BK.shape, value.shape[-1]) for name, value in values.items()})
+        sides_N4, offsets_N2 = (self._head(name).at(patches_NTC) for name in ("size_ltrb", "offset"))
+        return Places(indices_BK, offsets_N2.view(*indices_BK.shape, 2), sides_N4.view(*indices_BK.shape, 4))
+
+    def embedding_at(
+        self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor, *, first: int | None = None
+    ) -> torch.Tensor:
+        """Run the embedding head at flat cells alone: (B, K, D), or the first so many of the D values."""
+        values_ND = self._head("embedding").at(patches_at(features_BCHW, indices_BK), first=first)
+        return values_ND.view(*indices_BK.shape, values_ND.shape[-1])
+
+    def embedding(self, features_BCHW: torch.Tensor) -> torch.Tensor:
+        """Run the embedding head on the whole map of `features`: (B, D, H, W)."""
+        values: torch.Tensor = self.heads["embedding"](features_BCHW)
+        return values
+
+    def _head(self, name: str) -> Head:
+        return cast(Head, self.heads[name])

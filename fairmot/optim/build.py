@@ -9,7 +9,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from fairmot.config.node import CfgNode
 from fairmot.optim.closed_form import ClosedFormSchedule
-from fairmot.optim.groups import parameter_groups, require_each_once
+from fairmot.optim.groups import parameter_groups, require_each_once, take_out_tables
+from fairmot.optim.joined import JoinedOptimizer
+from fairmot.optim.rows import RowAdam, RowSGD
 from fairmot.optim.schedules import Rate, cosine_rate, step_rate, warmed_up
 
 
@@ -18,7 +20,8 @@ def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> 
 
     `model` is the network itself: in a wrapper (DistributedDataParallel) its backbone would not be found.
     Adam adds the decay to the gradient; AdamW takes it from the weight beside the step (Loshchilov & Hutter, Decoupled
-    Weight Decay Regularization, ICLR 2019); SGD has plain, not Nesterov, momentum.
+    Weight Decay Regularization, ICLR 2019); SGD has plain, not Nesterov, momentum. Split parameters, of which a step's
+    gradient has some rows only, have an optimiser of the same kind beside it, in groups of their own.
     """
     solver = cfg.SOLVER
     optimizers: dict[str, Callable[..., Optimizer]] = {
@@ -33,8 +36,17 @@ def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> 
         backbone_lr=solver.BACKBONE_LR,
         weight_decay=solver.WEIGHT_DECAY,
     )
-    require_each_once(groups, model=model, criterion=criterion)
-    return optimizers[solver.OPTIMIZER](groups, lr=solver.BASE_LR, fused=solver.FUSED)
+    dense, tables = take_out_tables(groups)
+    require_each_once([*dense, *tables], model=model, criterion=criterion)
+    optimizer = optimizers[solver.OPTIMIZER](dense, lr=solver.BASE_LR, fused=solver.FUSED)
+    if not tables:
+        return optimizer
+    by_rows: dict[str, Callable[..., Optimizer]] = {
+        "adam": RowAdam,
+        "adamw": partial(RowAdam, decoupled=True),
+        "sgd": partial(RowSGD, momentum=solver.MOMENTUM),
+    }
+    return JoinedOptimizer([optimizer, by_rows[solver.OPTIMIZER](tables, lr=solver.BASE_LR)])
 
 
 def build_schedule(cfg: CfgNode, optimizer: Optimizer, *, steps_per_epoch: int) -> LRScheduler:

@@ -7,6 +7,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from fairmot.utils.distributed import is_split
+
 Group = dict[str, Any]
 """What torch's optimisers take: name, params, lr, weight_decay."""
 
@@ -43,6 +45,17 @@ def parameter_groups(
         groups.append({"name": name, "params": decaying, "lr": rate, "weight_decay": weight_decay})
         groups.append({"name": f"{name}_no_decay", "params": resting, "lr": rate, "weight_decay": 0.0})
     return [group for group in groups if group["params"]]
+
+
+def take_out_tables(groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
+    """Return the groups without split parameters, and groups `<name>_rows` of these alone; empty ones left out."""
+    kept, taken = [], []
+    for group in groups:
+        tables = [value for value in group["params"] if is_split(value)]
+        others = [value for value in group["params"] if not is_split(value)]
+        kept.append({**group, "params": others})
+        taken.append({**group, "name": f"{group['name']}_rows", "params": tables})
+    return [group for group in kept if group["params"]], [group for group in taken if group["params"]]
 
 
 def require_each_once(groups: Sequence[Group], *, model: nn.Module, criterion: nn.Module) -> None:

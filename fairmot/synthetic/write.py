@@ -1,13 +1,15 @@
 """A rendered world as a MOTChallenge sequence on disk."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fairmot.formats.motchallenge import write_sequence_info, write_truth
+from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.world import World
@@ -24,19 +26,33 @@ def write_sequence(
     The folder appears only when it is complete. `progress` is called after each frame. Raises InputError when it
     exists and `overwrite` is False.
     """
-    options = world.options
-    target = root / options.name
+    target = root / world.options.name
     require_free(target, overwrite=overwrite)
-    temporary = root / f".{options.name}.part"
+    with appearing(target) as temporary:
+        return _write_into(temporary, world, progress)
+
+
+@contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target`; it takes the place of what is there when the block succeeds."""
+    temporary = target.with_name(f".{target.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        truth = _write_into(temporary, world, progress)
+        temporary.mkdir(parents=True)
+        yield temporary
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return truth
+
+
+def write_image(path: Path, image: ImageArray) -> None:
+    """Write a BGR image as a JPEG of JPEG_QUALITY."""
+    done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise RuntimeError(f"{path.name}: OpenCV could not encode a JPEG")
+    path.write_bytes(encoded.tobytes())
 
 
 def require_free(target: Path, *, overwrite: bool) -> None:
@@ -51,10 +67,7 @@ def _write_into(folder: Path, world: World, progress: Callable[[], object] | Non
     images.mkdir(parents=True)
     tables = []
     for number, frame in enumerate(Renderer(world).frames(), 1):
-        done, encoded = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        if not done:
-            raise RuntimeError(f"frame {number}: OpenCV could not encode a JPEG")
-        (images / f"{number:06d}.jpg").write_bytes(encoded.tobytes())
+        write_image(images / f"{number:06d}.jpg", frame.image)
         tables.append(frame.truth)
         if progress is not None:
             progress()

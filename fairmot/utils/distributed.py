@@ -89,6 +89,65 @@ class World:
             yield
 
 
+def is_split(parameter: nn.Parameter) -> bool:
+    """Whether each process holds rows of its own of a table, so that its values and gradient are not to be joined."""
+    return bool(getattr(parameter, "is_split", False))
+
+
+def rows_of(world: World, total: int) -> range:
+    """Return the rows that this process holds of a table of `total` that all share: a run of its own, by rank.
+
+    The runs are equally long, or differ by one row.
+
+    >>> [rows_of(World(rank=rank, size=3), 10) for rank in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
+    return range(total * world.rank // world.size, total * (world.rank + 1) // world.size)
+
+
+def stack_all(world: World, values: torch.Tensor) -> torch.Tensor:
+    """Return all processes' `values`, which have one shape, with a first dimension more, by rank."""
+    if world.size == 1:
+        return values[None]
+    everyone = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(world.size)]
+    distributed.all_gather(everyone, values.contiguous())
+    return torch.stack(everyone)
+
+
+def concatenate_all(world: World, values: torch.Tensor) -> list[torch.Tensor]:
+    """Return all processes' `values`, by rank: of one shape but for the first dimension, which may be 0."""
+    if world.size == 1:
+        return [values]
+    lengths = stack_all(world, torch.tensor(len(values), device=values.device)).tolist()
+    if not max(lengths):
+        return [values] * world.size
+    padded = values.new_zeros((max(lengths), *values.shape[1:]))
+    padded[: len(values)] = values
+    return [rows[:length] for rows, length in zip(stack_all(world, padded), lengths, strict=True)]
+
+
+def join_rows(world: World, own: torch.Tensor) -> torch.Tensor:
+    """Return the whole of a table split by `rows_of`, on the first process and on the CPU; elsewhere no row.
+
+    Alone the tensor itself. Nobody needs memory for more than that: the rows are sent into their places.
+    """
+    if world.size == 1:
+        return own
+    own = own.detach().cpu().contiguous()
+    total = int(world.sum(torch.tensor(len(own))))
+    if not world.is_first:
+        if own.numel():
+            distributed.send(own, dst=0)
+        return own[:0]
+    whole = own.new_empty((total, *own.shape[1:]))
+    whole[: len(own)] = own
+    for rank in range(1, world.size):
+        run = rows_of(World(rank=rank, size=world.size), total)
+        if whole[run.start : run.stop].numel():
+            distributed.recv(whole[run.start : run.stop], src=rank)
+    return whole
+
+
 def read_world(environment: Mapping[str, str] = os.environ) -> World:
     """Return the place that torchrun's variables give this process; InputError where one of them is no number."""
     names = {

@@ -1,4 +1,5 @@
 import filecmp
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,14 @@ import pytest
 
 from fairmot.cli import run_tool
 from fairmot.commands.synthesize import sequence_seed
+from fairmot.data.readers.base import Source
+from fairmot.data.readers.crowdhuman import CrowdHumanReader
 from fairmot.formats.motchallenge import find_sequences, list_images, read_boxes, read_sequence_info
+from fairmot.structures.labels import LabelBlock
+from fairmot.synthetic.options import WorldOptions
+from fairmot.synthetic.render import Renderer
+from fairmot.synthetic.stills import ANNOTATION, write_stills
+from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, build_world
 
 SMALL = ["--frames", "6", "--size", "90x160", "--people", "4"]
 
@@ -90,6 +98,86 @@ def test_height_and_width_replace_size(tmp_path: Path) -> None:
     assert read_sequence_info(find_sequences(tmp_path)[0]).image_hw == (100, 120)
 
 
+STILLS = ["--layout", "crowdhuman", "--size", "90x160", "--seed", "3"]
+
+
+def stills(root: Path, box: str = "full") -> LabelBlock:
+    reader = CrowdHumanReader(Source(root, box=box))
+    (unit,) = reader.plan().units
+    return reader.read(unit)
+
+
+def test_stills_are_read_as_crowdhuman(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_tool("synthesize", [*STILLS, "--output", str(tmp_path / "syn"), "--sequences", "3"]) == 0
+    block, visible = stills(tmp_path / "syn"), stills(tmp_path / "syn", "visible")
+    assert block.images == tuple(f"Images/SYN-easy-{sequence_seed(3, k):04d}-000001.jpg" for k in range(3))
+    assert files(tmp_path / "syn") == sorted(["annotation_train.odgt", *block.images])
+    assert all(cv2.imread(str(tmp_path / "syn" / name)).shape == (90, 160, 3) for name in block.images)
+    assert block.counts.min() >= 1
+    assert len(block.ids) == len(visible.ids)
+    assert set(block.ids.tolist()) == {-1}
+    assert np.all((visible.boxes_tlwh[:, :2] >= 0) & (visible.boxes_tlwh[:, 2:] >= 1))
+    assert np.all(visible.boxes_tlwh[:, :2] + visible.boxes_tlwh[:, 2:] <= [160, 90])
+    line = capsys.readouterr().out
+    assert f"3 images, {len(block.ids)} people, {block.left_out} ignored" in line
+
+
+def test_stills_hold_what_the_renderer_says(tmp_path: Path) -> None:
+    argv = [*STILLS, "--preset", "hard", "--frames", "2", "--output", str(tmp_path)]
+    assert run_tool("synthesize", argv) == 0
+    options = WorldOptions("hard", sequence_seed(3, 0), 2, (90, 160))
+    frames = list(Renderer(build_world(options)).frames())
+    expected, hidden = [], 0
+    for frame in frames:
+        is_seen = np.isin(frame.truth.ids, frame.instances)
+        expected.append(frame.truth[is_seen & (frame.truth.classes == PEDESTRIAN)].boxes_tlwh)
+        hidden += int((is_seen & (frame.truth.classes != PEDESTRIAN)).sum())
+    block = stills(tmp_path)
+    assert block.counts.tolist() == [len(boxes) for boxes in expected]
+    assert np.array_equal(block.boxes_tlwh, np.concatenate(expected).round(2).astype(np.float32))
+    assert block.left_out == hidden > 0
+    rows = [row for line in (tmp_path / ANNOTATION).read_text().splitlines() for row in json.loads(line)["gtboxes"]]
+    kinds = np.concatenate([frame.truth.classes[np.isin(frame.truth.ids, frame.instances)] for frame in frames])
+    assert [row["tag"] == "mask" for row in rows] == (kinds == DISTRACTOR).tolist()
+    assert [row["extra"]["ignore"] for row in rows] == (kinds != PEDESTRIAN).astype(int).tolist()
+    assert {row["extra"]["occ"] for row in rows} == {0, 1}
+
+
+def test_stills_are_the_same_in_one_process_and_in_two(tmp_path: Path) -> None:
+    plans = [WorldOptions("easy", seed, 1, (90, 160)) for seed in (1, 2, 1)]
+    for processes in (1, 2):
+        assert len(list(write_stills(plans, tmp_path / str(processes), processes=processes))) == 2  # one seed twice
+    names = files(tmp_path / "1")
+    assert names == files(tmp_path / "2")
+    assert len(names) == 3
+    assert filecmp.cmpfiles(tmp_path / "1", tmp_path / "2", names, shallow=False)[0] == names
+
+
+def test_stills_replace_only_stills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = [*STILLS, "--output", str(tmp_path)]
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run_tool("synthesize", argv) == 0
+    (tmp_path / ANNOTATION).write_text("")
+    assert run_tool("synthesize", argv) == 2
+    assert capsys.readouterr().err.count("--overwrite") == 1
+    assert run_tool("synthesize", [*argv, "--overwrite", "--sequences", "2"]) == 0
+    assert len(stills(tmp_path).images) == 2
+    (tmp_path / "Images" / "273271,c9db000d5146c15.jpg").write_text("a photograph")
+    assert run_tool("synthesize", [*argv, "--overwrite"]) == 2
+    assert "holds other files than SYN-*.jpg" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Images", ANNOTATION, "notes.txt"]
+    assert (tmp_path / "Images" / "273271,c9db000d5146c15.jpg").read_text() == "a photograph"
+
+
+def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_tool("synthesize", [*STILLS, "--output", str(tmp_path)]) == 0
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    monkeypatch.setattr("fairmot.synthetic.write.cv2.imencode", lambda *_: (False, None))
+    with pytest.raises(RuntimeError, match="could not encode"):
+        list(write_stills([WorldOptions("easy", 9, 1, (90, 160))], tmp_path, overwrite=True))
+    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+
+
 @pytest.mark.parametrize(
     ("argv", "named"),
     [
@@ -103,6 +191,8 @@ def test_height_and_width_replace_size(tmp_path: Path) -> None:
         (["--rate", "0"], "rate"),
         (["SEEDS", "1"], "SEEDS"),
         (["--config", "absent.yaml"], "absent.yaml"),
+        (["--layout", "coco"], "mot, crowdhuman"),
+        (["--layout", "crowdhuman", "--frames", "0"], "frames"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(

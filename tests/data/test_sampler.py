@@ -1,8 +1,11 @@
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairmot.data.sampler import EpochSampler
+from fairmot.data.sampler import EpochSampler, form_groups
 from fairmot.utils.errors import InputError
 
 
@@ -100,3 +103,128 @@ def test_wrong_shares_are_refused():
 def test_a_start_outside_the_epoch_is_refused(start):
     with pytest.raises(ValueError, match="an epoch has 3 batches"):
         EpochSampler(6, 2).batches(0, start)
+
+
+@st.composite
+def grouped_samplings(draw):
+    """Arguments that are accepted: (sequence_of, batch_size, group, world_size, accumulate)."""
+    group, world_size, accumulate = draw(st.integers(2, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    parts = world_size * accumulate
+    batch_size = parts * group * draw(st.integers(1, 3))
+    lengths = draw(st.lists(st.integers(1, 15), min_size=1, max_size=12))
+    lengths.append(max(0, parts * group - sum(lengths)))
+    sequence_of = np.repeat(np.arange(len(lengths)), lengths)
+    if len(sequence_of) < batch_size and accumulate > 1:
+        sequence_of = sequence_of[: len(sequence_of) - len(sequence_of) % (parts * group)]
+    return draw(st.permutations(sequence_of.tolist())), batch_size, group, world_size, accumulate
+
+
+def grouped(sampling, rank=0, world_size=None, seed=5):
+    sequence_of, batch_size, group, processes, accumulate = sampling
+    return EpochSampler(
+        len(sequence_of),
+        batch_size,
+        seed,
+        rank,
+        world_size or processes,
+        accumulate,
+        group=group,
+        sequence_of=np.array(sequence_of),
+    )
+
+
+def cut(keys, size):
+    return [tuple(keys[first : first + size]) for first in range(0, len(keys), size)]
+
+
+@given(grouped_samplings(), st.integers(0, 9))
+def test_an_epoch_in_groups_shows_each_sample_at_most_once_and_as_many_as_without(sampling, epoch):
+    sequence_of, batch_size, group, *_ = sampling
+    sampler = grouped(sampling, world_size=1)
+    batches = sampler.batches(epoch)
+    shown = [key.sample for batch in batches for key in batch]
+    assert len(batches) == sampler.batches_per_epoch == EpochSampler(len(sequence_of), batch_size).batches_per_epoch
+    assert len(shown) == len(set(shown)) == min(len(sequence_of) // group * group, len(batches) * batch_size)
+    assert all(len(batch) == min(batch_size, len(shown)) for batch in batches)
+    assert batches == grouped(sampling, world_size=1).batches(epoch)
+
+
+@given(grouped_samplings(), st.integers(0, 9))
+def test_a_sequence_leaves_less_than_a_group_to_groups_across_sequences(sampling, epoch):
+    """Seen over the groups of the whole epoch, those that fall into a dropped batch included."""
+    sequence_of, _, size, *_ = sampling
+    groups = grouped(sampling, world_size=1)._groups(epoch).tolist()
+    pure = Counter(sequence_of[group[0]] for group in groups if len({sequence_of[sample] for sample in group}) == 1)
+    left = sum(length % size for length in Counter(sequence_of).values())
+    assert all(pure[sequence] >= length // size for sequence, length in Counter(sequence_of).items())
+    assert len(groups) == sum(length // size for length in Counter(sequence_of).values()) + left // size
+
+
+@given(grouped_samplings(), st.integers(0, 9), st.data())
+def test_ranks_and_parts_hold_whole_groups_of_the_batches_of_one_process(sampling, epoch, data):
+    _, _, group, world_size, accumulate = sampling
+    whole = grouped(sampling, world_size=1)
+    start = data.draw(st.integers(0, whole.batches_per_epoch))
+    expected = whole.batches(epoch)[start:]
+    ranks = [grouped(sampling, rank).batches(epoch, start) for rank in range(world_size)]
+    for batch, *shares in zip(expected, *ranks, strict=True):
+        groups = [one for share in shares for one in cut(share, group)]
+        assert sorted(groups) == sorted(cut(batch, group))
+        sizes = [len(share) for share in shares]
+        assert min(sizes) >= group * accumulate
+        assert max(sizes) <= min(sizes) + group * (len(batch) < whole.batch_size)
+        assert all(size % (group * accumulate) == 0 for size in sizes) or accumulate == 1
+        assert all(size % group == 0 for size in sizes)
+
+
+def test_what_is_left_out_of_an_epoch_is_in_another():
+    """Three sequences, of 1, 2 and 4 samples; 7 % 3 = 1 of them stays out of each epoch."""
+    sampler = EpochSampler(7, 3, seed=2, group=3, sequence_of=np.array([0, 1, 1, 2, 2, 2, 2]))
+    shown = [frozenset(key.sample for batch in sampler.batches(epoch) for key in batch) for epoch in range(60)]
+    assert {len(samples) for samples in shown} == {6}
+    assert frozenset.union(*shown) == frozenset(range(7))
+    missing = Counter(next(iter(set(range(7)) - samples)) for samples in shown)
+    assert set(missing) == set(range(7))  # and none of them is the one that always stays out
+
+
+def test_other_epochs_draw_other_groups_from_the_whole_sequence():
+    sampler = EpochSampler(40, 8, seed=1, group=4, sequence_of=np.repeat([0, 1], 20))
+    epochs = [{frozenset(group) for group in sampler._groups(epoch).tolist()} for epoch in (0, 1)]
+    assert all(len({sample // 20 for sample in group}) == 1 for groups in epochs for group in groups)
+    assert not epochs[0] & epochs[1]
+    spans = [max(group) - min(group) for groups in epochs for group in groups]
+    assert np.mean(spans) > 8  # of random frames 4 of 20: 12.6
+
+
+def test_one_sample_a_group_is_todays_order_whatever_the_sequences():
+    sequence_of = np.array([0, 1] * 10)
+    assert EpochSampler(20, 4, 3, group=1, sequence_of=sequence_of).batches(2) == EpochSampler(20, 4, 3).batches(2)
+    first = [key.sample for key in EpochSampler(20, 4, 3).batches(2)[0]]
+    assert first == [19, 2, 9, 16]  # as it was before there were groups
+
+
+def test_samples_of_no_sequence_form_any_groups():
+    groups = EpochSampler(9, 4, group=2)._groups(0)
+    assert groups.shape == (4, 2)
+    assert len(np.unique(groups)) == 8
+
+
+def test_groups_in_the_order_of_the_samples():
+    samples, sequences = np.array([4, 0, 3, 1, 2]), np.array([1, 0, 1, 1, 0])
+    assert form_groups(samples, sequences, size=2).tolist() == [[0, 2], [4, 3]]
+    assert form_groups(samples, sequences, size=3).tolist() == [[4, 3, 1]]
+    assert form_groups(samples, sequences, size=5).tolist() == [[4, 0, 3, 1, 2]]
+
+
+def test_groups_that_do_not_fit_are_refused():
+    shared = r"cannot be shared by 2 processes in SOLVER\.ACCUMULATE = {} parts each of whole DATA\.GROUP = 3 images"
+    with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 8 {shared.format(1)}: take a multiple of 6$"):
+        EpochSampler(30, 8, world_size=2, group=3)
+    with pytest.raises(InputError, match=rf"^DATA\.TRAIN: 5 images {shared.format(1)}$"):
+        EpochSampler(5, 6, world_size=2, group=3)
+    fewer = rf"^DATA\.TRAIN: 22 images, fewer than a batch, {shared.format(2)}: take SOLVER\.BATCH_SIZE 12$"
+    with pytest.raises(InputError, match=fewer):
+        EpochSampler(22, 24, world_size=2, accumulate=2, group=3)
+    assert [len(share) for share in EpochSampler(22, 12, world_size=2, accumulate=2, group=3).batches(0)] == [6]
+    with pytest.raises(ValueError, match="sequence_of: expected shape"):
+        EpochSampler(5, 2, group=2, sequence_of=np.zeros(4, dtype=np.int64))

@@ -2,6 +2,10 @@ import numpy as np
 import pytest
 from small_sequences import index_samples, make_sequence, walkers
 
+from fairmot.data.build_index import Selection, build_index
+from fairmot.data.readers.base import Source
+from fairmot.data.readers.csv_table import CSVReader
+from fairmot.data.samples import join_indexes
 from fairmot.utils.errors import InputError
 
 
@@ -119,3 +123,29 @@ def test_an_index_outside_is_refused(tmp_path, index):
     samples = index_samples([make_sequence(tmp_path, "S", walkers((1,), 3))])
     with pytest.raises(IndexError, match="of 3"):
         samples[index]
+
+
+def test_images_of_one_sequence_have_one_number_over_several_sets(tmp_path):
+    folders = [
+        make_sequence(tmp_path, "S1", walkers((1,), 3)),
+        make_sequence(tmp_path, "S2", walkers((1,), 2), frames=2),
+    ]
+    both, alone = index_samples([folders[0].parent]), index_samples(folders)
+    assert both.sequence_numbers().tolist() == [0, 0, 0, 1, 1]
+    assert alone.sequence_numbers().tolist() == [0, 0, 0, 1, 1]
+
+
+def test_images_without_a_sequence_belong_to_their_folder(tmp_path):
+    file = tmp_path / "boxes.csv"
+    rows = ["b/1.jpg,", "a/1.jpg,", "c/1.jpg,walk", "b/2.jpg,", "c/2.jpg,"]
+    file.write_text("image,sequence,left,top,width,height\n" + "".join(f"{row},4,6,12,30\n" for row in rows))
+    reader = CSVReader(Source(file))
+    block = reader.read(reader.plan().units[0])
+    index = build_index([block], Selection(("pedestrian",), (1,)), name="c", image_root="", is_normalised=False)
+    samples = join_indexes([index, *index_samples([make_sequence(tmp_path, "S", walkers((1,), 2))]).sources])
+    places = [path.parent.name for path in (samples[index].image_path for index in range(len(samples)))]
+    numbers = samples.sequence_numbers().tolist()
+    assert len(set(numbers)) == 5  # a, b, what of c is no sequence, walk, S
+    assert len({(number, place) for number, place in zip(numbers, places, strict=True)}) == 5
+    assert numbers[places.index("b")] == numbers[len(places) - 1 - places[::-1].index("b")]
+    assert len({number for number, place in zip(numbers, places, strict=True) if place == "c"}) == 2

@@ -53,9 +53,19 @@ def share_of(batch: Batch, world: World) -> Batch:
     return Batch(*(field[world.rank :: world.size] for field in batch))
 
 
-def run(world: World, batch: Batch, *, optimizer: str, accumulate: int, norm: str, device: str) -> dict[str, object]:
-    """Return the losses of each step, and the weights, classifier and average after the last."""
+def run(
+    world: World,
+    batch: Batch,
+    *,
+    norm: str,
+    device: str,
+    optimizer: str = "adam",
+    accumulate: int = 1,
+    balance: str = "uncertainty",
+) -> dict[str, object]:
+    """Return losses and fairness of each step, and the weights, classifier and average after the last."""
     overrides = ["MODEL.NORM", norm, "SOLVER.OPTIMIZER", optimizer, "SOLVER.BASE_LR", "0.001", "SOLVER.FUSED", "True"]
+    overrides += ["LOSS.BALANCE", balance]
     cfg = load_cfg(None, [*SMALL, *overrides])
     torch.manual_seed(world.rank)  # what the first process starts from is what counts
     model, criterion = build_model(cfg), build_criterion(cfg, num_identities=IDENTITIES)
@@ -66,23 +76,29 @@ def run(world: World, batch: Batch, *, optimizer: str, accumulate: int, norm: st
     optim = build_optimizer(cfg, model=model, criterion=criterion)
     schedule = build_schedule(cfg, optim, steps_per_epoch=STEPS)
     state = TrainState(model, criterion, optim, schedule, average=average_of(model, decay=0.9))
-    options = TrainOptions(epochs=1, clip_norm=5.0, accumulate=accumulate)
+    options = TrainOptions(epochs=1, clip_norm=5.0, accumulate=accumulate, meter_every=1)
     trainer = Trainer(state, options, device=torch.device(device), world=world)
     model.train()
     share = share_of(batch, world).to(torch.device(device))
-    terms = [[float(term) for term in trainer.train_step(share).terms] for _ in range(STEPS)]
+    results = [trainer.train_step(share) for _ in range(STEPS)]
     states = {
         "model": model.state_dict(),
         "criterion": criterion.state_dict(),
         "average": state.scored_model.state_dict(),
     }
-    return {"terms": torch.tensor(terms), **states}
+    terms = torch.tensor([[float(term) for term in result.terms] for result in results])
+    return {"terms": terms, "fairness": torch.tensor([result.fairness for result in results]), **states}
 
 
 VARIANTS = {
-    "sgd": {"optimizer": "sgd", "accumulate": 1},
-    "adam": {"optimizer": "adam", "accumulate": 1},
-    "adam in two parts": {"optimizer": "adam", "accumulate": 2},
+    "sgd": {"optimizer": "sgd"},
+    "adam": {},
+    "adam in two parts": {"accumulate": 2},
+    "gradnorm": {"balance": "gradnorm"},
+    "gradnorm in two parts": {"balance": "gradnorm", "accumulate": 2},
+    "mgda_ub": {"balance": "mgda_ub"},
+    "pcgrad": {"balance": "pcgrad"},
+    "pcgrad in two parts": {"balance": "pcgrad", "accumulate": 2},
 }
 
 

@@ -1,18 +1,23 @@
-"""Image -> detections: boxes land where the network saw them, whatever the image's size."""
+"""Image -> detections: boxes land where the network saw them, whatever the image's size, embeddings where asked."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from fairmot.codec.sample import READERS
 from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
-from fairmot.engine.predictor import Predictor
+from fairmot.engine.predictor import Predictor, Reading
+from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.outputs import HeadOutputs
+from fairmot.utils.errors import InputError
 
 CPU = torch.device("cpu")
+HEADS = ["peaks", "dense"]
+SAMPLINGS = list(READERS)
 
 
 class OnePeak(nn.Module):
@@ -61,38 +66,157 @@ def test_the_built_predictor_pads_the_input_to_what_the_network_takes():
     assert not predictor.model.training
 
 
-@pytest.mark.parametrize("input_hw", [(64, 96), (100, 150)], ids=["halved five times", "any size"])
-def test_heads_at_peaks_give_the_detections_of_dense_heads(input_hw):
+def random_image(height=120, width=170):
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def slim(backbone="dla_34"):
+    """A small network with boxes of some cells and centres anywhere in theirs, so that samplings differ."""
     torch.manual_seed(0)
-    cfg = load_cfg(None, ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16", "MODEL.REID_DIM", "8"])
-    model = build_model(cfg)
-    image = np.random.default_rng(0).integers(0, 255, (120, 170, 3), dtype=np.uint8)
-    found = [
-        Predictor(model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, heads=heads)(image)
-        for heads in ("peaks", "dense")
-    ]
-    assert len(found[0]) > 5
-    np.testing.assert_array_equal(found[0].scores, found[1].scores)
-    np.testing.assert_allclose(found[0].boxes_xyxy, found[1].boxes_xyxy, atol=1e-4)
-    np.testing.assert_allclose(found[0].embeddings, found[1].embeddings, atol=1e-5)
+    sizes = ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16", "MODEL.REID_DIM", "8"]
+    model = build_model(load_cfg(None, [*sizes, "MODEL.BACKBONE", backbone]))
+    with torch.no_grad():
+        model.heads["size_ltrb"][2].bias += 2.5
+        model.heads["offset"][2].bias += 0.4
+    return model
+
+
+def predictor_of(model, *, input_hw=(64, 96), undo="published", **reading):
+    return Predictor(
+        model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, undo=undo, reading=Reading(**reading)
+    )
+
+
+def assert_same(found, expected):
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=1e-4)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("input_hw", [(64, 96), (100, 150)], ids=["halved five times", "any size"])
+def test_heads_at_peaks_give_the_detections_of_dense_heads(input_hw, sampling):
+    model = slim()
+    peaks, dense = (
+        predictor_of(model, input_hw=input_hw, heads=heads, sampling=sampling)(random_image()) for heads in HEADS
+    )
+    assert len(peaks) > 5
+    assert_same(peaks, dense)
+    np.testing.assert_allclose(peaks.embeddings, dense.embeddings, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", list(BACKBONES))
+def test_samplings_change_embeddings_alone(backbone):
+    model = slim(backbone)
+    for heads in HEADS:
+        found = {how: predictor_of(model, heads=heads, sampling=how)(random_image()) for how in SAMPLINGS}
+        for how in SAMPLINGS:
+            assert_same(found[how], found["center"])
+            np.testing.assert_allclose(np.linalg.norm(found[how].embeddings, axis=1), 1.0, atol=1e-5)
+        np.testing.assert_array_equal(found["pos_anchor"].embeddings, found["center"].embeddings)
+        for one, other in (("center", "center_bi"), ("center_bi", "roi_align"), ("center", "roi_align")):
+            assert np.abs(found[one].embeddings - found[other].embeddings).max() > 1e-3
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("heads", HEADS)
+def test_a_prefix_is_the_first_values_at_unit_length(heads, sampling):
+    model = slim()
+    whole, part = (predictor_of(model, heads=heads, sampling=sampling, prefix=n)(random_image()) for n in (0, 3))
+    assert (whole.embeddings.shape[1], part.embeddings.shape[1]) == (8, 3)
+    first = whole.embeddings[:, :3]
+    np.testing.assert_allclose(part.embeddings, first / np.linalg.norm(first, axis=1, keepdims=True), atol=1e-5)
+    assert_same(part, whole)
+
+
+def test_the_built_predictor_reads_as_the_configuration_says():
+    keys = ["MODEL.REID_SAMPLING", "roi_align", "PREDICT.REID_PREFIX", "16", "PREDICT.HEADS", "dense"]
+    predictor = build_predictor(load_cfg(None, keys), OnePeak(), device=CPU)
+    assert predictor.reading == Reading(heads="dense", sampling="roi_align", prefix=16)
+
+
+def test_a_prefix_longer_than_the_embedding_is_refused():
+    sizes = ["MODEL.REID_DIM", "16", "MODEL.REID_NESTED", "(32,8)"]
+    assert build_predictor(load_cfg(None, [*sizes, "PREDICT.REID_PREFIX", "32"]), OnePeak(), device=CPU)
+    with pytest.raises(InputError, match=r"PREDICT\.REID_PREFIX = 33 is more than the 32 values"):
+        build_predictor(load_cfg(None, [*sizes, "PREDICT.REID_PREFIX", "33"]), OnePeak(), device=CPU)
+
+
+class PlacesAsEmbeddings(nn.Module):
+    """Each cell's embedding is its own column and row, counted from 1."""
+
+    def forward(self, images):
+        cells = (images.shape[-2] // 4, images.shape[-1] // 4)
+        rows, columns = torch.meshgrid(*(torch.arange(1.0, count + 1) for count in cells), indexing="ij")
+        maps = (torch.zeros(1, count, *cells) for count in (1, 4, 2))
+        return HeadOutputs(*maps, torch.stack([columns, rows])[None])
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        ("center", [[26, 21], [1, 13]]),
+        ("center_bi", [[26.25, 21.25], [1, 13.75]]),
+        ("roi_align", [[26.25, 21.25], [3.5, 13.75]]),
+        ("pos_anchor", [[26, 21], [1, 13]]),
+    ],
+)
+def test_an_embedding_is_read_at_a_given_box(sampling, expected):
+    """A picture of half the input's size: centre (50.5, 40.5) lies at input pixel (101, 81), cell 25.25 and 20.25.
+
+    The second box's middle is left of the image and clipped; the part of it in the image ends at cell 5.
+    """
+    boxes = np.array([[40.5, 20.5, 60.5, 60.5], [-40, 20, 10, 31]])
+    read = predictor_of(PlacesAsEmbeddings(), input_hw=(128, 192), sampling=sampling).embed(
+        np.zeros((64, 96, 3), np.uint8), boxes
+    )
+    expected = np.array(expected, dtype=float)
+    np.testing.assert_allclose(read, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_heads_at_cells_embed_boxes_as_dense_heads_do(sampling):
+    model, boxes = slim(), np.array([[10, 10, 40, 80], [-20, 30, 15, 60], [150, 90, 300, 200], [5, 5, 5, 5]])
+    peaks, dense = (
+        predictor_of(model, heads=heads, sampling=sampling, prefix=5).embed(random_image(), boxes) for heads in HEADS
+    )
+    assert peaks.shape == (4, 5)
+    np.testing.assert_allclose(np.linalg.norm(peaks, axis=1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(peaks, dense, atol=1e-5)
+
+
+def test_detections_embed_again_at_their_own_boxes():
+    predictor = predictor_of(slim(), undo="exact", heads="peaks", sampling="roi_align")
+    found = predictor(random_image())
+    np.testing.assert_allclose(predictor.embed(random_image(), found.boxes_xyxy), found.embeddings, atol=1e-4)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("heads", HEADS)
+def test_no_box_has_no_embedding(heads, sampling):
+    predictor = predictor_of(slim(), heads=heads, sampling=sampling)
+    assert predictor.embed(random_image(), np.zeros((0, 4))).shape == (0, 8)
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("heads", ["peaks", "dense"])
-def test_a_gpu_finds_what_a_cpu_finds(heads, monkeypatch):
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("heads", HEADS)
+def test_a_gpu_finds_what_a_cpu_finds(heads, sampling, monkeypatch):
     """Without TF32, whose convolutions are good to three digits."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     torch.manual_seed(0)
     model = build_model(load_cfg(None, ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16"]))
-    image = np.random.default_rng(0).integers(0, 255, (120, 170, 3), dtype=np.uint8)
-    found = [
-        Predictor(prepare_for_inference(model.to(name)), input_hw=(96, 160), device=torch.device(name), heads=heads)(
-            image
-        )
-        for name in ("cpu", "cuda")
-    ]
+    reading = Reading(heads=heads, sampling=sampling)
+    boxes = np.array([[10, 10, 40, 80], [-20, 30, 15, 60]])
+    found, embedded = [], []
+    for name in ("cpu", "cuda"):
+        prepared, device = prepare_for_inference(model.to(name)), torch.device(name)
+        predictor = Predictor(prepared, input_hw=(96, 160), device=device, reading=reading)
+        found.append(predictor(random_image()))
+        embedded.append(predictor.embed(random_image(), boxes))
     np.testing.assert_allclose(found[0].scores, found[1].scores, atol=1e-4)
     np.testing.assert_allclose(found[0].boxes_xyxy, found[1].boxes_xyxy, atol=1e-2)
+    np.testing.assert_allclose(embedded[0], embedded[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("input_hw", [(100, 150), (33, 47), (64, 96)])

@@ -133,9 +133,9 @@ def test_a_gradient_that_is_not_finite_is_no_step_either():
     """sqrt at 0: a finite loss whose gradient is infinite."""
 
     class Steep(TinyCriterion):
-        def forward(self, outputs, batch, counts=None):
-            terms = super().forward(outputs, batch, counts)
-            return terms._replace(total=terms.total + (outputs.heatmap * 0).abs().sum().sqrt())
+        def measure(self, outputs, batch, counts=None):
+            losses = super().measure(outputs, batch, counts)
+            return losses._replace(detection=losses.detection + (outputs.heatmap * 0).abs().sum().sqrt())
 
     for precision in ("fp32", "bf16"):
         state = new_state()
@@ -197,9 +197,9 @@ def test_the_network_runs_in_the_precision_asked_for_and_the_losses_in_float32(p
     seen = []
 
     class Watching(TinyCriterion):
-        def forward(self, outputs, batch, counts=None):
+        def measure(self, outputs, batch, counts=None):
             seen.append(outputs.heatmap.dtype)
-            return super().forward(outputs, batch, counts)
+            return super().measure(outputs, batch, counts)
 
     state = new_state()
     state.criterion = Watching()

@@ -15,10 +15,11 @@ from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook,
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.losses.balance import Balance, UncertaintyWeighting
 from fairmot.losses.identity import IdentityLoss
-from fairmot.losses.joint import JointLoss, UncertaintyWeighting
+from fairmot.losses.joint import JointLoss
 from fairmot.structures.batch import Batch
-from fairmot.structures.outputs import HeadOutputs, LossTerms
+from fairmot.structures.outputs import HeadOutputs, TaskLosses
 from fairmot.utils.errors import InputError
 
 BATCHES = 4
@@ -30,20 +31,33 @@ class TinyModel(nn.Module):
         self.conv = nn.Conv2d(3, 1, 3, padding=1)
         self.norm = nn.BatchNorm2d(1)
 
-    def forward(self, images):
-        heat = self.norm(self.conv(images))
+    def features(self, images):
+        return self.norm(self.conv(images))
+
+    def read(self, heat):
         return HeadOutputs(heat, heat, heat, heat)
+
+
+class TinyBalance(Balance):
+    def __init__(self):
+        super().__init__()
+        self.s = nn.Parameter(torch.zeros(1))
+
+    def forward(self, detection, identity):
+        return ((-self.s).exp() * detection + self.s).sum()
+
+    def weights(self):
+        return torch.cat([(-self.s).exp(), torch.zeros(1)]).detach()
 
 
 class TinyCriterion(nn.Module):
     def __init__(self):
         super().__init__()
-        self.balance = nn.Parameter(torch.zeros(1))
+        self.balance = TinyBalance()
 
-    def forward(self, outputs, batch, counts=None):
+    def measure(self, outputs, batch, counts=None):
         error = (outputs.heatmap - batch.heatmap_BCHW).square().mean()
-        total = ((-self.balance).exp() * error + self.balance).sum()
-        return LossTerms(total, error, error, error, error)
+        return TaskLosses(error, error, error, error, error)
 
 
 class Heads(nn.Module):
@@ -53,7 +67,10 @@ class Heads(nn.Module):
         super().__init__()
         self.heads = nn.ModuleDict({name: nn.Conv2d(3, count, 4, stride=4) for name, count in channels.items()})
 
-    def forward(self, images):
+    def features(self, images):
+        return images
+
+    def read(self, images):
         return HeadOutputs(**{name: head(images) for name, head in self.heads.items()})
 
 

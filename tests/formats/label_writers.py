@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,6 @@ def _written_row(table: LabelTable, place: int, row: int) -> Mapping[str, object
     own = int(table.ids[row])
     kind = table.class_names[int(table.classes[row])]
     return {**image, **box, "id": "" if own == UNKNOWN else own, "class": kind}
-
-
-def write_odgt(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one record ("ID", "gtboxes", ...) a line, atomically."""
-    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 def write_coco(path: Path, table: LabelTable) -> None:

@@ -1,11 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from label_writers import write_odgt
 
-from fairmot.formats.odgt import Part, read_odgt, split_lines
+from fairmot.formats.odgt import MASK, PERSON, OdgtRow, Part, make_record, read_odgt, split_lines, write_odgt
 from fairmot.utils.errors import InputError
 
 
@@ -60,6 +60,24 @@ def test_parts_together_are_the_file(tmp_path, images, size):
     ]
     lines = [line for labels in read for line in labels.lines.tolist()]
     assert lines == [place for place, boxes in enumerate(images, 1) for _ in boxes]
+
+
+def test_written_rows_are_read_again(tmp_path):
+    path = tmp_path / "a.odgt"
+    full, seen = (-3.256, 4, 20.5, 60.123), (0, 4, 17, 30)
+    rows = [
+        OdgtRow(PERSON, full, seen, is_occluded=True),
+        OdgtRow(PERSON, (1, 1, 2, 2), (1, 1, 2, 2), is_ignored=True),
+        OdgtRow(MASK, (2, 2, 2, 2), (2, 2, 2, 2)),
+    ]
+    write_odgt(path, [make_record("é", rows), make_record("empty", [])])
+    labels = read_all(path)
+    assert (labels.image_ids, labels.counts.tolist(), labels.left_out) == (("é", "empty"), [1, 0], 2)
+    assert labels.boxes_tlwh.tolist() == np.float32([[-3.26, 4, 20.5, 60.12]]).tolist()
+    assert read_all(path, box="visible").boxes_tlwh.tolist() == [list(seen)]
+    assert read_all(path, box="head").left_out == 3
+    extras = [row["extra"] for row in json.loads(path.read_text(encoding="utf-8").split("\n")[0])["gtboxes"]]
+    assert [(extra["box_id"], extra["occ"], extra["ignore"]) for extra in extras] == [(0, 1, 0), (1, 0, 1), (2, 0, 1)]
 
 
 def test_byte_order_mark_blank_lines_and_windows_line_ends(tmp_path):

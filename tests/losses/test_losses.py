@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from fairmot.config.load import load_cfg
+from fairmot.losses.balance import UncertaintyWeighting
 from fairmot.losses.build import build_criterion
 from fairmot.losses.focal import HeatmapFocalLoss
 from fairmot.losses.identity import IdentityLoss, embedding_scale
-from fairmot.losses.joint import UncertaintyWeighting
 from fairmot.losses.regression import ObjectL1Loss
 from fairmot.structures.batch import Batch
-from fairmot.structures.outputs import HeadOutputs
+from fairmot.structures.outputs import EmbeddingSamples, HeadOutputs
 
 
 def outputs_and_batch(*, identities, present):
@@ -78,65 +78,67 @@ def test_l1_is_the_mean_over_present_values():
     assert float(loss) == pytest.approx(2.0, rel=1e-3)
 
 
-def test_identity_loss_reads_only_known_objects():
-    torch.manual_seed(0)
-    criterion = IdentityLoss(4, 5)
-    embedding = torch.randn(1, 4, 2, 2)
-    indices, mask = torch.tensor([[0, 3]]), torch.tensor([[True, True]])
-    both = criterion(embedding, torch.tensor([[2, -1]]), indices, mask)
-    one = criterion(embedding, torch.tensor([[2]]), indices[:, :1], mask[:, :1])
-    assert float(both.detach()) == pytest.approx(float(one.detach()))
+def test_the_joint_loss_reads_only_known_objects():
+    criterion = build_criterion(load_cfg(None, ["MODEL.REID_DIM", "16"]), num_identities=5)
+    outputs, batch = outputs_and_batch(identities=[2, -1, -1], present=[True, True, True])
+    one = outputs_and_batch(identities=[2, 1, 1], present=[True, False, False])[1]
+    assert torch.equal(criterion(outputs, batch).identity, criterion(outputs, one).identity)
 
 
-def multi_class_objects():
-    """One image, four objects of classes 0, 2, 0 and 2, the last without an identity."""
-    torch.manual_seed(0)
-    embedding = torch.randn(1, 4, 2, 2, requires_grad=True)
-    identities, classes = torch.tensor([[2, 1, 0, -1]]), torch.tensor([[0, 2, 0, 2]])
-    return embedding, identities, torch.tensor([[0, 1, 2, 3]]), torch.ones(1, 4, dtype=torch.bool), classes
+def samples_of(identities, classes=None):
+    """As many embeddings of 4 values."""
+    embeddings = torch.randn(len(identities), 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    kinds = torch.tensor(classes) if classes else torch.zeros(len(identities), dtype=torch.int64)
+    return EmbeddingSamples(embeddings, torch.tensor(identities), kinds)
 
 
 def test_each_class_has_its_own_classifier_and_each_object_weighs_the_same():
-    embedding, *objects = multi_class_objects()
+    samples = samples_of([2, 1, 0], [0, 2, 0])
+    torch.manual_seed(0)
     criterion = IdentityLoss(4, (3, 0, 6))
     assert criterion.classifier.weight.shape == (9, 4)
-    unit = torch.nn.functional.normalize(embedding.detach().flatten(2)[0].T, dim=1)
+    unit = torch.nn.functional.normalize(samples.embeddings_ND.detach(), dim=1)
     expected = 0.0
     for row, identity, (first, last) in ((0, 2, (0, 3)), (1, 1, (3, 9)), (2, 0, (0, 3))):
         scaled = embedding_scale(last - first) * unit[row]
         logits = criterion.classifier.weight[first:last] @ scaled + criterion.classifier.bias[first:last]
         expected += float(-logits.log_softmax(0)[identity].detach())
-    assert float(criterion(embedding, *objects).detach()) == pytest.approx(expected / 3, rel=1e-5)
+    assert float(criterion(samples, torch.tensor(3)).detach()) == pytest.approx(expected / 3, rel=1e-5)
 
 
 def test_one_class_is_the_published_loss_bit_for_bit():
-    embedding, identities, indices, mask, _ = multi_class_objects()
+    samples = samples_of([2, 1, 0])
     criterion = IdentityLoss(4, 500)
     assert list(criterion.state_dict()) == ["classifier.weight", "classifier.bias"]
     assert criterion.scales == (embedding_scale(500),)
-    known = embedding.detach().flatten(2)[0].T[:3]
-    logits = criterion.classifier(embedding_scale(500) * torch.nn.functional.normalize(known, dim=1))
-    expected = torch.nn.functional.cross_entropy(logits, identities[0, :3], reduction="sum") / 3
+    logits = criterion.classifier(embedding_scale(500) * torch.nn.functional.normalize(samples.embeddings_ND, dim=1))
+    expected = torch.nn.functional.cross_entropy(logits, samples.identities_N, reduction="sum") / 3
     for given in (IdentityLoss(4, 500), IdentityLoss(4, [500])):
         given.load_state_dict(criterion.state_dict())
-        assert torch.equal(given(embedding, identities, indices, mask), expected)
+        assert torch.equal(given(samples, torch.tensor(3)), expected)
 
 
-@pytest.mark.parametrize(
-    "shown", [[0, 0, 0, 0], [2, 2, 2, 2], [1, 1, 1, 1]], ids=lambda kinds: f"class {kinds[0]} only"
-)
+def test_embeddings_that_share_an_object_weigh_as_one():
+    alone, twice = samples_of([2, 1]), samples_of([2, 1, 1])
+    embeddings = alone.embeddings_ND[[0, 1, 1]]
+    weighted = twice._replace(embeddings_ND=embeddings, weights_N=torch.tensor([1.0, 0.25, 0.75]))
+    criterion = IdentityLoss(4, 500)
+    assert torch.allclose(criterion(weighted, torch.tensor(2)), criterion(alone, torch.tensor(2)))
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2], ids=lambda kind: f"class {kind} only")
 @pytest.mark.parametrize("counts", [(3, 0, 6), (3, 1, 3), (0, 0, 0)], ids=str)
-def test_every_parameter_has_a_gradient_whichever_class_is_shown(shown, counts):
-    embedding, identities, indices, mask, _ = multi_class_objects()
+def test_every_parameter_has_a_gradient_whichever_class_is_shown(kind, counts):
+    number = 3 if counts[kind] else 0
+    samples = samples_of([min(k, counts[kind] - 1) for k in (2, 1, 0)][:number], [kind] * number)
+    if not number:
+        samples = samples._replace(identities_N=samples.identities_N.long(), classes_N=samples.classes_N.long())
     criterion = IdentityLoss(4, counts)
-    kinds = torch.tensor([shown])
-    identities = identities.clamp(max=counts[shown[0]] - 1)
-    loss = criterion(embedding, identities, indices, mask, kinds)
-    loss.backward()
-    tensors = [embedding, *criterion.parameters()]
+    criterion(samples, torch.tensor(number)).backward()
+    tensors = [samples.embeddings_ND, *criterion.parameters()]
     assert all(value.grad is not None and bool(torch.isfinite(value.grad).all()) for value in tensors)
     rows = [bool(block.any()) for block in torch.split(criterion.classifier.weight.grad, list(criterion.counts))]
-    assert rows == [kind == shown[0] and count > 1 for kind, count in enumerate(counts)]
+    assert rows == [kind == shown and count > 1 for shown, count in enumerate(counts)]
 
 
 def test_the_joint_loss_hands_on_the_classes():

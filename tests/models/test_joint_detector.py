@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fairmot.codec.gather import gather_at
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
 from fairmot.models.layers.conv import bilinear_upsample
@@ -51,6 +52,28 @@ def test_a_size_that_cannot_be_halved_five_times_is_framed(input_hw):
         expected = model.heatmap(by_hand[..., :rows, :columns])
     assert outputs.heatmap.shape == (2, 1, rows, columns)
     torch.testing.assert_close(outputs.heatmap, expected)
+
+
+@pytest.mark.parametrize(("overrides", "length"), [(("16",), 16), (("16", "MODEL.REID_NESTED", "(32,8)"), 32)])
+def test_the_embedding_is_as_long_as_the_longest_that_is_trained(overrides, length):
+    model = slim("MODEL.REID_DIM", *overrides)
+    assert model.heads["embedding"][2].out_channels == length
+
+
+def test_the_embedding_whole_at_cells_and_its_first_values():
+    model = slim("MODEL.REID_DIM", "12").eval()
+    cells = torch.tensor([[0, 7, 95], [11, 40, 40]])
+    with torch.inference_mode():
+        features = model.features(torch.rand(2, 3, 32, 48))
+        outputs = model.read(features)
+        torch.testing.assert_close(model.embedding(features), outputs.embedding)
+        whole = model.embedding_at(features, cells)
+        torch.testing.assert_close(whole, gather_at(outputs.embedding, cells), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(model.embedding_at(features, cells, first=5), whole[..., :5])
+        places = model.places_at(features, cells)
+    assert torch.equal(places.indices_BK, cells)
+    torch.testing.assert_close(places.offsets_BK2, gather_at(outputs.offset, cells), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(places.sides_BK4, gather_at(outputs.size_ltrb, cells), rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_backbone_lists_the_choices():

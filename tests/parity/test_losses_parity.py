@@ -5,8 +5,9 @@ import pytest
 import torch
 from published import FIXTURES, relative_error
 
+from fairmot.losses.balance import UncertaintyWeighting
 from fairmot.losses.identity import IdentityLoss
-from fairmot.losses.joint import JointLoss, UncertaintyWeighting
+from fairmot.losses.joint import JointLoss
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs
 

@@ -1,0 +1,64 @@
+"""Re-ID as distances between embeddings, without a classifier. Legend: N embeddings, D dims, A of them anchors."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fairmot.structures.outputs import EmbeddingSamples
+
+
+class TripletLoss(nn.Module):
+    """Batch-hard triplets: an embedding is to lie nearer to all of its identity than to any other of its class.
+
+    The mean over the anchors of [margin + its farthest positive's distance - its nearest negative's]+, the distances
+    Euclidean between unit embeddings (0 to 2). An anchor is an embedding that has a positive, another one of the same
+    class and identity, and a negative, one of the same class and another identity; by weights, where there are any.
+    Both are looked for in the pass at hand alone: among the images that a process has of one part of a batch.
+    The mean is multiplied by the pass's share of the step's objects of known identity, so that shares add up. Without
+    an anchor the loss is 0, and finite gradients flow.
+    Source: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017, equation 5.
+    """
+
+    def __init__(self, *, margin: float = 0.3) -> None:
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, samples: EmbeddingSamples, known: torch.Tensor) -> torch.Tensor:
+        """Embeddings and their identities -> scalar; known: the objects of known identity in the step."""
+        weights_N = samples.weights_N
+        if weights_N is None:
+            weights_N = samples.embeddings_ND.new_ones(len(samples.embeddings_ND))
+        unit_ND = functional.normalize(samples.embeddings_ND, dim=1)
+        anchors_A, positives_A, negatives_A = mine_triplets(unit_ND.detach(), samples)
+        near_A, far_A = (_distances(unit_ND[anchors_A], unit_ND[others]) for others in (negatives_A, positives_A))
+        losses_A = (self.margin + far_A - near_A).clamp(min=0)
+        weights_A = weights_N[anchors_A]
+        mean = (weights_A * losses_A).sum() / weights_A.sum().clamp(min=torch.finfo(weights_A.dtype).tiny)
+        return mean * weights_N.sum() / known.clamp(min=1)
+
+
+def mine_triplets(unit_ND: torch.Tensor, samples: EmbeddingSamples) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the places of the anchors, and of each one's farthest positive and nearest negative: (A,) int64 each.
+
+    >>> unit_ND = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
+    >>> identities_N, classes_N = torch.tensor([3, 3, 3, 5]), torch.zeros(4, dtype=torch.int64)
+    >>> mine_triplets(unit_ND, EmbeddingSamples(unit_ND, identities_N, classes_N))
+    (tensor([0, 1, 2]), tensor([1, 0, 0]), tensor([3, 3, 3]))
+    """
+    same_class_NN, same_NN = (values[:, None] == values[None] for values in (samples.classes_N, samples.identities_N))
+    positive_NN = same_class_NN & same_NN
+    positive_NN.fill_diagonal_(fill_value=False)
+    negative_NN = same_class_NN & ~same_NN
+    (anchors_A,) = torch.nonzero(positive_NN.any(1) & negative_NN.any(1), as_tuple=True)
+    if not len(anchors_A):
+        return anchors_A, anchors_A, anchors_A
+    cosines_AN = unit_ND[anchors_A] @ unit_ND.T
+    farthest_A = cosines_AN.masked_fill(~positive_NN[anchors_A], torch.inf).argmin(1)
+    nearest_A = cosines_AN.masked_fill(~negative_NN[anchors_A], -torch.inf).argmax(1)
+    return anchors_A, farthest_A, nearest_A
+
+
+def _distances(first_AD: torch.Tensor, second_AD: torch.Tensor) -> torch.Tensor:
+    """Return (A,) Euclidean distances; where two embeddings are equal the gradient is 0."""
+    distances_A: torch.Tensor = torch.linalg.vector_norm(first_AD - second_AD, dim=1)
+    return distances_A

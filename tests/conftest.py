@@ -3,6 +3,10 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("shared machine", deadline=None)  # no test is a clock: others may be at work beside it
+settings.load_profile("shared machine")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: processes side by side have a core each
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -46,6 +47,8 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         report = evaluate_results(cfg, results=arguments.results, truth=truth, output=output)
     _print_report(report, output)
+    if cfg.EVAL.REID:
+        print(_measure_reid(cfg, weights=arguments.weights, truth=truth, output=output))
     return 0
 
 
@@ -55,6 +58,8 @@ def evaluate_results(cfg: CfgNode, *, results: Path, truth: Path, output: Path) 
     Writes `output/metrics.json` and, with EVAL.EVENTS, `output/events/<sequence>.csv` (of several DATA.CLASSES
     `<sequence>/<class>.csv`). Raises InputError, with nothing written, where a file is missing or cannot be scored.
     """
+    if cfg.EVAL.REID:
+        raise InputError("EVAL.REID: result files hold no embeddings; give --weights instead of --results")
     _require_folder(output)
     return _score(cfg, add_results(read_truths(truth), results), output)
 
@@ -74,6 +79,20 @@ def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path, 
         check_sequence(sequence, protocol)
     track(cfg, weights=weights, source=truth, output=output / "results", video=video)
     return _score(cfg, add_results(truths, output / "results"), output)
+
+
+def _measure_reid(cfg: CfgNode, *, weights: Path, truth: Path, output: Path) -> str:
+    """Write `output/reid.json` and return a line about it."""
+    from fairmot.commands.evaluate_reid import evaluate_reid  # here: as above
+
+    scores = evaluate_reid(cfg, weights=weights, truth=truth, output=output)
+    rates = ", ".join(f"{_percent(rate)} at FAR {far:g}" for far, rate in scores.rates.items())
+    pairs = f"{scores.genuine} genuine and {scores.impostor} impostors' pairs of {scores.boxes} boxes"
+    return f"re-ID at the true boxes: TPR {rates} ({pairs}); wrote {output / 'reid.json'}"
+
+
+def _percent(rate: float) -> str:
+    return "-" if math.isnan(rate) else f"{100 * rate:.1f} %"
 
 
 def _require_folder(output: Path) -> None:

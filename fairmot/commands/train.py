@@ -158,7 +158,12 @@ def _make_state(cfg: CfgNode, run: Run, plan: Plan, *, steps_per_epoch: int) -> 
     model.to(run.device)
     run.world.match(model)  # what the first process loaded, before the average is made of it
     state = build_train_state(
-        cfg, model, num_identities=plan.dataset.identity_counts, steps_per_epoch=steps_per_epoch, device=run.device
+        cfg,
+        model,
+        num_identities=plan.dataset.identity_counts,
+        steps_per_epoch=steps_per_epoch,
+        device=run.device,
+        world=run.world,
     )
     if plan.saved is not None:
         _restore(state, plan.saved)
@@ -194,8 +199,8 @@ def _make_hooks(
             ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
         ]
     every, every_steps = cfg.SOLVER.SAVE_EVERY, cfg.SOLVER.SAVE_STEPS
-    saving = CheckpointHook(run.output / LAST, extra=extra, every=every, every_steps=every_steps)
-    saves: list[Hook] = [saving] if run.world.is_first else []
+    last = run.output / LAST if run.world.is_first else None
+    saves: list[Hook] = [CheckpointHook(last, extra=extra, every=every, every_steps=every_steps)]
     hooks += saves
     if cfg.DATA.VAL and cfg.SOLVER.VAL_EVERY:
         best = run.output / "best.pt" if run.world.is_first else None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairmot.config.node import CfgNode
+from fairmot.config.reid import embedding_lengths
 from fairmot.utils.errors import InputError
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -135,6 +136,10 @@ def validate_cfg(cfg: CfgNode) -> None:
         _is_digest,
         "must be 8 to 64 hexadecimal digits (in quotes)",
     )
+    longest = max(embedding_lengths(cfg))
+    if longest < cfg.PREDICT.REID_PREFIX:
+        found = f"PREDICT.REID_PREFIX = {cfg.PREDICT.REID_PREFIX}"
+        raise InputError(f"{found} is more than the {longest} values of the embedding")
     if cfg.LOSS.BALANCE == "mgda_ub" and cfg.SOLVER.ACCUMULATE > 1:
         raise InputError("SOLVER.ACCUMULATE must be 1 with LOSS.BALANCE mgda_ub, which weighs a batch before it learns")
     _check(cfg, ["DEVICE"], _is_device, "is not a device; choose from auto, cpu, cuda, cuda:N")

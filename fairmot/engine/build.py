@@ -4,21 +4,13 @@ import torch
 from torch import nn
 
 from fairmot.config.node import CfgNode
-from fairmot.config.reid import embedding_lengths
 from fairmot.engine.predictor import Predictor, Reading
 from fairmot.engine.trainer import TrainOptions
 from fairmot.geometry.letterbox import round_up_hw
-from fairmot.utils.errors import InputError
 
 
 def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> Predictor:
-    """Return the predictor that INPUT, PREDICT and MODEL.REID_SAMPLING describe around `model`.
-
-    InputError where PREDICT.REID_PREFIX is longer than the embedding.
-    """
-    prefix, length = cfg.PREDICT.REID_PREFIX, embedding_lengths(cfg)[0]
-    if prefix > length:
-        raise InputError(f"PREDICT.REID_PREFIX = {prefix} is more than the {length} values of the embedding")
+    """Return the predictor that INPUT, PREDICT and MODEL.REID_SAMPLING describe around `model`."""
     return Predictor(
         model,
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
@@ -26,7 +18,7 @@ def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> 
         top_k=cfg.PREDICT.TOP_K,
         min_score=cfg.PREDICT.MIN_SCORE,
         undo=cfg.INPUT.UNDO,
-        reading=Reading(heads=cfg.PREDICT.HEADS, sampling=cfg.MODEL.REID_SAMPLING, prefix=prefix),
+        reading=Reading(heads=cfg.PREDICT.HEADS, sampling=cfg.MODEL.REID_SAMPLING, prefix=cfg.PREDICT.REID_PREFIX),
     )
 
 

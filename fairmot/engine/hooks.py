@@ -164,8 +164,8 @@ class FairnessHook(Hook):
         self.write = write
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Pass the step's reading on, if there is one."""
-        if result.fairness is None:
+        """Pass the step's reading on, if there is one and it is finite (float16's gradients may overflow)."""
+        if result.fairness is None or not all(map(math.isfinite, result.fairness)):
             return
         progress, values = trainer.state.progress, result.fairness._asdict()
         for name, value in values.items():

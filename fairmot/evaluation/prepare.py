@@ -58,7 +58,7 @@ def prepare_sequence(sequence: ScoredSequence, protocol: Protocol) -> PreparedSe
     frames = list(zip(*(_frame_rows(table, sequence.info.length) for table in (truth, results)), strict=True))
     truth_xyxy, results_xyxy = tlwh_to_xyxy(truth.boxes_tlwh), tlwh_to_xyxy(results.boxes_tlwh)
     ious = [pairwise_iou(truth_xyxy[rows], results_xyxy[columns]) for rows, columns in frames]
-    scored = _is_scored(truth, protocol)
+    scored = is_scored(truth, protocol)
     kept = np.ones(len(results), dtype=bool)
     distractor = np.isin(truth.classes, protocol.distractors)
     for iou, (rows, columns) in zip(ious, frames, strict=True):
@@ -85,7 +85,7 @@ def _frame_rows(table: BoxTable, length: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def _is_scored(truth: BoxTable, protocol: Protocol) -> BoolArray:
+def is_scored(truth: BoxTable, protocol: Protocol) -> BoolArray:
     """(N,) truth boxes that count: of the scored class where there are classes, and not marked 0.
 
     MOT16/17/20 mark people only: another class that has no marked box in a file counts whole, as it does in training.

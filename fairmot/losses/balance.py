@@ -113,6 +113,8 @@ class MinNorm(Balance):
 
     def observe(self, reading: TaskReading) -> None:
         """Weigh the losses anew."""
+        if not _is_finite(reading):
+            return
         if _lacks_task(reading):
             self.weights().copy_((reading.products_3[[0, 2]] > 0).to(reading.products_3.dtype))
             return
@@ -171,7 +173,7 @@ class GradNorm(Balance):
 
     def observe(self, reading: TaskReading) -> None:
         """Move the weights one step."""
-        if _lacks_task(reading):
+        if not _is_finite(reading) or _lacks_task(reading):
             return
         first_losses_2 = self.get_buffer("first_losses_2")
         first_losses_2.copy_(torch.where(first_losses_2.isnan(), reading.losses_2, first_losses_2))
@@ -182,6 +184,11 @@ class GradNorm(Balance):
         slopes_2 = norms_2 * (self.weights() * norms_2 - targets_2).sign()
         moved_2 = (self.weights() - self.rate * slopes_2).clamp(min=self.least)
         self.weights().copy_(2 * moved_2 / moved_2.sum())
+
+
+def _is_finite(reading: TaskReading) -> bool:
+    """Whether a balance may learn from it: float16's gradients overflow until their scale is found."""
+    return bool(reading.products_3.isfinite().all() & reading.losses_2.isfinite().all())
 
 
 def _lacks_task(reading: TaskReading) -> bool:

@@ -55,10 +55,10 @@ def build_balance(cfg: CfgNode) -> Balance:
     """Return what LOSS.BALANCE names."""
     loss = cfg.LOSS
     kinds: dict[str, Callable[[], Balance]] = {
-        "uncertainty": lambda: UncertaintyWeighting(start_det=loss.START_DET, start_id=loss.START_ID),
-        "fixed": lambda: FixedWeighting(loss.TASK_WEIGHTS),
-        "gradnorm": lambda: GradNorm(alpha=loss.GRADNORM_ALPHA, rate=loss.GRADNORM_LR),
-        "mgda_ub": lambda: MinNorm(normalize=loss.MGDA_NORM),
-        "pcgrad": lambda: GradientSurgery(loss.TASK_WEIGHTS),
+        "uncertainty": partial(UncertaintyWeighting, start_det=loss.START_DET, start_id=loss.START_ID),
+        "fixed": partial(FixedWeighting, loss.TASK_WEIGHTS),
+        "gradnorm": partial(GradNorm, alpha=loss.GRADNORM_ALPHA, rate=loss.GRADNORM_LR),
+        "mgda_ub": partial(MinNorm, normalize=loss.MGDA_NORM),
+        "pcgrad": partial(GradientSurgery, loss.TASK_WEIGHTS),
     }
     return kinds[loss.BALANCE]()

@@ -84,14 +84,14 @@ class PartialIdentityLoss(nn.Module):
     def _pose(self, everyone: Everyone) -> Problem:
         """Draw the sample and tell the classes apart."""
         device, rows_N = everyone.rows_N.device, everyone.rows_N.cpu().numpy()
-        chosen_K = self._draw(np.unique(rows_N))
+        chosen_K = self.draw(np.unique(rows_N))
         kinds_N = np.searchsorted(self.bounds, rows_N, side="right") - 1
         samples = [torch.as_tensor(np.flatnonzero(kinds_N == kind), device=device) for kind in range(len(self.counts))]
         edges = np.searchsorted(chosen_K + self.rows.start, self.bounds).tolist()
         spans = [range(first, last) for first, last in pairwise(edges)]
         return Problem(everyone, samples, torch.as_tensor(chosen_K, device=device), spans, self.rows, self.world)
 
-    def _draw(self, positives: IntArray) -> IntArray:
+    def draw(self, positives: IntArray) -> IntArray:
         """Return (K,) rising places of those of this process's rows that count in this pass.
 
         positives: (P,) the rows, in the whole table, that the embeddings have; they always count.

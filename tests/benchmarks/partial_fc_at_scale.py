@@ -54,11 +54,11 @@ class Measured(NamedTuple):
     peak: float  # MiB
     first: float  # seconds of the first step, which finds the moments' memory
     later: float  # median of the others
-    losses: list[float]
+    cpu: float  # median of the CPU seconds of these, whatever else the machine does
 
 
-def train(size: Size, world: World, times: list[float], losses: list[float]) -> None:
-    """Make everything and a few steps, by the parts that `fairmot train` has."""
+def train(size: Size, world: World, times: list[tuple[float, float]]) -> None:
+    """Make everything and a few steps, by the parts that `fairmot train` has; note their seconds, and those of CPU."""
     keys = ["MODEL.REID_DIM", str(size.dims), "LOSS.IDENTITY", size.kind, "LOSS.SAMPLE_RATE", str(size.rate)]
     cfg = load_cfg(None, keys)
     criterion = build_criterion(cfg, num_identities=size.identities, world=world, seed=cfg.SEED)
@@ -70,13 +70,12 @@ def train(size: Size, world: World, times: list[float], losses: list[float]) -> 
     for _ in range(size.steps):
         identities = torch.randint(size.identities, (size.embeddings,), generator=rng)
         inputs = torch.randn(size.embeddings, size.dims, generator=rng)
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         optimizer.zero_grad(set_to_none=True)
         loss = criterion.identity(EmbeddingSamples(model(inputs), identities, torch.zeros_like(identities)), known)
         (loss * world.size).backward()
         optimizer.step()
-        times.append(time.perf_counter() - start)
-        losses.append(float(loss.detach()) * world.size)
+        times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
 
 
 def measure(rank: int, count: int, meeting: str, size: Size, results: Any) -> None:
@@ -85,13 +84,13 @@ def measure(rank: int, count: int, meeting: str, size: Size, results: Any) -> No
     if count > 1:
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=count)
         distributed.barrier()
-    times: list[float] = []
-    losses: list[float] = []
-    run = partial(train, size, World(rank=rank, size=count), times, losses)
+    times: list[tuple[float, float]] = []
+    run = partial(train, size, World(rank=rank, size=count), times)
     peak = peak_memory(run, device=torch.device("cpu"))
     if peak is None:
         raise RuntimeError("this system does not tell a process's peak memory")
-    results.put((rank, Measured(peak, times[0], median(times[1:] or times), losses)))
+    later, cpu = (median(column) for column in zip(*(times[1:] or times), strict=True))
+    results.put((rank, Measured(peak, times[0][0], later, cpu)))
     if count > 1:
         distributed.destroy_process_group()
 
@@ -110,8 +109,8 @@ def describe(name: str, measured: list[Measured]) -> str:
     """Return a line of a table."""
     peaks = " + ".join(f"{one.peak:.0f}" for one in measured)
     total = sum(one.peak for one in measured)
-    first, later = max(one.first for one in measured), max(one.later for one in measured)
-    return f"{name}: peak {peaks} = {total:.0f} MiB; step {later:.2f} s, the first {first:.2f} s"
+    first, later, cpu = (max(getattr(one, kind) for one in measured) for kind in ("first", "later", "cpu"))
+    return f"{name}: peak {peaks} = {total:.0f} MiB; step {later:.2f} s ({cpu:.2f} s of CPU), the first {first:.2f} s"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 The same true boxes, with drop-outs, go to the same tracker three times:
 
 - motion: the appearance cost set to 0 (`TRACKER.USE_APPEARANCE False`); gate and motion stay;
-- trained: embeddings that a trained network's map holds at the boxes' centres;
+- trained: embeddings that a trained network reads at the boxes (MODEL.REID_SAMPLING);
 - perfect: embeddings that tell every person from every other.
 
     python tests/benchmarks/reid_on_hard.py --config configs/synthetic_hard.yaml \\
@@ -21,23 +21,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
-from tqdm import tqdm
 
-from fairmot.codec.encode import encode
-from fairmot.codec.gather import gather_at
+from fairmot.commands.evaluate_reid import embed_rows
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.data.sequence import open_frames
+from fairmot.engine.build import build_predictor
+from fairmot.engine.predictor import Predictor
 from fairmot.evaluation.evaluator import evaluate_tables
 from fairmot.evaluation.read import read_truths
-from fairmot.geometry.arrays import BoolArray, FloatArray, ImageArray, IntArray
+from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
-from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox, letterbox_boxes, round_up_hw
 from fairmot.models.build import build_model
+from fairmot.models.inference import prepare_for_inference
 from fairmot.models.weights import load_weights
 from fairmot.structures.detections import Detections
 from fairmot.structures.report import ScoredSequence
@@ -116,36 +112,10 @@ def perfect_embeddings(table: BoxTable) -> FloatArray:
     return np.asarray(np.eye(len(identities), dtype=np.float32)[labels])
 
 
-@torch.inference_mode()
-def embed_boxes(
-    model: nn.Module, image: ImageArray, boxes_xyxy: FloatArray, *, input_hw: tuple[int, int], device: torch.device
-) -> FloatArray:
-    """Return (N, D) unit embeddings of N boxes in pixels of an RGB `image`, read where training reads them."""
-    letterbox = fit_letterbox(image.shape[:2], input_hw)
-    pixels = torch.from_numpy(apply_letterbox(image, letterbox)).to(device).permute(2, 0, 1)[None].float() / 255
-    embedding_BDHW = model(pixels).embedding
-    cells = encode(
-        letterbox_boxes(boxes_xyxy, letterbox),
-        np.zeros(len(boxes_xyxy), dtype=np.int64),
-        input_hw=input_hw,
-        stride=input_hw[0] // embedding_BDHW.shape[-2],
-        max_objects=len(boxes_xyxy),
-    ).indices
-    embeddings_BND = gather_at(embedding_BDHW, torch.from_numpy(cells)[None].to(device))
-    return np.asarray(functional.normalize(embeddings_BND[0], dim=1).cpu().numpy())
-
-
-def trained_embeddings(cfg: CfgNode, model: nn.Module, folder: Path, table: BoxTable) -> FloatArray:
+def trained_embeddings(predictor: Predictor, folder: Path, table: BoxTable) -> FloatArray:
     """Return (N, D) unit embeddings of the rows of `table`, read in the frames of the sequence at `folder`."""
-    device, input_hw = next(model.parameters()).device, round_up_hw(cfg.INPUT.SIZE_HW)
-    embeddings = np.zeros((len(table), cfg.MODEL.REID_DIM), dtype=np.float32)
-    with open_frames(str(folder)) as frames:
-        for frame in tqdm(frames, desc="embedding", total=frames.length, unit="frame", leave=False, disable=None):
-            rows = np.flatnonzero(table.frames == frame.index)
-            boxes_xyxy = tlwh_to_xyxy(table.boxes_tlwh[rows])
-            if len(rows):
-                embeddings[rows] = embed_boxes(model, frame.image, boxes_xyxy, input_hw=input_hw, device=device)
-    return embeddings
+    found = embed_rows(predictor, folder, table)
+    return found.embeddings[np.argsort(found.rows)]
 
 
 def as_detections(table: BoxTable, embeddings: FloatArray, length: int) -> Iterator[tuple[int, Detections]]:
@@ -171,7 +141,9 @@ def without_appearance(cfg: CfgNode) -> CfgNode:
     return cfg_from_dict(values)
 
 
-def compare(cfg: CfgNode, model: nn.Module, folder: Path, *, missing: DropOuts, rng: np.random.Generator) -> SeedScores:
+def compare(
+    cfg: CfgNode, predictor: Predictor, folder: Path, *, missing: DropOuts, rng: np.random.Generator
+) -> SeedScores:
     """Track the true boxes of the sequence `folder` three ways and score each."""
     (truth,) = read_truths(folder).sequences
     people = scored_people(truth.truth)
@@ -180,29 +152,29 @@ def compare(cfg: CfgNode, model: nn.Module, folder: Path, *, missing: DropOuts, 
     return SeedScores(
         name=truth.info.name,
         motion=track_and_score(without_appearance(cfg), truth, seen, perfect),
-        trained=track_and_score(cfg, truth, seen, trained_embeddings(cfg, model, folder, seen)),
+        trained=track_and_score(cfg, truth, seen, trained_embeddings(predictor, folder, seen)),
         perfect=track_and_score(cfg, truth, seen, perfect),
         share_kept=len(seen) / max(1, len(people)),
     )
 
 
 def compare_seeds(
-    cfg: CfgNode, model: nn.Module, worlds: Sequence[WorldOptions], *, work: Path, missing: DropOuts
+    cfg: CfgNode, predictor: Predictor, worlds: Sequence[WorldOptions], *, work: Path, missing: DropOuts
 ) -> list[SeedScores]:
     """Render each world below `work` and compare on it; the drop-outs depend on the world's seed alone."""
     results = []
     for options in worlds:
         write_sequence(build_world(options), work, overwrite=True)
         rng = make_rng(options.seed, 1)
-        results.append(compare(cfg, model, work / options.name, missing=missing, rng=rng))
+        results.append(compare(cfg, predictor, work / options.name, missing=missing, rng=rng))
     return results
 
 
-def load_model(cfg: CfgNode, weights: Path) -> nn.Module:
-    """Return the configuration's network with `weights`, ready to predict on its device."""
+def load_predictor(cfg: CfgNode, weights: Path) -> Predictor:
+    """Return the configuration's predictor with `weights`, on its device."""
     model = build_model(cfg)
     load_weights(model, weights)
-    return model.to(resolve_device(cfg.DEVICE)).eval()
+    return build_predictor(cfg, prepare_for_inference(model), device=resolve_device(cfg.DEVICE))
 
 
 def format_table(results: Sequence[SeedScores]) -> str:
@@ -261,9 +233,9 @@ def run(arguments: argparse.Namespace) -> int:
     cfg = load_cfg(arguments.config, arguments.overrides)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     worlds = [WorldOptions(arguments.preset, seed, arguments.frames) for seed in seeds]
-    model = load_model(cfg, arguments.weights)
+    predictor = load_predictor(cfg, arguments.weights)
     with tempfile.TemporaryDirectory() as passing:
-        results = compare_seeds(cfg, model, worlds, work=arguments.work or Path(passing), missing=DropOuts())
+        results = compare_seeds(cfg, predictor, worlds, work=arguments.work or Path(passing), missing=DropOuts())
     print(format_table(results))
     failed = shortfalls(results)
     print("\n".join(failed) or f"every seed gains {100 * LEAST_GAIN:.0f} points of IDF1 or more")

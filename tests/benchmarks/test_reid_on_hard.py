@@ -1,6 +1,5 @@
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import torch
 
 from fairmot.cli import main as fairmot
 from fairmot.config.load import load_cfg
+from fairmot.formats.images import write_image
 from fairmot.models.build import build_model
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable, SequenceInfo
@@ -94,22 +94,19 @@ def test_perfect_embeddings_tell_everybody_apart():
     assert (embeddings @ embeddings.T == (people.ids[:, None] == people.ids[None])).all()
 
 
-class PlacesAsEmbeddings(torch.nn.Module):
-    """Each cell's embedding is its own column and row."""
+class NumbersAsEmbeddings:
+    """Stands in for a predictor: a box's embedding is its left side and the frame's brightness."""
 
-    def forward(self, images_B3HW):
-        height, width = images_B3HW.shape[-2] // 4, images_B3HW.shape[-1] // 4
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        return SimpleNamespace(embedding=torch.stack([columns, rows])[None].float() + 1)
+    def embed(self, image, boxes_xyxy):
+        return np.column_stack([boxes_xyxy[:, 0], np.full(len(boxes_xyxy), image[0, 0, 0])])
 
 
-def test_an_embedding_is_read_at_the_cell_of_its_boxs_centre():
-    """A picture of half the input's size: centre (50, 40) lies at input pixel (100, 80), cell (25, 20)."""
-    image = np.zeros((64, 96, 3), np.uint8)
-    boxes = np.array([[40.0, 20, 60, 60], [-40, 20, 10, 30]])
-    read = bench.embed_boxes(PlacesAsEmbeddings(), image, boxes, input_hw=(128, 192), device=torch.device("cpu"))
-    expected = np.array([[26.0, 21], [1, 13]])
-    np.testing.assert_allclose(read, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-5)
+def test_embeddings_come_in_the_order_of_the_rows(tmp_path):
+    for number in (1, 2, 3):
+        write_image(tmp_path / f"{number:06d}.png", np.full((64, 96, 3), 10 * number, np.uint8))
+    people = table([3, 1, 3], [1, 1, 2], [7, 5, 9])
+    embeddings = bench.trained_embeddings(NumbersAsEmbeddings(), tmp_path, people)
+    assert embeddings.tolist() == [[7, 30], [5, 10], [9, 30]]
 
 
 def test_detections_come_frame_by_frame_with_their_embeddings():

@@ -21,6 +21,7 @@ from fairmot.models.build import build_model
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.tracking.build import build_filters, build_tracker
 
+EMBEDDING = {"MODEL.REID_DIM", "MODEL.REID_NESTED", "MODEL.REID_SAMPLING"}
 COMMANDS = Path(__file__).resolve().parents[2] / "fairmot" / "commands"
 
 
@@ -69,7 +70,7 @@ def _load(cfg: Any) -> None:
 
 BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "model": (build_model, {"MODEL"}),
-    "criterion": (lambda cfg: build_criterion(cfg, num_identities=3), {"LOSS", "MODEL.REID_DIM"}),
+    "criterion": (lambda cfg: build_criterion(cfg, num_identities=3), {"LOSS", *EMBEDDING}),
     "optimizer": (_optimize, {"SOLVER"}),
     "training": (build_train_options, {"SOLVER", "DATA.PREFETCH"}),
     "data": (
@@ -78,7 +79,7 @@ BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     ),
     "predictor": (
         lambda cfg: build_predictor(cfg, torch.nn.Identity(), device=torch.device("cpu")),  # type: ignore[arg-type]
-        {"INPUT", "PREDICT"},
+        {"INPUT", "PREDICT", *EMBEDDING},
     ),
     "tracker": (build_tracker, {"TRACKER"}),
     "filters": (build_filters, {"TRACKER"}),

@@ -1,6 +1,7 @@
 """Balances that read gradients, and the meter, in the trainer: what reaches the parameters is what they say."""
 
 import json
+import math
 from functools import partial
 
 import pytest
@@ -194,3 +195,15 @@ def test_the_hook_writes_a_row_and_scalars_at_every_reading(tmp_path):
     }  # fmt: skip
     assert ("fairness/cosine", rows[1]["fairness"]["cosine"], 4) in writer.seen
     assert -1 <= rows[0]["fairness"]["cosine"] <= 1
+
+
+def test_a_reading_that_is_not_finite_is_no_row(tmp_path):
+    class Writer:
+        def add_scalar(self, *_):
+            raise AssertionError("nothing is to be written")
+
+    hook = FairnessHook(Writer(), partial(append_row, tmp_path / "metrics.jsonl"))
+    trainer = Trainer(tiny_state(MinNorm()), TrainOptions(epochs=1, meter_every=1), device=CPU)
+    result = trainer.train_step(next(iter(TinyLoader().epoch(0))))
+    hook.after_step(trainer, result._replace(fairness=result.fairness._replace(cosine=math.nan)))
+    assert not (tmp_path / "metrics.jsonl").exists()

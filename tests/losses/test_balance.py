@@ -136,6 +136,16 @@ def test_a_step_without_a_task_is_the_others(kind):
     assert torch.equal(balance.weights(), expected)
 
 
+@pytest.mark.parametrize("kind", [MinNorm, GradNorm])
+@pytest.mark.parametrize("broken", [math.inf, math.nan])
+def test_an_overflow_teaches_nothing(kind, broken):
+    balance = kind()
+    before = {name: value.clone() for name, value in balance.state_dict().items()}
+    balance.observe(TaskReading(torch.tensor([broken, 0.0, 1.0]), torch.tensor([3.0, 1.0])))
+    after = balance.state_dict()
+    assert all(torch.equal(after[name].nan_to_num(), value.nan_to_num()) for name, value in before.items())
+
+
 def test_gradnorm_brings_equal_norms_to_tasks_that_learn_alike():
     """Targets are then equal, whatever alpha: the weights end inversely as the norms, their sum stays 2."""
     balance = GradNorm(alpha=1.5, rate=0.01)

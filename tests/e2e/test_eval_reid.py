@@ -1,0 +1,145 @@
+"""`fairmot eval ... EVAL.REID True` as a user runs it, over frames drawn here."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from fairmot.cli import main
+from fairmot.commands.evaluate_reid import evaluate_reid
+from fairmot.config.load import load_cfg
+from fairmot.formats.images import write_image
+from fairmot.models.build import build_model
+
+pytestmark = pytest.mark.e2e
+FRAMES = 4
+COLOURS = {1: (230, 30, 30), 2: (30, 30, 230), 3: (30, 200, 30), 4: (230, 230, 30)}
+SEQINFO = "[Sequence]\nname={name}\nseqLength={length}\nframeRate=30\nimWidth=192\nimHeight=128\n"
+SMALL = [
+    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "16", "INPUT.SIZE_HW", "(64,96)",
+]  # fmt: skip
+WITH_CARS = [*SMALL, "DATA.CLASSES", "('pedestrian','car')", "MODEL.NUM_CLASSES", "2"]
+RATES = ["TPR@FAR=0.1", "TPR@FAR=0.01", "TPR@FAR=0.001", "TPR@FAR=0.0001"]
+
+
+def draw_sequence(folder, *, scored=(1, 2), images=FRAMES):
+    """Two people, one who is marked 0, and a car of the first person's number; the first frames have images."""
+    rows = []
+    for frame in range(1, FRAMES + 1):
+        image = np.full((128, 192, 3), 90, np.uint8)
+        for place, (identity, kind) in enumerate([(1, 1), (2, 1), (3, 1), (1, 3)]):
+            left, top = 10 + 45 * place + 2 * frame, 40
+            colour = COLOURS[4 if kind == 3 else identity]
+            cv2.rectangle(image, (left, top), (left + 20, top + 50), colour, -1)
+            mark = int(identity in scored and kind == 1)
+            rows.append(f"{frame},{identity},{left},{top},20,50,{mark},{kind},1\n")
+        if frame <= images:
+            write_image(folder / "img1" / f"{frame:06d}.png", image)
+    (folder / "gt").mkdir()
+    (folder / "gt" / "gt.txt").write_text("".join(rows))
+    (folder / "seqinfo.ini").write_text(SEQINFO.format(name=folder.name, length=FRAMES))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two sequences, a configuration and weights of an untrained network."""
+    for name in ("STREET", "SQUARE"):
+        draw_sequence(tmp_path / "gt" / name)
+    (tmp_path / "slim.yaml").write_text("EVAL: {REID: true}\n")
+    return tmp_path
+
+
+def save_weights(root, options):
+    torch.manual_seed(0)
+    torch.save(build_model(load_cfg(None, options)).state_dict(), root / "w.pt")
+
+
+def run(root, *options, output="out"):
+    """Return the exit code and what `eval` with weights wrote to reid.json."""
+    save_weights(root, options)
+    given = ["--config", f"{root}/slim.yaml", "--weights", f"{root}/w.pt", "--gt", f"{root}/gt"]
+    assert main(["eval", *given, "--output", f"{root}/{output}", *options]) == 0
+    return json.loads((root / output / "reid.json").read_text())
+
+
+@pytest.mark.parametrize("sampling", ["center", "center_bi", "roi_align", "pos_anchor"])
+def test_embeddings_at_the_true_boxes_are_scored(capsys, root, sampling):
+    """Two people in each of two sequences: 8 boxes a sequence; a person is nobody of the other sequence."""
+    scores = run(root, *SMALL, "MODEL.REID_SAMPLING", sampling)
+    assert {name: scores[name] for name in ("genuine", "impostor", "boxes", "dimension", "sampling")} == {
+        "genuine": 4 * 6,
+        "impostor": 16 * 15 // 2 - 4 * 6,
+        "boxes": 16,
+        "dimension": 16,
+        "sampling": sampling,
+    }
+    assert [name for name in scores if "TPR" in name] == RATES
+    assert all(0 <= scores[name] <= 1 for name in RATES)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(f"re-ID at the true boxes: TPR {100 * scores[RATES[0]]:.1f} % at FAR 0.1, ")
+    assert line.endswith(f"(24 genuine and 96 impostors' pairs of 16 boxes); wrote {root}/out/reid.json")
+    assert sorted(path.name for path in root.rglob("metrics.json")) == ["metrics.json"]
+    assert "COMBINED" in json.loads((root / "out" / "metrics.json").read_text())
+
+
+def test_people_in_plain_colours_are_told_apart_without_training(root):
+    """In one of the sequences; the other one has nobody to score."""
+    draw_sequence(root / "gt" / "EMPTY", scored=())
+    shutil.rmtree(root / "gt" / "STREET")
+    scores = run(root, *SMALL)
+    assert (scores["genuine"], scores["impostor"]) == (12, 16)
+    assert scores["TPR@FAR=0.1"] > 0.5
+
+
+def test_each_class_has_its_own_boxes_and_no_pair_joins_two(root):
+    """Cars are not marked, as in MOT17, and count all the same; a car's number may be a person's."""
+    scores = run(root, *WITH_CARS)
+    assert scores["boxes"] == 2 * FRAMES * 3
+    assert scores["genuine"] == 2 * 6 * 3
+    assert scores["impostor"] == (16 * 15 // 2 - 24) + (8 * 7 // 2 - 12)
+
+
+def test_a_prefix_of_the_embedding(root):
+    whole = run(root, *SMALL)
+    part = run(root, *SMALL, "PREDICT.REID_PREFIX", "4", output="part")
+    assert (whole["dimension"], part["dimension"]) == (16, 4)
+    assert whole["genuine"] == part["genuine"]
+
+
+def test_rows_without_an_image_are_left_out_and_what_cannot_be_measured_is_null(capsys, root):
+    shutil.rmtree(root / "gt")
+    draw_sequence(root / "gt" / "ALONE", scored=(1,), images=1)
+    scores = run(root, *SMALL)
+    assert [scores[name] for name in RATES] == [None] * 4
+    assert (scores["boxes"], scores["genuine"], scores["impostor"]) == (1, 0, 0)
+    assert "TPR - at FAR 0.1, - at FAR 0.01" in capsys.readouterr().out
+
+
+def test_result_files_have_no_embeddings(capsys, root):
+    (root / "results").mkdir()
+    arguments = ["--results", f"{root}/results", "--gt", f"{root}/gt", "--output", f"{root}/out"]
+    assert main(["eval", *arguments, "EVAL.REID", "True"]) == 2
+    assert capsys.readouterr().err == (
+        "fairmot eval: EVAL.REID: result files hold no embeddings; give --weights instead of --results\n"
+    )
+    assert not (root / "out").exists()
+
+
+def test_a_prefix_that_is_too_long_is_one_line_before_any_frame(capsys, root):
+    save_weights(root, SMALL)
+    given = ["--config", f"{root}/slim.yaml", "--weights", f"{root}/w.pt", "--gt", f"{root}/gt"]
+    assert main(["eval", *given, "--output", f"{root}/out", *SMALL, "PREDICT.REID_PREFIX", "17"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "PREDICT.REID_PREFIX" in error
+    assert not (root / "out" / "metrics.json").exists()
+
+
+def test_from_python(root):
+    save_weights(root, SMALL)
+    scores = evaluate_reid(load_cfg(None, SMALL), weights=root / "w.pt", truth=root / "gt", output=root / "out")
+    assert scores.boxes == 16
+    assert scores.to_dict().items() <= json.loads((root / "out" / "reid.json").read_text()).items()

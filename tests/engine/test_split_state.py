@@ -1,0 +1,93 @@
+"""A checkpoint holds whole tables, whoever wrote it, and any number of processes goes on from it."""
+
+import pytest
+import torch
+from shared_steps import make_batch
+from split_runs import IDENTITIES, new_state, run_all, run_by, train
+
+from fairmot.engine.trainer import Trainer, TrainOptions
+from fairmot.formats.checkpoint import read_checkpoint
+from fairmot.structures.batch import Batch
+from fairmot.utils.distributed import World
+
+NAMES = ("identity.classifier.weight", "identity.classifier.bias")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder, kept = tmp_path_factory.mktemp("runs"), torch.get_default_dtype()
+    try:
+        run_all(0, 1, "", folder)
+        run_by(2, folder)
+        (folder / "resumed by 1").mkdir(exist_ok=True)
+        train(World(), folder / "resumed by 1", epochs=2, resume=folder / "half by 2" / "last.pt")
+    finally:
+        torch.set_default_dtype(kept)
+    return folder
+
+
+def learnt(path):
+    saved = read_checkpoint(path)
+    return {"model": saved["model"], "criterion": saved["criterion"], "moments": saved["optimizer"]["state"]}
+
+
+@pytest.mark.parametrize("name", ["whole", "half"])
+def test_two_processes_write_what_one_writes(root, name):
+    one, two = (learnt(root / f"{name} by {size}" / "last.pt") for size in (1, 2))
+    assert one["criterion"][NAMES[0]].shape == (IDENTITIES, 8)
+    moments = [state["exp_avg"] for state in one["moments"].values()]
+    assert any(value.shape == (IDENTITIES, 8) and bool(value.any()) for value in moments)
+    torch.testing.assert_close(two, one, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_another_number_of_processes_goes_on(root, size):
+    """What one process began two end, and the other way round."""
+    half, whole, resumed = (
+        learnt(root / name / "last.pt") for name in ("half by 1", "whole by 1", f"resumed by {size}")
+    )
+    torch.testing.assert_close(resumed, whole, rtol=1e-7, atol=1e-9)
+    for name in NAMES:
+        assert not torch.equal(whole["criterion"][name], half["criterion"][name])
+
+
+def test_the_best_checkpoint_is_whole_too(root):
+    saved = read_checkpoint(root / "whole by 2" / "best.pt")
+    assert saved["progress"]["step"] == 4
+    last = read_checkpoint(root / "whole by 2" / "last.pt")
+    for name in NAMES:
+        assert torch.equal(saved["criterion"][name], last["criterion"][name])
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_after_an_exception_the_processes_do_not_wait_for_one_another(root, size):
+    """Alone the sound state is saved as ever; two may not stand at the same step, so the last one written stays."""
+    assert read_checkpoint(root / f"broken by {size}" / "last.pt")["progress"]["step"] == {1: 3, 2: 2}[size]
+
+
+def test_a_classifier_of_other_identities_is_refused_by_name():
+    other = new_state(World(), identities=IDENTITIES + 2).state_dict()
+    with pytest.raises(ValueError, match=r"identity\.classifier\.\w+ has 7 rows, here it has 5"):
+        new_state(World()).load_state_dict(other)
+
+
+@pytest.mark.parametrize("balance", ["uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"])
+@pytest.mark.parametrize("nested", ["()", "(2, 5)"])
+def test_every_balance_trains_sampled_rows(balance, nested):
+    world = World()
+    state = new_state(world, overrides=("LOSS.BALANCE", balance, "MODEL.REID_NESTED", nested), dtype=torch.float32)
+    before = {name: value.clone() for name, value in state.criterion.identity.state_dict().items()}
+    options = TrainOptions(epochs=1, clip_norm=5.0, accumulate=2, meter_every=1)
+    trainer = Trainer(state, options, device=torch.device("cpu"), world=world)
+    batch = make_batch()
+    batch = Batch(*(v.float() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for v in batch))
+    terms = [float(trainer.train_step(batch).terms.identity) for _ in range(8)]
+    assert terms[-1] < terms[0]
+    for name, value in state.criterion.identity.state_dict().items():
+        assert not torch.equal(value, before[name]), name
+
+
+def test_a_lone_process_saves_the_very_tensors():
+    state = new_state(World())
+    assert not state.is_split
+    assert state.state_dict()["criterion"][NAMES[0]].data_ptr() == state.criterion.identity.classifier.weight.data_ptr()

@@ -141,7 +141,7 @@ def _say_start(run: Run, plan: Plan, state: TrainState, *, steps_per_epoch: int)
 def _open_metrics(run: Run, step: int, stack: ExitStack) -> SummaryWriter:
     """Open TensorBoard; what an earlier run wrote there, and to `metrics.jsonl`, after `step` is taken back."""
     cut_rows(run.output / METRICS, after=step)
-    return stack.enter_context(SummaryWriter(str(run.output / "tensorboard"), purge_step=step or None))
+    return stack.enter_context(SummaryWriter(str(run.output / "tensorboard"), purge_step=step + 1 if step else None))
 
 
 def _describe(dataset: JointDataset) -> str:

@@ -51,6 +51,8 @@ def look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> Plan:
     _check_network(cfg, start)
     dataset = build_train_dataset(cfg, bar=reading_bar)
     warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_first else ()
+    if cfg.LOSS.IDENTITY == "triplet" and cfg.DATA.GROUP == 1:
+        warnings += ("LOSS.IDENTITY triplet: with DATA.GROUP 1 a batch seldom shows a person twice, as triplets need",)
     on_gpu = resolve_device(cfg.DEVICE, world).type == "cuda"
     _check_norms(cfg, many_on_cpu=world.size > 1 and not on_gpu)
     if saved is not None and saved.get("images", len(dataset)) != len(dataset):

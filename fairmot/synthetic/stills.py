@@ -49,8 +49,10 @@ def require_no_stills(root: Path, *, overwrite: bool) -> None:
     there = [place for place in (annotation, images) if place.exists()]
     if there and not overwrite:
         raise InputError(f"{there[0]}: exists already; --overwrite renders it again")
+    if annotation.exists() and not images.exists():
+        raise InputError(f"{annotation}: not beside images that were rendered; choose another folder")
     if images.exists() and not (images.is_dir() and all(path.match(OURS) for path in images.iterdir())):
-        raise InputError(f"{images}: holds other files than {OURS}: choose another folder")
+        raise InputError(f"{images}: holds other files than {OURS}; choose another folder")
 
 
 def describe_frame(frame: RenderedFrame, image_id: str) -> Record:

@@ -4,6 +4,7 @@ Legend: S seeds, M metrics.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -171,5 +172,6 @@ def _real_cells(row: Row, work: Path) -> list[str]:
 
 def read_losses(folder: Path) -> list[FloatArray]:
     """Return the values of each of LOSSES by step; a resumed run's files count as one."""
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it says how it joins them
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return [np.array([event.value for event in events.Scalars(f"loss/{name}")]) for name in LOSSES]

@@ -10,6 +10,8 @@ import pytest
 
 from fairmot.cli import run_tool
 from fairmot.commands.synthesize import sequence_seed
+from fairmot.config.load import load_cfg
+from fairmot.data.build import build_train_dataset
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.crowdhuman import CrowdHumanReader
 from fairmot.formats.motchallenge import find_sequences, list_images, read_boxes, read_sequence_info
@@ -19,6 +21,7 @@ from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.stills import ANNOTATION, write_stills
 from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, build_world
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SMALL = ["--frames", "6", "--size", "90x160", "--people", "4"]
 
 
@@ -143,6 +146,18 @@ def test_stills_hold_what_the_renderer_says(tmp_path: Path) -> None:
     assert {row["extra"]["occ"] for row in rows} == {0, 1}
 
 
+def test_each_box_of_the_stills_is_an_identity_to_pretrain_on(tmp_path: Path) -> None:
+    argv = [*STILLS, "--sequences", "2", "--people", "4", "--output", str(tmp_path / "stills")]
+    assert run_tool("synthesize", argv) == 0
+    pretraining = load_cfg(CONFIGS / "synthetic_box_identity.yaml", ["DATA.ROOT", str(tmp_path)])
+    dataset = build_train_dataset(pretraining)
+    assert len(dataset) == 2
+    assert dataset.identity_counts == (dataset.samples.num_boxes,) == (len(stills(tmp_path / "stills").ids),)
+    finetuning = load_cfg(CONFIGS / "synthetic_finetune.yaml")
+    assert f"{pretraining.OUTPUT}/last.pt" == finetuning.MODEL.WEIGHTS
+    assert dict(pretraining.MODEL) == {**finetuning.MODEL, "WEIGHTS": ""}
+
+
 def test_stills_are_the_same_in_one_process_and_in_two(tmp_path: Path) -> None:
     plans = [WorldOptions("easy", seed, 1, (90, 160)) for seed in (1, 2, 1)]
     for processes in (1, 2):
@@ -167,6 +182,10 @@ def test_stills_replace_only_stills(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "holds other files than SYN-*.jpg" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Images", ANNOTATION, "notes.txt"]
     assert (tmp_path / "Images" / "273271,c9db000d5146c15.jpg").read_text() == "a photograph"
+    (tmp_path / "Images").rename(tmp_path / "CrowdHuman_train")
+    assert run_tool("synthesize", [*argv, "--overwrite"]) == 2
+    assert "not beside images that were rendered" in capsys.readouterr().err
+    assert (tmp_path / ANNOTATION).exists()
 
 
 def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ JOBS = {
     "eval": "track and score sequences, or score result files that exist",
     "convert": "turn published weights into ours, or ours into published",
     "benchmark": "time the network beside a reference",
-    "synthesize": "render a synthetic world of walking people as MOTChallenge sequences",
+    "synthesize": "render a synthetic world of walking people as MOTChallenge sequences, or as still images",
     "inspect_data": "look a data set through before a training does: counts, pictures, mistakes, a corrected copy",
 }
 

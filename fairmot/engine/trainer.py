@@ -152,8 +152,10 @@ class Trainer:
         learned = [self._learn_from(part, counts, apart, is_last=part is parts[-1]) for part in parts]
         if apart is not None:
             apart.join(self._balance.join)
-        reading, weights = self._join_readings(learned, counts), self._balance.weights()
-        fairness = describe_fairness(reading, weights) if reading is not None and self._meters_now() else None
+        reading = self._join_readings(learned, counts)
+        fairness = None
+        if reading is not None and self._meters_now():
+            fairness = describe_fairness(reading, self._balance.weights())
         own = torch.stack([torch.stack(share.terms) for share in learned])
         norm = self._gradient_norm()
         terms = self._agree(own.mean(0), norm)

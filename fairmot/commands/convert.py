@@ -10,6 +10,7 @@ import torch
 
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
+from fairmot.config.reid import embedding_lengths
 from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
 from fairmot.formats.fetch import locate
 from fairmot.models.architectures import BACKBONES
@@ -83,7 +84,7 @@ def convert(
     content = read_checkpoint(source)
     given = tensors_of(content)
     options = [*_saved_options(content, config), *overrides]
-    sizes = _sizes(given)
+    sizes = _sizes(given, load_cfg(config, options))
     _require_agreement(overrides, sizes, label=str(source))
     guessed = config is None and "MODEL.BACKBONE" not in options[::2]
     if guessed:
@@ -127,10 +128,16 @@ def _as_overrides(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     return options
 
 
-def _sizes(given: Mapping[str, torch.Tensor]) -> list[str]:
-    """Return, as overrides, what the shapes of the file's heads say."""
+def _sizes(given: Mapping[str, torch.Tensor], cfg: CfgNode) -> list[str]:
+    """Return, as overrides, what the shapes of the file's heads say.
+
+    Where `cfg` has embeddings of the file's length, nested ones maybe, its MODEL.REID_DIM stays.
+    """
     shapes = {to_ours(bare, HEAD_PREFIXES): given[name].shape for name, bare in unwrapped(given).items()}
-    return [text for key, name in SIZES.items() if shapes.get(name) for text in (key, str(shapes[name][0]))]
+    found = {key: shapes[name][0] for key, name in SIZES.items() if shapes.get(name)}
+    if found.get("MODEL.REID_DIM") == max(embedding_lengths(cfg)):
+        del found["MODEL.REID_DIM"]
+    return [text for key, size in found.items() for text in (key, str(size))]
 
 
 def _require_agreement(overrides: Sequence[str], sizes: Sequence[str], *, label: str) -> None:

@@ -59,7 +59,9 @@ def evaluate_results(cfg: CfgNode, *, results: Path, truth: Path, output: Path) 
     `<sequence>/<class>.csv`). Raises InputError, with nothing written, where a file is missing or cannot be scored.
     """
     if cfg.EVAL.REID:
-        raise InputError("EVAL.REID: result files hold no embeddings; give --weights instead of --results")
+        raise InputError(
+            "EVAL.REID: result files hold no embeddings; give --weights instead of --results, or set it False"
+        )
     _require_folder(output)
     return _score(cfg, add_results(read_truths(truth), results), output)
 

@@ -18,11 +18,13 @@ from fairmot.evaluation.read import read_truths
 from fairmot.evaluation.reid import Block, ReidScores, score_embeddings, scored_boxes
 from fairmot.formats.atomic import write_text
 from fairmot.formats.fetch import locate
+from fairmot.formats.motchallenge import without_copies
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
 from fairmot.models.weights import load_weights
+from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 
 
@@ -36,12 +38,13 @@ class EmbeddedRows(NamedTuple):
 def evaluate_reid(cfg: CfgNode, *, weights: Path, truth: Path, output: Path) -> ReidScores:
     """Embed the scored boxes of every frame under `truth` with `weights`, and score all pairs of them.
 
-    An identity is one person of one sequence. Writes `output/reid.json`.
+    An identity is one person of one sequence; of a sequence's copies for several detectors one counts. Writes
+    `output/reid.json`.
     """
     model = build_model(cfg)
     load_weights(model, locate(weights).path)
     predictor = build_predictor(cfg, prepare_for_inference(model), device=resolve_device(cfg.DEVICE))
-    sequences = read_truths(truth).sequences
+    sequences = _once(read_truths(truth).sequences)
     protocol = choose_protocol(sequences, cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES).protocol
     tables = [scored_boxes(sequence, protocol, classes=cfg.DATA.CLASSES) for sequence in sequences]
     found = [embed_rows(predictor, each.info.root, table) for each, table in zip(sequences, tables, strict=True)]
@@ -68,6 +71,11 @@ def embed_rows(predictor: Predictor, folder: Path, table: BoxTable) -> EmbeddedR
             rows.append(np.flatnonzero(table.frames == frame.index))
             embeddings.append(predictor.embed(frame.image, tlwh_to_xyxy(table.boxes_tlwh[rows[-1]])))
     return EmbeddedRows(np.concatenate(rows), np.concatenate(embeddings))
+
+
+def _once(sequences: Sequence[ScoredSequence]) -> list[ScoredSequence]:
+    kept = set(without_copies([sequence.info.root for sequence in sequences]))
+    return [sequence for sequence in sequences if sequence.info.root in kept]
 
 
 def _number(ids_by_sequence: Sequence[IntArray]) -> IntArray:

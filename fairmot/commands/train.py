@@ -30,7 +30,7 @@ from fairmot.engine.hooks import (
     StepResult,
     ValidationHook,
 )
-from fairmot.engine.state import TrainState
+from fairmot.engine.state import Progress, TrainState
 from fairmot.engine.trainer import Outcome, Trainer
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.json_lines import append_row, cut_rows
@@ -115,7 +115,7 @@ def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
     _say_start(run, plan, state, steps_per_epoch=len(loader))
     with ExitStack() as stack:
         stack.callback(loader.close)
-        writer = _open_metrics(run, state.progress.step, stack) if world.is_first else None
+        writer = _open_metrics(run, state.progress, stack) if world.is_first else None
         trainer = Trainer(
             state,
             build_train_options(cfg),
@@ -138,10 +138,20 @@ def _say_start(run: Run, plan: Plan, state: TrainState, *, steps_per_epoch: int)
         run.log.warning(f"warning: {warning}")
 
 
-def _open_metrics(run: Run, step: int, stack: ExitStack) -> SummaryWriter:
-    """Open TensorBoard; what an earlier run wrote there, and to `metrics.jsonl`, after `step` is taken back."""
-    cut_rows(run.output / METRICS, after=step)
-    return stack.enter_context(SummaryWriter(str(run.output / "tensorboard"), purge_step=step + 1 if step else None))
+def _open_metrics(run: Run, progress: Progress, stack: ExitStack) -> SummaryWriter:
+    """Open TensorBoard. What was written there after the step that the run goes on from is hidden.
+
+    A resumed run takes such rows out of `metrics.jsonl`, and those of validations that it will make again.
+    """
+
+    def is_past(row: dict[str, Any]) -> bool:
+        is_validated = "fairness" in row or row.get("epoch", 0) <= progress.validated
+        return bool(row.get("step", 0) <= progress.step and is_validated)
+
+    if progress.step:
+        cut_rows(run.output / METRICS, is_past)
+    writer = SummaryWriter(str(run.output / "tensorboard"), purge_step=progress.step + 1)
+    return stack.enter_context(writer)
 
 
 def _describe(dataset: JointDataset) -> str:

@@ -51,8 +51,8 @@ def look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> Plan:
     _check_network(cfg, start)
     dataset = build_train_dataset(cfg, bar=reading_bar)
     warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_first else ()
-    if cfg.LOSS.IDENTITY == "triplet" and cfg.DATA.GROUP == 1:
-        warnings += ("LOSS.IDENTITY triplet: with DATA.GROUP 1 a batch seldom shows a person twice, as triplets need",)
+    if world.is_first:
+        warnings += _warn_of_triplets(cfg, dataset)
     on_gpu = resolve_device(cfg.DEVICE, world).type == "cuda"
     _check_norms(cfg, many_on_cpu=world.size > 1 and not on_gpu)
     if saved is not None and saved.get("images", len(dataset)) != len(dataset):
@@ -60,6 +60,17 @@ def look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> Plan:
     report = logging.getLogger(log_name(world)).warning
     loader = build_train_loader(cfg, dataset, rank=world.rank, world_size=world.size, pin_memory=on_gpu, report=report)
     return Plan(saved, start, dataset, loader, warnings)
+
+
+def _warn_of_triplets(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
+    """Say where triplets would seldom find two embeddings of a person; with `pos_anchor` each object has several."""
+    if cfg.LOSS.IDENTITY != "triplet" or cfg.MODEL.REID_SAMPLING == "pos_anchor":
+        return ()
+    if sum(dataset.identity_counts) >= dataset.samples.num_boxes:
+        return ("LOSS.IDENTITY triplet: each identity is shown once, so there are no triplets to learn from",)
+    if cfg.DATA.GROUP == 1:
+        return ("LOSS.IDENTITY triplet: with DATA.GROUP 1 a batch seldom shows a person twice, as triplets need",)
+    return ()
 
 
 def _check_norms(cfg: CfgNode, *, many_on_cpu: bool) -> None:

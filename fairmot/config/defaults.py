@@ -151,7 +151,7 @@ def default_cfg() -> CfgNode:
                 {
                     "PROTOCOL": "auto",  # auto | mot15 | mot16 | mot17 | mot20
                     "BACKEND": "trackeval",  # trackeval (official) | motmetrics (as FairMOT-style scripts print)
-                    "REID": False,  # measure how well embeddings at the true boxes tell people apart, too
+                    "REID": False,  # eval --weights: also measure how well embeddings at true boxes tell people apart
                     "EVENTS": True,  # write motmetrics' event table of each sequence
                 }
             ),

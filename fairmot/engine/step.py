@@ -69,11 +69,19 @@ class JointPass(nn.Module):
 
     model: a `SharesMap`; criterion: one that `Measures`;
     precision: `bf16` and `fp16` run the network under autocast; the losses are computed from float32 maps.
-    compiled: the network goes through `torch.compile`, in two parts, before and behind the shared map.
+    compiled: the network goes through `torch.compile`, in two parts, before and behind the shared map;
+    tells_heads_apart: the part behind it does not, since a compiled one gives zeros, not nothing, as the gradients of
+        heads that a loss does not reach.
     """
 
     def __init__(
-        self, model: nn.Module, criterion: nn.Module, *, precision: str = "fp32", compiled: bool = False
+        self,
+        model: nn.Module,
+        criterion: nn.Module,
+        *,
+        precision: str = "fp32",
+        compiled: bool = False,
+        tells_heads_apart: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
@@ -81,7 +89,8 @@ class JointPass(nn.Module):
         self.dtype = PRECISIONS[precision]
         # functions in a tuple, so that the compiled network's parameters are not the module's a second time
         network = cast(SharesMap, model)
-        self._runs = _compile(network) if compiled else (network.features, network.read)
+        features, read = _compile(network) if compiled else (network.features, network.read)
+        self._runs = (features, network.read if tells_heads_apart else read)
         self._measure = cast(Measures, criterion).measure
 
     def forward(self, batch: Batch, counts: ObjectCounts) -> Passed:

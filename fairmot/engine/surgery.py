@@ -46,4 +46,8 @@ class TaskGradients:
             return sums
         flat = self.world.sum(torch.cat([value.flatten() for value in sums.values()])) / self.world.size
         pieces = torch.split(flat, [value.numel() for value in sums.values()])
-        return {place: piece.view_as(sums[place]) for piece, place in zip(pieces, sums, strict=True)}
+        # laid in memory as they were, like the weights: fused updates trust it
+        return {
+            place: torch.empty_like(sums[place]).copy_(piece.view_as(sums[place]))
+            for piece, place in zip(pieces, sums, strict=True)
+        }

@@ -87,10 +87,14 @@ class Trainer:
         self.pace = Pace()
         self._stop_asked = False  # here
         self._stop_agreed = False  # by all processes, at the same step
-        self._pass: nn.Module = JointPass(
-            state.model, state.criterion, precision=options.precision, compiled=options.compiled
-        )
         self._balance: Balances = state.criterion.balance  # type: ignore[assignment]
+        self._pass: nn.Module = JointPass(
+            state.model,
+            state.criterion,
+            precision=options.precision,
+            compiled=options.compiled,
+            tells_heads_apart=self._balance.projects,
+        )
         if self.world.size > 1:
             self._pass = _join(self._pass)
 
@@ -212,8 +216,10 @@ class Trainer:
         return reading
 
     def _join_readings(self, learned: Sequence[Learned], counts: ObjectCounts) -> TaskReading | None:
-        readings = [share.reading for share in learned if share.reading is not None]
-        return self._sum_readings(readings, counts) if readings else None
+        """Return the step's reading for those who take it after the parts: a balance, or the meter."""
+        if self._balance.reads != "after" and not self._meters_now():
+            return None
+        return self._sum_readings([share.reading for share in learned if share.reading is not None], counts)
 
     def _sum_readings(self, readings: Sequence[TaskReading], counts: ObjectCounts) -> TaskReading:
         """Return the reading of a whole step: the shares' gradients on their maps lie one beside the other."""
@@ -227,7 +233,7 @@ class Trainer:
         return None if self.state.scaler.is_enabled() else nn.utils.get_total_norm(gradients)
 
     def _agree(self, own: torch.Tensor, norm: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        """Join the processes' losses and wishes to stop, and read them: here a step waits for its GPU, once.
+        """Join the processes' losses and wishes to stop, and read them: here a step waits for its GPU.
 
         Returns the losses of the whole step by name, and the gradient's norm, as far as its being finite goes.
         """

@@ -7,7 +7,7 @@ Arrays: `frame_counts` (F,), `boxes_xyxy` (N, 4) pixels, `scores` (N,), `embeddi
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,12 @@ class DetectionCache:
         for start, end in zip(ends - self.frame_counts, ends, strict=True):
             rows = slice(int(start), int(end))
             yield Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.class_index[rows])
+
+    def cut_embeddings(self, length: int) -> "DetectionCache":
+        """Return the cache with the first `length` values of each embedding, scaled to unit length again."""
+        first_NL = self.embeddings[:, :length]
+        norms_N1 = np.linalg.norm(first_NL, axis=1, keepdims=True)
+        return replace(self, embeddings=first_NL / np.maximum(norms_N1, np.finfo(np.float32).tiny))
 
     def at_least(self, score: float) -> "DetectionCache":
         """Return the cache without the detections below `score`; its frames stay."""

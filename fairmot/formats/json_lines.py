@@ -1,8 +1,7 @@
 """JSON lines: a file that a row is added to at a time, each an object on a line of its own."""
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,22 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
-def cut_rows(path: Path, *, after: int) -> None:
-    """Take out rows whose `step` is beyond `after`, and what a kill cut short: a run that goes on writes them again.
+def cut_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Take out the rows that `keep` refuses, and what a kill cut short or is no object.
 
-    Rows without a step stay; so does the file, byte for byte, where there is nothing to take out.
+    The file stays byte for byte where there is nothing to take out.
     """
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if _step_of(line) <= after]
+    kept = [line for line in lines if (row := _read_row(line)) is not None and keep(row)]
     if len(kept) < len(lines):
         write_text(path, "".join(kept))
 
 
-def _step_of(line: str) -> float:
+def _read_row(line: str) -> dict[str, Any] | None:
     try:
-        return float(json.loads(line).get("step", -math.inf)) if line.endswith("\n") else math.inf
-    except (ValueError, AttributeError, TypeError):
-        return math.inf
+        row = json.loads(line) if line.endswith("\n") else None
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None

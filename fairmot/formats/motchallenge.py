@@ -37,6 +37,8 @@ CLASS_NAMES = {
     "reflection": 12,
     "crowd": 13,
 }
+DETECTORS = ("FRCNN", "SDP", "DPM")  # MOT17 holds each sequence once for each; "auto" takes the first that is there
+_COPY = re.compile(rf"(.+)-({'|'.join(DETECTORS)})")
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -86,6 +88,32 @@ def find_sequences(root: Path) -> list[Path]:
     if not found:
         raise InputError(f"{root}: no MOTChallenge sequence here (folders with seqinfo.ini, img1 or gt/gt.txt)")
     return found
+
+
+def without_copies(folders: Sequence[Path], detector: str = "auto") -> list[Path]:
+    """Return one of each sequence's copies for several detectors, which hold the same images and truth.
+
+    detector: whose; `auto` takes the first of DETECTORS that is there. InputError where a sequence has no such copy.
+
+    >>> [path.name for path in without_copies([Path("MOT17-02-DPM"), Path("MOT17-02-SDP"), Path("street")])]
+    ['MOT17-02-SDP', 'street']
+    """
+    copies: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        match = _COPY.fullmatch(folder.name)
+        stem, copy = match.groups() if match else (folder.name, "")
+        copies.setdefault(stem, {})[copy] = folder
+    return [_choose_copy(stem, found, detector) for stem, found in copies.items()]
+
+
+def _choose_copy(stem: str, copies: dict[str, Path], detector: str) -> Path:
+    if "" in copies:
+        return copies[""]
+    if detector == "auto":
+        return next(copies[name] for name in DETECTORS if name in copies)
+    if detector not in copies:
+        raise InputError(f"{stem}: no copy of detector {detector!r}; there are {', '.join(sorted(copies))}")
+    return copies[detector]
 
 
 def list_images(folder: Path) -> list[Path]:

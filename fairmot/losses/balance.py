@@ -89,14 +89,16 @@ class GradientSurgery(FixedWeighting):
 
 
 class MinNorm(Balance):
-    """MGDA-UB: the weights, of sum 1, whose combined gradient on the shared map is shortest.
+    """MGDA-UB: the shares, of sum 1, whose combined gradient on the shared map is shortest.
 
     w1 = (g2 - g1) g2 / |g1 - g2|^2, cut to [0, 1]. The combination lowers both losses, or is 0 at a Pareto-stationary
-    point. normalize: what a task's gradient is divided by before: `none`, `l2` its norm, `loss` its loss; the weights
-    are then those of the divided losses.
+    point. Where a step has no gradient of a task at all (no object of known identity), the other one's share is 1.
+    normalize: what each loss is divided by before, `none`, `l2` its gradient's norm, `loss` its value. The shares, of
+    sum 1, are then those of the divided losses, and the total is of these: it does not depend on the losses' scale. The
+    source's code solves for divided gradients too, but applies the shares to the losses as they were, which makes `l2`
+    of two tasks the same as equal weights.
     Source: Sener & Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS 2018, equations 6, 9 and
-    algorithm 1; its published code has the divisors. Where a step has no gradient of a task at all (no object of
-    known identity), the other one's weight is 1.
+    algorithm 1.
     """
 
     reads = "before"
@@ -113,10 +115,8 @@ class MinNorm(Balance):
 
     def observe(self, reading: TaskReading) -> None:
         """Weigh the losses anew."""
-        if not _is_finite(reading):
-            return
-        if _lacks_task(reading):
-            self.weights().copy_((reading.products_3[[0, 2]] > 0).to(reading.products_3.dtype))
+        is_finite, is_complete = _judge(reading)
+        if not is_finite:
             return
         g11, g12, g22 = reading.products_3.unbind()
         divisors_2 = {
@@ -125,7 +125,9 @@ class MinNorm(Balance):
             "loss": reading.losses_2,
         }[self.normalize].clamp(min=torch.finfo(reading.losses_2.dtype).tiny ** 0.5)
         first, second = divisors_2.unbind()
-        share = min_norm_share(g11 / first**2, g12 / (first * second), g22 / second**2)
+        share = (g22 == 0).to(g11.dtype)
+        if is_complete:
+            share = min_norm_share(g11 / first**2, g12 / (first * second), g22 / second**2)
         self.weights().copy_(torch.stack([share, 1 - share]) / divisors_2)
 
 
@@ -173,7 +175,7 @@ class GradNorm(Balance):
 
     def observe(self, reading: TaskReading) -> None:
         """Move the weights one step."""
-        if not _is_finite(reading) or _lacks_task(reading):
+        if not all(_judge(reading)):
             return
         first_losses_2 = self.get_buffer("first_losses_2")
         first_losses_2.copy_(torch.where(first_losses_2.isnan(), reading.losses_2, first_losses_2))
@@ -186,13 +188,12 @@ class GradNorm(Balance):
         self.weights().copy_(2 * moved_2 / moved_2.sum())
 
 
-def _is_finite(reading: TaskReading) -> bool:
-    """Whether a balance may learn from it: float16's gradients overflow until their scale is found."""
-    return bool(reading.products_3.isfinite().all() & reading.losses_2.isfinite().all())
-
-
-def _lacks_task(reading: TaskReading) -> bool:
-    return bool((reading.products_3[[0, 2]] == 0).any())
+def _judge(reading: TaskReading) -> tuple[bool, bool]:
+    """Return whether it is finite (float16's gradients overflow until their scale is found), and has both tasks."""
+    finite = reading.products_3.isfinite().all() & reading.losses_2.isfinite().all()
+    complete = (reading.products_3[[0, 2]] > 0).all()
+    is_finite, is_complete = torch.stack([finite, complete]).tolist()
+    return is_finite, is_complete
 
 
 def project_conflicts(first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -1,10 +1,15 @@
-"""Re-ID as distances between embeddings, without a classifier. Legend: N embeddings, D dims, A of them anchors."""
+"""Re-ID as distances between embeddings, without a classifier.
+
+Legend: N embeddings, D dims, A of them anchors, R of them at a time.
+"""
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from fairmot.structures.outputs import EmbeddingSamples
+
+ROWS = 1 << 10  # embeddings whose distances to all are in memory at a time
 
 
 class TripletLoss(nn.Module):
@@ -45,17 +50,31 @@ def mine_triplets(unit_ND: torch.Tensor, samples: EmbeddingSamples) -> tuple[tor
     >>> mine_triplets(unit_ND, EmbeddingSamples(unit_ND, identities_N, classes_N))
     (tensor([0, 1, 2]), tensor([1, 0, 0]), tensor([3, 3, 3]))
     """
-    same_class_NN, same_NN = (values[:, None] == values[None] for values in (samples.classes_N, samples.identities_N))
-    positive_NN = same_class_NN & same_NN
-    positive_NN.fill_diagonal_(fill_value=False)
-    negative_NN = same_class_NN & ~same_NN
-    (anchors_A,) = torch.nonzero(positive_NN.any(1) & negative_NN.any(1), as_tuple=True)
-    if not len(anchors_A):
-        return anchors_A, anchors_A, anchors_A
-    cosines_AN = unit_ND[anchors_A] @ unit_ND.T
-    farthest_A = cosines_AN.masked_fill(~positive_NN[anchors_A], torch.inf).argmin(1)
-    nearest_A = cosines_AN.masked_fill(~negative_NN[anchors_A], -torch.inf).argmax(1)
-    return anchors_A, farthest_A, nearest_A
+    found = [_mine(unit_ND, samples, first) for first in range(0, len(unit_ND), ROWS)]
+    if not found:
+        nothing = torch.zeros(0, dtype=torch.int64, device=unit_ND.device)
+        return nothing, nothing, nothing
+    anchors_A, positives_A, negatives_A = map(torch.cat, zip(*found, strict=True))
+    return anchors_A, positives_A, negatives_A
+
+
+def _mine(
+    unit_ND: torch.Tensor, samples: EmbeddingSamples, first: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the same of the R embeddings from `first` on."""
+    rows = slice(first, first + ROWS)
+    same_class_RN, same_RN = (
+        values[rows, None] == values[None] for values in (samples.classes_N, samples.identities_N)
+    )
+    positive_RN = same_class_RN & same_RN
+    negative_RN = same_class_RN & ~same_RN
+    places_R = torch.arange(len(positive_RN), device=unit_ND.device)
+    positive_RN[places_R, first + places_R] = False  # itself
+    (anchors_A,) = torch.nonzero(positive_RN.any(1) & negative_RN.any(1), as_tuple=True)
+    cosines_AN = unit_ND[rows][anchors_A] @ unit_ND.T
+    farthest_A = cosines_AN.masked_fill(~positive_RN[anchors_A], torch.inf).argmin(1)
+    nearest_A = cosines_AN.masked_fill(~negative_RN[anchors_A], -torch.inf).argmax(1)
+    return first + anchors_A, farthest_A, nearest_A
 
 
 def _distances(first_AD: torch.Tensor, second_AD: torch.Tensor) -> torch.Tensor:

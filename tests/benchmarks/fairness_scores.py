@@ -122,17 +122,18 @@ def pooled_spread(scores: Iterable[Scores]) -> tuple[FloatArray, int]:
 
 
 def compare(own: Scores, base: Scores, noise: tuple[FloatArray, int]) -> tuple[FloatArray, FloatArray]:
-    """Return (M,) mean differences over the seeds that both have, and half the width of their 95 % intervals.
+    """Return (M,) mean differences, and half the width of their 95 % intervals.
 
-    Several seeds: Student's t over the paired differences. One: sqrt(2) times the pooled spread over seeds, since each
-    of the two runs has it; NaN where no row has several seeds.
+    Several seeds in common: Student's t over the paired differences. One: the difference to the mean over the base's S
+    seeds, whose spread is sqrt(1 + 1 / S) times the pooled one; NaN where no row has several seeds.
     """
     pairs_SM = np.stack([own[seed] - base[seed] for seed in own if seed in base])
     count = len(pairs_SM)
     if count > 1:
         return pairs_SM.mean(axis=0), _quantile(count - 1) * pairs_SM.std(axis=0, ddof=1) / np.sqrt(count)
+    (value_M,), base_SM = own.values(), np.stack(list(base.values()))
     spread, freedom = noise
-    return pairs_SM[0], _quantile(freedom) * np.sqrt(2) * spread
+    return value_M - base_SM.mean(axis=0), _quantile(freedom) * np.sqrt(1 + 1 / len(base_SM)) * spread
 
 
 def _quantile(freedom: int) -> float:
@@ -144,14 +145,17 @@ def explain(scores: Iterable[Scores]) -> list[str]:
     spread, freedom = pooled_spread(scores)
     lines = [
         "First table: percent but for IDSW; of several seeds the mean ± the standard deviation.",
-        "Second table: differences over equal seeds ± half a 95 % interval; bold where they are beyond it.",
+        "Second table: differences ± half a 95 % interval; bold where they are beyond it.",
         "Rows of several seeds: Student's t over the paired differences.",
     ]
     if freedom:
         shown = ", ".join(f"{name} {value:.1f}" for name, value in zip(TITLES, spread, strict=True))
         pooled = f"the standard deviation over seeds, pooled over the rows of several ({freedom} degrees of freedom)"
-        lines.append(f"Rows of one seed: {_quantile(freedom):.2f} x sqrt(2) x {pooled}: {shown}.")
-    return [*lines, "One such cell in twenty is bold by chance."]
+        lines.append(
+            f"Rows of one seed, against the mean of the base's S: {_quantile(freedom):.2f} x sqrt(1 + 1 / S) x"
+        )
+        lines.append(f"{pooled}: {shown}.")
+    return [*lines, "One cell in twenty is bold by chance, and rows against one base are so together."]
 
 
 def format_real_table(rows: Sequence[Row], work: Path) -> str:

@@ -213,8 +213,8 @@ def test_paired_differences_and_their_intervals():
     assert difference.tolist() == [2.0]
     assert margin[0] == pytest.approx(4.3026527 * 1 / np.sqrt(3))  # t at 97.5 % with 2 degrees of freedom
     single, wide = scoring.compare({2: np.array([26.0])}, base, (np.array([5.0]), 4))
-    assert single.tolist() == [6.0]
-    assert wide[0] == pytest.approx(2.7764451 * np.sqrt(2) * 5)
+    assert single.tolist() == [5.0]  # 26 to the mean of all three
+    assert wide[0] == pytest.approx(2.7764451 * np.sqrt(1 + 1 / 3) * 5)
     _, unknown = scoring.compare({2: np.array([26.0])}, base, scoring.pooled_spread([]))
     assert np.isnan(unknown).all()
 
@@ -238,9 +238,12 @@ def test_what_is_beyond_its_interval_is_bold(tmp_path):
     (fixed,) = (line for line in lines if line.startswith("| balance fixed | dimension 64"))
     (pcgrad,) = (line for line in lines if line.startswith("| balance pcgrad | dimension 64"))
     # the seeds spread by 1.0 and 1.1, together 1.05 with 4 degrees of freedom
-    assert fixed.startswith("| balance fixed | dimension 64 | **-10.0 ± 4.1** |")
-    assert pcgrad.startswith("| balance pcgrad | dimension 64 | +1.0 ± 4.1 |")
-    assert any(line.startswith("Rows of one seed: 2.78 x sqrt(2) x ") for line in lines)
+    assert fixed.startswith("| balance fixed | dimension 64 | **-11.0 ± 3.4** |")
+    assert pcgrad.startswith("| balance pcgrad | dimension 64 | +0.0 ± 3.4 |")
+    assert any(
+        line.startswith("Rows of one seed, against the mean of the base's S: 2.78 x sqrt(1 + 1 / S) x")
+        for line in lines
+    )
 
 
 def test_the_real_suite_takes_the_first_sequence_and_one_seed(tmp_path):

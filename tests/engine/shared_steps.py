@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from fairmot.codec.encode import encode
 from fairmot.config.load import load_cfg
@@ -22,9 +22,12 @@ from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
+from fairmot.models.joint_detector import JointDetector
+from fairmot.models.layout import lay_channels_last
 from fairmot.models.made_up import load_made_up_weights
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.batch import Batch
+from fairmot.structures.outputs import HeadOutputs, TaskLosses
 from fairmot.utils.distributed import World, read_world
 
 SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8"]
@@ -48,6 +51,32 @@ def make_batch(size_hw: tuple[int, int] = (64, 96)) -> Batch:
     return Batch(*(v.double() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for v in batch))
 
 
+class Opposed(nn.Module):
+    """Two tasks of two heads, alike at the start, that want opposite things of the map: their gradients conflict."""
+
+    def __init__(self, balance: nn.Module) -> None:
+        super().__init__()
+        self.balance = balance
+
+    def measure(self, outputs: HeadOutputs, batch: Batch, counts: object = None) -> TaskLosses:
+        """Return losses that are means over images of equal size, so that shares of as many images add up."""
+        first = (
+            (outputs.heatmap - 5).square().mean() + outputs.size_ltrb.square().mean() + outputs.offset.square().mean()
+        )
+        second = (outputs.embedding[:, :1] + 9).square().mean()
+        return TaskLosses(first, second, first, first, first)
+
+
+def make_alike(model: JointDetector) -> None:
+    """Give the embedding's first value the heatmap's head."""
+    heatmap, embedding = model.heads["heatmap"], model.heads["embedding"]
+    with torch.no_grad():
+        embedding[0].weight.copy_(heatmap[0].weight)
+        embedding[0].bias.copy_(heatmap[0].bias)
+        embedding[2].weight[:1] = heatmap[2].weight
+        embedding[2].bias[:1] = heatmap[2].bias
+
+
 def share_of(batch: Batch, world: World) -> Batch:
     """Return this process's images."""
     return Batch(*(field[world.rank :: world.size] for field in batch))
@@ -62,6 +91,7 @@ def run(
     optimizer: str = "adam",
     accumulate: int = 1,
     balance: str = "uncertainty",
+    opposed: bool = False,
 ) -> dict[str, object]:
     """Return losses and fairness of each step, and the weights, classifier and average after the last."""
     overrides = ["MODEL.NORM", norm, "SOLVER.OPTIMIZER", optimizer, "SOLVER.BASE_LR", "0.001", "SOLVER.FUSED", "True"]
@@ -72,6 +102,10 @@ def run(
     if world.is_first:
         load_made_up_weights(model)
     model, criterion = model.double().to(device), criterion.double().to(device)
+    if opposed:
+        make_alike(model)
+        criterion = Opposed(criterion.balance)
+    lay_channels_last(model)
     world.match(model)
     optim = build_optimizer(cfg, model=model, criterion=criterion)
     schedule = build_schedule(cfg, optim, steps_per_epoch=STEPS)
@@ -97,8 +131,10 @@ VARIANTS = {
     "gradnorm": {"balance": "gradnorm"},
     "gradnorm in two parts": {"balance": "gradnorm", "accumulate": 2},
     "mgda_ub": {"balance": "mgda_ub"},
-    "pcgrad": {"balance": "pcgrad"},
-    "pcgrad in two parts": {"balance": "pcgrad", "accumulate": 2},
+    "pcgrad": {"balance": "pcgrad", "opposed": True},
+    "pcgrad in two parts": {"balance": "pcgrad", "opposed": True, "accumulate": 2},
+    "pcgrad without conflict": {"balance": "pcgrad"},
+    "no pcgrad": {"balance": "fixed", "opposed": True},
 }
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from shared_steps import IDENTITIES, SMALL, make_batch
+from shared_steps import IDENTITIES, SMALL, Opposed, make_alike, make_batch
 from test_trainer import BATCHES, StopAt, TinyCriterion, TinyLoader, TinyModel, same_values
 from torch.amp import GradScaler
 
@@ -17,7 +17,7 @@ from fairmot.engine.step import JointPass
 from fairmot.engine.trainer import Outcome, Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.json_lines import append_row
-from fairmot.losses.balance import GradientSurgery, GradNorm, MinNorm, project_conflicts
+from fairmot.losses.balance import GradientSurgery, GradNorm, MinNorm, dot, project_conflicts
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
 from fairmot.optim.build import build_optimizer, build_schedule
@@ -36,6 +36,15 @@ def new_trainer(balance="uncertainty", *, rate="0.001", **options):
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer, steps_per_epoch=4))
     return Trainer(state, TrainOptions(epochs=1, meter_every=1, **options), device=CPU)
+
+
+def opposed_trainer(**options):
+    """PCGrad over two tasks whose gradients conflict on all that they share."""
+    trainer = new_trainer("pcgrad")
+    state = trainer.state
+    make_alike(state.model)
+    state.criterion = Opposed(state.criterion.balance)
+    return Trainer(state, TrainOptions(epochs=1, **options), device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +101,9 @@ def test_mgda_goes_along_the_shortest_combination(batch):
 
 
 def test_pcgrad_projects_the_gradients_of_the_shared_parameters_alone(batch):
-    trainer = new_trainer("pcgrad")
+    trainer = opposed_trainer()
     _, _, (of_first, of_second), trunk = task_gradients(trainer, batch)
+    assert float(dot(of_first, of_second)) < 0
     expected = project_conflicts(list(of_first), list(of_second))
     before = [value.detach().clone() for value in trunk]
     head = trainer.state.model.heads["embedding"][2].weight
@@ -103,7 +113,21 @@ def test_pcgrad_projects_the_gradients_of_the_shared_parameters_alone(batch):
     trainer.train_step(batch)
     for old, now, gradient in zip(before, trunk, expected, strict=True):
         torch.testing.assert_close(old - now.detach(), 0.001 * gradient, atol=2e-7, rtol=1e-3)
+    plain = [first + second for first, second in zip(of_first, of_second, strict=True)]
+    assert float(dot(expected, plain)) < 0.95 * float(dot(expected, expected))  # the sum alone goes elsewhere
     torch.testing.assert_close(kept - head.detach(), 0.001 * of_head, atol=2e-7, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_pcgrad_of_a_compiled_network_is_the_same(batch):
+    states = []
+    for compiled in (False, True):
+        trainer = opposed_trainer(compiled=compiled)
+        trainer.state.model.train()
+        trainer.train_step(batch)
+        states.append(trainer.state.model.state_dict())
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, atol=1e-5, rtol=1e-3)
 
 
 def test_gradnorm_weighs_by_what_it_had_and_moves_after_the_step(batch):

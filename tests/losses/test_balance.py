@@ -127,6 +127,13 @@ def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
     assert all(abs(float(end[1])) < 0.1 for end in ends)
 
 
+@pytest.mark.parametrize(("normalize", "weight"), [("none", 1.0), ("l2", 0.5), ("loss", 1 / 3)])
+def test_a_step_without_identities_weighs_detection_as_other_steps_of_its_kind_would(normalize, weight):
+    balance = MinNorm(normalize=normalize)
+    balance.observe(TaskReading(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
+    assert balance.weights().tolist() == pytest.approx([weight, 0.0])
+
+
 @pytest.mark.parametrize("kind", [MinNorm, GradNorm])
 def test_a_step_without_a_task_is_the_others(kind):
     balance = kind()

@@ -5,8 +5,6 @@ rows is marked counts whole: whoever trains on cars gets them. MOT15's truth has
 Frames are numbered by their file names (000001.jpg), or by their place in the folder where a name is not a number.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,7 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.formats.motchallenge import find_sequences, is_sequence, list_images, read_boxes, read_sequence_info
+from fairmot.formats.motchallenge import (
+    find_sequences,
+    is_sequence,
+    list_images,
+    read_boxes,
+    read_sequence_info,
+    without_copies,
+)
 from fairmot.geometry.arrays import BoolArray, IntArray
 from fairmot.structures.labels import LabelBlock
 from fairmot.structures.sequence import BoxTable
@@ -22,8 +27,6 @@ from fairmot.utils.errors import InputError
 
 PEDESTRIAN = 1
 CLASSLESS = -1
-DETECTORS = ("FRCNN", "SDP", "DPM")  # MOT17 holds each sequence once for each; "auto" takes the first that is there
-_COPY = re.compile(rf"(.+)-({'|'.join(DETECTORS)})")
 
 
 def recognises(root: Path) -> bool:
@@ -94,26 +97,7 @@ def chosen_sequences(source: Source) -> list[Path]:
     ]
     if not folders:
         raise InputError(f"{source.root}: no sequence is called {' or '.join(source.sequences)}")
-    return _without_copies(folders, source.detector)
-
-
-def _without_copies(folders: Sequence[Path], detector: str) -> list[Path]:
-    copies: dict[str, dict[str, Path]] = {}
-    for folder in folders:
-        match = _COPY.fullmatch(folder.name)
-        stem, copy = match.groups() if match else (folder.name, "")
-        copies.setdefault(stem, {})[copy] = folder
-    return [_choose(stem, found, detector) for stem, found in copies.items()]
-
-
-def _choose(stem: str, copies: dict[str, Path], detector: str) -> Path:
-    if "" in copies:
-        return copies[""]
-    if detector == "auto":
-        return next(copies[name] for name in DETECTORS if name in copies)
-    if detector not in copies:
-        raise InputError(f"{stem}: no copy of detector {detector!r}; there are {', '.join(sorted(copies))}")
-    return copies[detector]
+    return without_copies(folders, source.detector)
 
 
 def _image_dir(folder: Path) -> Path:

@@ -130,3 +130,13 @@ def test_a_backbone_alone_needs_the_architecture_s_name(tmp_path):
     done = convert(tmp_path / "a.pth", tmp_path / "b.pt", overrides=[*SLIM, "MODEL.BACKBONE", "dla_34"])
     assert done.report.scheme == "ImageNet backbone"
     assert all(name.startswith("backbone.") for name in read_checkpoint(tmp_path / "b.pt")["model"])
+
+
+def test_nested_lengths_stay_in_the_configuration(tmp_path):
+    sizes = ["MODEL.WIDTH", "0.125", "MODEL.REID_DIM", "16", "MODEL.REID_NESTED", "(32, 8)"]
+    source = tmp_path / "nested.pth"
+    write_published(source, *sizes)
+    done = convert(source, tmp_path / "out.pt", overrides=[*sizes, "MODEL.BACKBONE", "dla_34"])
+    assert (done.cfg.MODEL.REID_DIM, done.cfg.MODEL.REID_NESTED) == (16, (32, 8))
+    with pytest.raises(InputError, match=r"MODEL\.REID_DIM is 32 in the file, not 16"):
+        convert(source, tmp_path / "other.pt", overrides=[*sizes[:4], "MODEL.BACKBONE", "dla_34"])

@@ -94,6 +94,17 @@ def test_people_in_plain_colours_are_told_apart_without_training(root):
     assert scores["TPR@FAR=0.1"] > 0.5
 
 
+def test_copies_for_several_detectors_count_once(root):
+    """They hold the same pictures: a copy's boxes would be equal to those of an impostor."""
+    shutil.rmtree(root / "gt" / "SQUARE")
+    for detector in ("DPM", "SDP"):
+        draw_sequence(root / "gt" / f"STREET-{detector}")
+    shutil.rmtree(root / "gt" / "STREET")
+    scores = run(root, *SMALL)
+    assert (scores["boxes"], scores["genuine"]) == (8, 12)
+    assert set(json.loads((root / "out" / "metrics.json").read_text())) == {"COMBINED", "STREET-DPM", "STREET-SDP"}
+
+
 def test_each_class_has_its_own_boxes_and_no_pair_joins_two(root):
     """Cars are not marked, as in MOT17, and count all the same; a car's number may be a person's."""
     scores = run(root, *WITH_CARS)
@@ -123,7 +134,8 @@ def test_result_files_have_no_embeddings(capsys, root):
     arguments = ["--results", f"{root}/results", "--gt", f"{root}/gt", "--output", f"{root}/out"]
     assert main(["eval", *arguments, "EVAL.REID", "True"]) == 2
     assert capsys.readouterr().err == (
-        "fairmot eval: EVAL.REID: result files hold no embeddings; give --weights instead of --results\n"
+        "fairmot eval: EVAL.REID: result files hold no embeddings; give --weights instead of --results, "
+        "or set it False\n"
     )
     assert not (root / "out").exists()
 

@@ -228,6 +228,17 @@ def test_triplets_are_the_hardest_of_the_batch(objects, margin, seed):
     assert float(value.detach()) == pytest.approx(triplets_by_loops(samples, margin), abs=1e-9)
 
 
+def test_triplets_are_the_same_however_many_are_looked_for_at_a_time(monkeypatch):
+    rng = torch.Generator().manual_seed(2)
+    unit_ND = functional.normalize(torch.randn(23, 4, generator=rng), dim=1)
+    identities_N, classes_N = (torch.randint(0, high, (23,), generator=rng) for high in (6, 2))
+    samples = EmbeddingSamples(unit_ND, identities_N, classes_N)
+    whole = mine_triplets(unit_ND, samples)
+    assert len(whole[0]) > 10
+    monkeypatch.setattr("fairmot.losses.triplet.ROWS", 5)
+    assert all(map(torch.equal, mine_triplets(unit_ND, samples), whole))
+
+
 def test_triplets_on_a_circle():
     """Anchor at 0 degrees, its positive at 60 (distance 1), a negative at 90 (root 2), another farther away."""
     angles = torch.deg2rad(torch.tensor([0.0, 60, 90, 180], dtype=torch.float64))

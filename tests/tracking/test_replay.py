@@ -5,7 +5,7 @@ import pytest
 
 from fairmot.commands.replay import replay
 from fairmot.config.load import load_cfg
-from fairmot.formats.detection_cache import DetectionCache, write_cache
+from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
 from fairmot.formats.motchallenge import read_boxes
 from fairmot.utils.errors import InputError
 
@@ -40,3 +40,15 @@ def test_replay_refuses_a_folder_and_a_missing_cache(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         replay(load_cfg(), cache=tmp_path / "none.npz", output=tmp_path / "result.txt")
     assert not (tmp_path / "result.txt").exists()
+
+
+def test_replay_uses_the_prefix_that_is_asked_for(tmp_path: Path) -> None:
+    cache = read_cache(make_cache(tmp_path / "cache.npz"))
+    cut = DetectionCache(cache.frame_counts, cache.boxes_xyxy, cache.scores, np.tile([[0.6, 0.8]], (6, 1)))
+    assert cut.cut_embeddings(1).embeddings.tolist() == [[1.0]] * 6
+    assert cache.cut_embeddings(1).embeddings.tolist() == [[1.0], [0.0]] * 3  # what has no length keeps none
+    cfg = load_cfg(None, ["PREDICT.REID_PREFIX", "1"])
+    replay(cfg, cache=tmp_path / "cache.npz", output=tmp_path / "result.txt")
+    assert len(read_boxes(tmp_path / "result.txt", "results")) == 3
+    with pytest.raises(InputError, match=r"embeddings have 2 values, fewer than PREDICT\.REID_PREFIX = 3"):
+        replay(load_cfg(None, ["PREDICT.REID_PREFIX", "3"]), cache=tmp_path / "cache.npz", output=tmp_path / "r.txt")

@@ -6,6 +6,7 @@ import pytest
 SMALL = ["--identities", "3000", "--dims", "8", "--embeddings", "20", "--steps", "3"]
 
 
+@pytest.mark.slow
 def test_it_prints_what_a_process_took(capsys):
     assert bench.main([*SMALL, "--processes", "1"]) == 0
     size, row, extra = capsys.readouterr().out.splitlines()

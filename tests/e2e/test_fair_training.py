@@ -65,7 +65,10 @@ def train(config, output, *extra):
     return torch.load(output / "last.pt", weights_only=True)
 
 
-@pytest.mark.parametrize("way", WAYS)
+SLOW = ("fixed, focal, center_bi", "gradnorm, triplet in groups, pos_anchor")
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] if way in SLOW else []) for way in WAYS])
 def test_a_way_of_training_from_the_first_step_to_the_score(world, config, tmp_path, way):
     switches, of_use = WAYS[way]
     whole = train(config, tmp_path / "whole", *switches)

@@ -58,7 +58,7 @@ def test_both_paths_give_the_same_people_and_nearly_the_same_pixels(tmp_path_fac
     fast, full = both(sample, seed)
     for name in ("boxes_xyxy", "identities", "classes"):
         np.testing.assert_array_equal(getattr(fast, name), getattr(full, name))
-    assert difference(fast, full) < 2
+    assert difference(fast, full) < 3  # 2.05 at most in 1500 draws
 
 
 @pytest.mark.dataset

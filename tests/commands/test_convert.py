@@ -57,7 +57,9 @@ def test_tensors_that_the_network_does_not_know_go_along(tmp_path):
     assert_same(read_checkpoint(back)["state_dict"], state)
 
 
-@pytest.mark.parametrize("architecture", ["dlav0_34", "resdcn_18", "resfpndcn_34", "hrnet_18", "yolo"])
+@pytest.mark.parametrize(
+    "architecture", ["dlav0_34", "resdcn_18", "resfpndcn_34", pytest.param("hrnet_18", marks=pytest.mark.slow), "yolo"]
+)
 def test_the_architecture_is_guessed_from_names_and_shapes(tmp_path, architecture):
     state = write_published(tmp_path / "a.pth", "MODEL.BACKBONE", architecture)
     done = convert(tmp_path / "a.pth", tmp_path / "b.pt", overrides=SLIM)

@@ -77,6 +77,7 @@ def workers_of(process):
     return [pid for _, pid in sorted(found)]
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoint(world, tmp_path):
     output = tmp_path / "run"
     options = ["SOLVER.EPOCHS", "5", "DATA.VAL", "val", "SOLVER.VAL_EVERY", "5"]

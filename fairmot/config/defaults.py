@@ -82,7 +82,7 @@ def default_cfg() -> CfgNode:
                     "TASK_WEIGHTS": (1.0, 1.0),  # fixed, pcgrad: of detection and of identity
                     "GRADNORM_ALPHA": 1.5,  # gradnorm: how much a task that lags is favoured
                     "GRADNORM_LR": 0.025,  # gradnorm: the task weights' own rate
-                    "MGDA_NORM": "none",  # mgda_ub: what gradients are divided by before: none | l2 | loss
+                    "MGDA_NORM": "none",  # mgda_ub: what losses are divided by: none | l2 (gradient norm) | loss
                     "IDENTITY": "cross_entropy",  # cross_entropy | focal | triplet | circle | partial_fc
                     "FOCAL_GAMMA": 2.0,  # focal: weight (1 - p) ** this
                     "TRIPLET_MARGIN": 0.3,  # triplet: between distances of unit embeddings

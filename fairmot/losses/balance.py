@@ -4,6 +4,7 @@ Legend: g1, g2 the tasks' gradients on the map that they share, L1, L2 their los
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torch import nn
 from fairmot.structures.outputs import TaskReading
 
 
-class Balance(nn.Module):
+class Balance(nn.Module, ABC):
     """Two losses -> the total; what the kinds of balance have in common.
 
     reads: when `observe` wants a step's `TaskReading`: never, before the total is made, or after the step;
@@ -27,9 +28,9 @@ class Balance(nn.Module):
         total: torch.Tensor = first * detection + second * identity
         return total
 
+    @abstractmethod
     def weights(self) -> torch.Tensor:
         """Return (2,) the factors that the losses have in the total now; none of their values is in a graph."""
-        raise NotImplementedError
 
     def observe(self, reading: TaskReading) -> None:
         """Take in what a step's gradients were."""

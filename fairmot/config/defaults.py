@@ -131,20 +131,69 @@ def default_cfg() -> CfgNode:
                     "HEADS": "peaks",  # where the other heads run: peaks | dense (the whole map); equal results
                 }
             ),
+            "SOURCE": CfgNode(
+                {
+                    "RECONNECT": 10,  # attempts in a row to open a stream again; 0 = never
+                    "RECONNECT_WAIT": 1.0,  # seconds before the first of them, doubled each time, up to 30
+                    "TIMEOUT": 10.0,  # seconds without a frame before a stream counts as lost
+                    "DROP": "auto",  # the oldest frame when too many wait: auto (cameras and streams) | never | always
+                }
+            ),
             "TRACKER": CfgNode(
                 {
-                    "PRESET": "fairmot",
+                    "PRESET": "fairmot",  # fairmot | jde | byte | strong: sets keys below (fairmot/config/presets.py)
                     "CONF_THRESHOLD": 0.4,  # a detection needs a score above this
+                    "BIRTH_THRESHOLD": 0.0,  # a new track needs a score above this too
                     "BUFFER": 30,  # frames at 30 fps that a lost track is kept
-                    "MOTION_LAMBDA": 0.98,  # weight of appearance; 1 - lambda is the Mahalanobis distance's
+                    # First association: appearance, motion, overlap
                     "USE_APPEARANCE": True,  # False sets the appearance cost to 0; gate and motion stay
+                    "USE_MOTION": True,  # False: no prediction, no gate, no motion cost
+                    "USE_OVERLAP": True,  # False leaves the associations by overlap out
+                    "APPEARANCE_METRIC": "cosine",  # cosine | euclidean (JDE's)
+                    "MOTION_LAMBDA": 0.98,  # weight of appearance; 1 - lambda is the Mahalanobis distance's
+                    "OVERLAP_WEIGHT": 0.0,  # weight of 1 - IoU in the same cost
                     "APPEARANCE_THRESHOLD": 0.4,
+                    # Associations by overlap
                     "OVERLAP_THRESHOLD": 0.5,
+                    "FUSE_SCORE": False,  # costs are 1 - IoU * score (ByteTrack)
+                    "LOW_STAGE": False,  # tracks left over may take detections of low score (ByteTrack)
+                    "LOW_THRESHOLD": 0.1,  # low: above this, up to CONF_THRESHOLD
+                    "LOW_OVERLAP_THRESHOLD": 0.5,
+                    "RECOVERY": False,  # then: by overlap with a track's last detection (OC-SORT)
+                    "RECOVERY_THRESHOLD": 0.7,
+                    "RECOVERY_APPEARANCE": 2.0,  # highest cosine distance there; 2 = any
                     "UNCONFIRMED_THRESHOLD": 0.7,
-                    "EMBEDDING_MOMENTUM": 0.9,
                     "DUPLICATE_DISTANCE": 0.15,  # 1 - IoU below which a lost and a tracked box are one person
-                    "MIN_AREA": 100.0,  # output filter, px^2; 0 = off
-                    "MAX_ASPECT": 1.6,  # output filter, width / height; 0 = off
+                    # Motion
+                    "STATE": "xyah",  # centre and aspect, height (as published) | xywh: and width, height
+                    "NOISE": "fixed",  # of measurements: fixed | nsa (less for high scores) | adaptive (by surprises)
+                    "LOST_DAMPING": 1.0,  # share of its velocity that a lost track keeps each frame
+                    "DT_RATE": 0.0,  # frames a second whose spacing is one step of the motion; 0 = a frame is a step
+                    "REUPDATE": False,  # who comes back is filtered again along a straight line (OC-SORT)
+                    "CAMERA_MOTION": "none",  # none | flow | ecc | file
+                    "CAMERA_FILE": "",  # file: affines, one file or a folder of <sequence>.txt
+                    "CAMERA_SIDE": 640,  # flow, ecc: longer side in pixels at which motion is estimated
+                    # Embeddings
+                    "EMBEDDING_MOMENTUM": 0.9,
+                    "EMBEDDING_UPDATE": "fixed",  # fixed | score (surer detections weigh more)
+                    "EMBEDDING_FREEZE": 1.0,  # no update where nearer boxes cover more than this share; 1 = always
+                    "GALLERY": 0,  # frames at 30 fps that ended tracks are remembered; 0 = not at all
+                    "GALLERY_THRESHOLD": 0.25,  # cosine distance up to which a new track is one of them
+                    # Output
+                    "OUTPUT_BOX": "filter",  # a track's box: filter (the Kalman mean) | detection (its own)
+                    "MIN_AREA": 100.0,  # filter, px^2; 0 = off
+                    "MAX_ASPECT": 1.6,  # filter, width / height; 0 = off
+                    "INTERPOLATE": "none",  # gaps, after the last frame: none | linear | gaussian
+                    "INTERPOLATE_GAP": 20,  # longest gap in frames
+                    "INTERPOLATE_SMOOTH": 10.0,  # gaussian: scale of its length
+                    "MIN_LENGTH": 0,  # shortest track in frames that is kept, after the last frame
+                }
+            ),
+            "VIDEO": CfgNode(
+                {
+                    "CODEC": "h264",  # h264 (mp4) | vp9 (webm)
+                    "QUALITY": 23,  # constant rate factor: lower is better and larger
+                    "TRAIL": 30,  # frames that a trail goes back
                 }
             ),
             "EVAL": CfgNode(

@@ -11,6 +11,7 @@ import yaml
 from fairmot.config.data_sets import data_set_node
 from fairmot.config.defaults import default_cfg
 from fairmot.config.node import CfgNode
+from fairmot.config.presets import PRESETS, preset_keys
 from fairmot.config.validate import validate_cfg
 from fairmot.utils.errors import InputError
 
@@ -29,7 +30,7 @@ def load_cfg(path: str | Path | None = None, overrides: Sequence[str] = ()) -> C
     cfg = default_cfg()
     if path is not None:
         for source, tree in _read_chain(Path(path), ()):
-            _merge(cfg, tree, prefix="", source=str(source))
+            _merge_layer(cfg, tree, source=str(source))
     _merge_overrides(cfg, overrides)
     validate_cfg(cfg)
     cfg.freeze()
@@ -39,7 +40,7 @@ def load_cfg(path: str | Path | None = None, overrides: Sequence[str] = ()) -> C
 def cfg_from_dict(tree: Mapping[str, Any]) -> CfgNode:
     """Return the frozen configuration a checkpoint holds as nested dicts; checked like a file."""
     cfg = default_cfg()
-    _merge(cfg, tree, prefix="", source="checkpoint")
+    _merge_layer(cfg, tree, source="checkpoint")
     validate_cfg(cfg)
     cfg.freeze()
     return cfg
@@ -77,6 +78,21 @@ def _read_chain(path: Path, seen: tuple[Path, ...]) -> list[tuple[Path, dict[str
     return [*earlier, (path, tree)]
 
 
+def _merge_layer(cfg: CfgNode, tree: Mapping[str, Any], *, source: str) -> None:
+    """Merge one file's keys; the preset that it names comes first, so that the keys beside it win."""
+    tracker = tree.get("TRACKER")
+    if isinstance(tracker, Mapping) and "PRESET" in tracker:
+        _apply_preset(cfg, tracker["PRESET"])
+    _merge(cfg, tree, prefix="", source=source)
+
+
+def _apply_preset(cfg: CfgNode, name: Any) -> None:
+    """Set the keys that presets know; a name that is none is left for `validate_cfg` to refuse."""
+    if isinstance(name, str) and name in PRESETS:
+        for key, value in preset_keys(name, default_cfg().TRACKER).items():
+            cfg.TRACKER[key] = value
+
+
 def _merge(node: CfgNode, tree: Mapping[str, Any], *, prefix: str, source: str) -> None:
     for key, value in tree.items():
         name = f"{prefix}{key}"
@@ -95,7 +111,11 @@ def _merge(node: CfgNode, tree: Mapping[str, Any], *, prefix: str, source: str) 
 def _merge_overrides(cfg: CfgNode, overrides: Sequence[str]) -> None:
     if len(overrides) % 2:
         raise InputError(f"{overrides[-1]}: overrides come in pairs, KEY VALUE")
-    for name, text in zip(overrides[::2], overrides[1::2], strict=True):
+    pairs = list(zip(overrides[::2], overrides[1::2], strict=True))
+    for name, text in pairs:
+        if name == "TRACKER.PRESET":
+            _apply_preset(cfg, text)
+    for name, text in pairs:
         tree: Any = text if not isinstance(text, str) else _parse(text)
         if isinstance(_default(cfg, name), str) and isinstance(tree, int | float):
             tree = text  # a name that looks like a number

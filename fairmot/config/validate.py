@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairmot.config.node import CfgNode
+from fairmot.config.presets import PRESETS
 from fairmot.config.reid import embedding_lengths
 from fairmot.utils.errors import InputError
 
@@ -16,7 +17,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "EVAL.PROTOCOL": ("auto", "mot15", "mot16", "mot17", "mot20"),
     "EVAL.BACKEND": ("trackeval", "motmetrics"),
     "PREDICT.HEADS": ("peaks", "dense"),
-    "TRACKER.PRESET": ("fairmot",),
+    "SOURCE.DROP": ("auto", "never", "always"),
+    "TRACKER.PRESET": tuple(PRESETS),
+    "TRACKER.APPEARANCE_METRIC": ("cosine", "euclidean"),
+    "TRACKER.STATE": ("xyah", "xywh"),
+    "TRACKER.NOISE": ("fixed", "nsa", "adaptive"),
+    "TRACKER.EMBEDDING_UPDATE": ("fixed", "score"),
+    "TRACKER.OUTPUT_BOX": ("filter", "detection"),
+    "TRACKER.CAMERA_MOTION": ("none", "flow", "ecc", "file"),
+    "TRACKER.INTERPOLATE": ("none", "linear", "gaussian"),
+    "VIDEO.CODEC": ("h264", "vp9"),
     "DATA.TARGETS": ("host", "device"),
     "MODEL.REID_SAMPLING": ("center", "center_bi", "roi_align", "pos_anchor"),
     "LOSS.BALANCE": ("uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"),
@@ -56,6 +66,8 @@ POSITIVE = [
     "SOLVER.LOG_EVERY",
     "SOLVER.SAVE_EVERY",
     "PREDICT.TOP_K",
+    "SOURCE.TIMEOUT",
+    "VIDEO.TRAIL",
 ]
 
 NOT_NEGATIVE = [
@@ -85,7 +97,13 @@ NOT_NEGATIVE = [
     "SOLVER.MAX_STEPS",
     "SOLVER.IMAGES_EVERY",
     "SOLVER.VAL_EVERY",
+    "SOURCE.RECONNECT",
+    "SOURCE.RECONNECT_WAIT",
     "TRACKER.BUFFER",
+    "TRACKER.DT_RATE",
+    "TRACKER.GALLERY",
+    "TRACKER.INTERPOLATE_GAP",
+    "TRACKER.MIN_LENGTH",
     "TRACKER.MIN_AREA",
     "TRACKER.MAX_ASPECT",
 ]
@@ -100,8 +118,15 @@ SHARES = [
     "AUGMENT.JPEG",
     "PREDICT.MIN_SCORE",
     "TRACKER.CONF_THRESHOLD",
+    "TRACKER.BIRTH_THRESHOLD",
+    "TRACKER.LOW_THRESHOLD",
     "TRACKER.MOTION_LAMBDA",
-    "TRACKER.APPEARANCE_THRESHOLD",
+    "TRACKER.OVERLAP_WEIGHT",
+    "TRACKER.LOW_OVERLAP_THRESHOLD",
+    "TRACKER.RECOVERY_THRESHOLD",
+    "TRACKER.LOST_DAMPING",
+    "TRACKER.EMBEDDING_FREEZE",
+    "TRACKER.GALLERY_THRESHOLD",
     "TRACKER.OVERLAP_THRESHOLD",
     "TRACKER.UNCONFIRMED_THRESHOLD",
     "TRACKER.EMBEDDING_MOMENTUM",
@@ -129,6 +154,11 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, ["LOSS.TASK_WEIGHTS"], lambda pair: min(pair) >= 0 < max(pair), "must be 0 or more, and not both 0")
     _check(cfg, ["MODEL.REID_NESTED"], _are_lengths, "must be different lengths above 0")
     _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one data set or folder")
+    _check(cfg, ["VIDEO.QUALITY"], lambda quality: 0 <= quality <= 51, "must be between 0 and 51")
+    _check(cfg, ["TRACKER.INTERPOLATE_SMOOTH"], lambda tau: tau > 1, "must be above 1")
+    costs = ["TRACKER.APPEARANCE_THRESHOLD", "TRACKER.RECOVERY_APPEARANCE"]
+    _check(cfg, costs, lambda cost: 0 <= cost <= 3, "must be between 0 and 3")
+    _check(cfg, ["TRACKER.CAMERA_SIDE"], lambda side: side >= 64, "must be at least 64 pixels")
     _check(cfg, ["DATA.CLASSES"], lambda names: len(set(names)) == len(names) > 0, "must be different names")
     _check(
         cfg,
@@ -140,6 +170,10 @@ def validate_cfg(cfg: CfgNode) -> None:
     if longest < cfg.PREDICT.REID_PREFIX:
         found = f"PREDICT.REID_PREFIX = {cfg.PREDICT.REID_PREFIX}"
         raise InputError(f"{found} is more than the {longest} values of the embedding")
+    if not (cfg.TRACKER.USE_APPEARANCE or cfg.TRACKER.USE_MOTION or cfg.TRACKER.USE_OVERLAP):
+        raise InputError("TRACKER.USE_APPEARANCE, USE_MOTION, USE_OVERLAP: one of them must stay True")
+    if cfg.TRACKER.CAMERA_MOTION == "file" and not cfg.TRACKER.CAMERA_FILE:
+        raise InputError("TRACKER.CAMERA_FILE: TRACKER.CAMERA_MOTION file needs one")
     if cfg.LOSS.BALANCE == "mgda_ub" and cfg.SOLVER.ACCUMULATE > 1:
         raise InputError("SOLVER.ACCUMULATE must be 1 with LOSS.BALANCE mgda_ub, which weighs a batch before it learns")
     _check(cfg, ["DEVICE"], _is_device, "is not a device; choose from auto, cpu, cuda, cuda:N")

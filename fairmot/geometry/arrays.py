@@ -23,3 +23,8 @@ def require_shape(name: str, array: npt.NDArray[Any], shape: tuple[int | None, .
     if not matches:
         wanted = ", ".join("*" if length is None else str(length) for length in shape)
         raise ValueError(f"{name}: expected shape ({wanted}), got {array.shape}")
+
+
+def rows_of(mask: BoolArray) -> IntArray:
+    """(N,) mask -> the places where it is true, in order: `np.flatnonzero` for what is flat already."""
+    return np.asarray(mask.nonzero()[0])

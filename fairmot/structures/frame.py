@@ -1,5 +1,6 @@
 """One picture of a sequence, on its way from a frame source to a predictor."""
 
+import math
 from dataclasses import dataclass
 
 from fairmot.geometry.arrays import ImageArray, require_shape
@@ -9,16 +10,19 @@ from fairmot.geometry.arrays import ImageArray, require_shape
 class Frame:
     """One frame.
 
-    index: number within its source, from 1 as in MOTChallenge files.
+    index: number within its source, from 1 as in MOTChallenge files. Frames that were dropped or lost keep their
+        numbers, so that a gap shows.
     image: (H, W, 3) RGB uint8, the source's own size.
     source: where it came from, for messages: an image file, or `video.mp4 frame 12`.
+    time: seconds from the source's first frame; None where nobody knows.
 
-    Raises ValueError when `index` is below 1 or `image` is not (H, W, 3) uint8.
+    Raises ValueError when `index` is below 1, `image` is not (H, W, 3) uint8, or `time` is negative or not finite.
     """
 
     index: int
     image: ImageArray
     source: str = ""
+    time: float | None = None
 
     def __post_init__(self) -> None:
         require_shape("image", self.image, (None, None, 3))
@@ -26,6 +30,8 @@ class Frame:
             raise ValueError(f"image: expected uint8, got {self.image.dtype}")
         if self.index < 1:
             raise ValueError(f"index: frames count from 1, got {self.index}")
+        if self.time is not None and not (math.isfinite(self.time) and self.time >= 0):
+            raise ValueError(f"time: expected seconds from 0, got {self.time}")
 
     @property
     def image_hw(self) -> tuple[int, int]:

@@ -1,30 +1,99 @@
-"""From the configuration to a tracker; the only file of this package that reads it."""
+"""From the configuration to a tracker and what goes with it; the only file of this package that reads it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from fairmot.structures.sequence import BoxTable
+from fairmot.tracking.camera_motion import CameraMotion, EccMotion, FlowMotion
+from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
+from fairmot.tracking.refine import RefineOptions, refine
 from fairmot.tracking.run import OutputFilters
-from fairmot.tracking.tracker import JointTracker, TrackerOptions
+from fairmot.tracking.tracker import JointTracker, Laps, Log
 
-_TRACKERS = {"fairmot": JointTracker}  # by TRACKER.PRESET
+_PUBLISHED_RATE = 30.0  # frames a second that BUFFER and GALLERY count at
 
 
-def build_tracker(cfg: Any, frame_rate: float = 30.0) -> JointTracker:
-    """Return a new tracker for one sequence; `frame_rate` (1/s) scales TRACKER.BUFFER, which counts frames at 30."""
+def build_tracker(
+    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, laps: Laps | None = None
+) -> JointTracker:
+    """Return a new tracker for one sequence; `frame_rate` (1/s) scales TRACKER.BUFFER and GALLERY, meant for 30."""
+    return JointTracker(build_options(cfg, frame_rate), log=log, laps=laps)
+
+
+def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
+    """Return what TRACKER says of tracking at `frame_rate` (1/s)."""
     keys = cfg.TRACKER
-    options = TrackerOptions(
+    return TrackerOptions(
         conf_threshold=keys.CONF_THRESHOLD,
-        max_lost=int(frame_rate / 30.0 * keys.BUFFER),
-        motion_lambda=keys.MOTION_LAMBDA,
+        birth_threshold=keys.BIRTH_THRESHOLD,
+        max_lost=int(frame_rate / _PUBLISHED_RATE * keys.BUFFER),
         use_appearance=keys.USE_APPEARANCE,
+        use_motion=keys.USE_MOTION,
+        use_overlap=keys.USE_OVERLAP,
+        metric=keys.APPEARANCE_METRIC,
+        motion_lambda=keys.MOTION_LAMBDA,
+        overlap_weight=keys.OVERLAP_WEIGHT,
         appearance_threshold=keys.APPEARANCE_THRESHOLD,
         overlap_threshold=keys.OVERLAP_THRESHOLD,
         unconfirmed_threshold=keys.UNCONFIRMED_THRESHOLD,
-        embedding_momentum=keys.EMBEDDING_MOMENTUM,
+        fuse_score=keys.FUSE_SCORE,
+        low=_build_low(keys),
+        recovery_threshold=_where(keys.RECOVERY, keys.RECOVERY_THRESHOLD),
+        recovery_appearance=keys.RECOVERY_APPEARANCE,
         duplicate_distance=keys.DUPLICATE_DISTANCE,
+        report_detections=keys.OUTPUT_BOX == "detection",
+        motion=_build_motion(keys, frame_rate),
+        looks=Looks(keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score", freeze=keys.EMBEDDING_FREEZE),
+        gallery=_build_gallery(keys, frame_rate),
     )
-    return _TRACKERS[keys.PRESET](options)
 
 
 def build_filters(cfg: Any) -> OutputFilters:
     """Return the filters of output boxes."""
     return OutputFilters(min_area=cfg.TRACKER.MIN_AREA, max_aspect=cfg.TRACKER.MAX_ASPECT)
+
+
+def build_camera_motion(cfg: Any) -> CameraMotion | None:
+    """Return a new estimator for one sequence; None where the camera is taken to be at rest, or a file tells."""
+    kind, side = cfg.TRACKER.CAMERA_MOTION, cfg.TRACKER.CAMERA_SIDE
+    estimators: dict[str, Callable[..., CameraMotion]] = {"flow": FlowMotion, "ecc": EccMotion}
+    return estimators[kind](side=side) if kind in estimators else None
+
+
+def build_refiner(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
+    """Return the steps after a sequence's last frame; None where there are none."""
+    keys = cfg.TRACKER
+    options = RefineOptions(
+        min_length=keys.MIN_LENGTH,
+        interpolate=keys.INTERPOLATE,
+        max_gap=keys.INTERPOLATE_GAP,
+        smooth=keys.INTERPOLATE_SMOOTH,
+    )
+    does_nothing = options.interpolate == "none" and options.min_length <= 1
+    return None if does_nothing else partial(refine, options=options)
+
+
+def _build_low(keys: Any) -> LowScores | None:
+    low = LowScores(keys.LOW_THRESHOLD, keys.LOW_OVERLAP_THRESHOLD)
+    return low if keys.LOW_STAGE else None
+
+
+def _build_motion(keys: Any, frame_rate: float) -> Motion:
+    return Motion(
+        state=keys.STATE,
+        noise=keys.NOISE,
+        lost_damping=keys.LOST_DAMPING,
+        dt_rate=keys.DT_RATE,
+        frame_rate=frame_rate,
+        reupdate=keys.REUPDATE,
+    )
+
+
+def _build_gallery(keys: Any, frame_rate: float) -> Gallery | None:
+    gallery = Gallery(int(frame_rate / _PUBLISHED_RATE * keys.GALLERY), keys.GALLERY_THRESHOLD)
+    return gallery if gallery.max_age > 0 else None
+
+
+def _where(switch: bool, value: float) -> float | None:
+    return value if switch else None

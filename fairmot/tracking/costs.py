@@ -4,6 +4,7 @@ import numpy as np
 from cython_bbox import bbox_overlaps
 
 from fairmot.geometry.arrays import FloatArray, IntArray
+from fairmot.geometry.boxes import areas, intersection_areas
 
 GATE = 9.4877  # 95 % quantile of the chi-square distribution with 4 degrees of freedom
 
@@ -14,15 +15,21 @@ def normalise(embeddings: FloatArray) -> FloatArray:
     >>> normalise(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return np.asarray(embeddings / np.where(lengths > 0, lengths, 1))
+    return embeddings / _lengths(embeddings)[:, None]
 
 
-def appearance_cost(embeddings: FloatArray, others: FloatArray) -> FloatArray:
-    """(N, D) and (M, D) embeddings -> (N, M) cosine distances from 0 to 2; 1 where one of them is zero."""
-    units = normalise(embeddings.astype(np.float64))
-    other_units = normalise(others.astype(np.float64))
-    return np.maximum(0.0, 1.0 - units @ other_units.T)
+def appearance_cost(embeddings: FloatArray, others: FloatArray, *, metric: str = "cosine") -> FloatArray:
+    """(N, D) and (M, D) embeddings -> (N, M) distances of their directions.
+
+    `cosine`: from 0 to 2, and 1 where one of them is zero; `euclidean`: of the unit embeddings, the root of twice that.
+    """
+    left, right = embeddings.astype(np.float64), others.astype(np.float64)
+    cost = left @ right.T
+    cost /= _lengths(left)[:, None]
+    cost /= _lengths(right)
+    np.subtract(1.0, cost, out=cost)
+    np.maximum(cost, 0.0, out=cost)
+    return cost if metric == "cosine" else np.sqrt(2 * cost)
 
 
 def fuse_motion(appearance: FloatArray, distances: FloatArray, *, motion_lambda: float) -> FloatArray:
@@ -31,7 +38,8 @@ def fuse_motion(appearance: FloatArray, distances: FloatArray, *, motion_lambda:
     Both arguments are (N, M). Source: Zhang et al., FairMOT (2021), section 3.4, after Wojke et al. (2017), equation 5.
     """
     cost = motion_lambda * appearance + (1 - motion_lambda) * distances
-    return np.where(distances > GATE, np.inf, cost)
+    cost[distances > GATE] = np.inf
+    return cost
 
 
 def overlap_cost(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
@@ -46,7 +54,35 @@ def overlap_cost(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
     return np.asarray(1.0 - overlaps)
 
 
+def fuse_score(overlap: FloatArray, scores: FloatArray) -> FloatArray:
+    """Return 1 - IoU * score for (N, M) costs 1 - IoU and the detections' scores (M,)."""
+    return np.asarray(1 - (1 - overlap) * scores)
+
+
 def forbid_across_classes(cost: FloatArray, classes: IntArray, others: IntArray) -> FloatArray:
     """Return `cost` (N, M), infinite where the classes (N,) and (M,) differ."""
-    different = classes[:, None] != others[None, :]
-    return np.where(different, np.inf, cost) if different.any() else cost
+    if not cost.size or ((classes == classes[0]).all() and (others == classes[0]).all()):
+        return cost
+    return np.where(classes[:, None] != others[None, :], np.inf, cost)
+
+
+def covered_shares(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
+    """(N, 4) boxes and the (M, 4) boxes of the whole frame -> (N,) the largest share that one nearer box covers.
+
+    Nearer is a lower foot, as for people on a ground plane; a box does not cover itself.
+
+    >>> covered_shares(np.array([[0.0, 0, 4, 10]]), np.array([[0.0, 0, 4, 10], [2, 0, 6, 12]])).tolist()
+    [0.5]
+    """
+    if not len(boxes_xyxy) or not len(others_xyxy):
+        return np.zeros(len(boxes_xyxy))
+    nearer = others_xyxy[None, :, 3] > boxes_xyxy[:, None, 3]
+    shares = intersection_areas(boxes_xyxy, others_xyxy) / np.maximum(areas(boxes_xyxy), 1e-9)[:, None]
+    return np.asarray((shares * nearer).max(axis=1))
+
+
+def _lengths(embeddings: FloatArray) -> FloatArray:
+    """(N, D) -> (N,) lengths, 1 instead of 0."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
+    lengths[lengths == 0] = 1
+    return np.asarray(lengths)

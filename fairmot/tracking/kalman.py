@@ -1,116 +1,189 @@
 """A Kalman filter of constant velocity over many boxes at once.
 
-State, 8 numbers a track: centre x, centre y, aspect (width / height), height, and their velocities per frame.
-Measurement, 4 numbers: `xyah`, the first four. Legend: N tracks, M measurements.
+State, 8 numbers a track: a box of 4 numbers and their velocities per step (a frame). Measurement: the first four. Noise
+acts on each of the four alone, hence so does the filter: four filters of place and velocity, whose covariances are
+three numbers each. That is the textbook filter with its 8x8 matrices, without the zeros. Legend: N tracks, M
+measurements.
 Source: Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric (2017), section 2.1.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray
 
-POSITION_WEIGHT = 1.0 / 20  # standard deviation of a position, in heights
-VELOCITY_WEIGHT = 1.0 / 160  # standard deviation of a velocity per frame, in heights
-HEIGHT_VELOCITY = 7  # its place in the state
-SMALLEST_HEIGHT = 1e-3  # px; noise scales with the height, and a height of 0 would leave no noise at all
-
-_DIAGONAL = np.arange(8)
+POSITION_WEIGHT = 1.0 / 20  # standard deviation of a position, in sides of the box
+VELOCITY_WEIGHT = 1.0 / 160  # standard deviation of a velocity per step, in sides of the box
+SMALLEST_SIDE = 1e-3  # px; noise scales with the sides, and a side of 0 would leave no noise at all
 
 
 class KalmanState(NamedTuple):
-    """Gaussian beliefs: means (N, 8) and covariances (N, 8, 8), float64."""
+    """Gaussian beliefs, float64.
+
+    means: (N, 8) box and velocities.
+    covariances: (N, 3, 4) for each of the box's numbers its variance, its covariance with its velocity, and the
+        velocity's variance.
+    """
 
     means: FloatArray
     covariances: FloatArray
 
 
-def initiate(boxes_xyah: FloatArray) -> KalmanState:
-    """Return the beliefs of new tracks at (N, 4) measurements: no velocity, and little certainty of it."""
-    means = np.concatenate([boxes_xyah, np.zeros_like(boxes_xyah)], axis=1)
-    covariances = np.zeros((len(means), 8, 8))
-    covariances[:, _DIAGONAL, _DIAGONAL] = np.concatenate(
-        [
-            _variances(boxes_xyah[:, 3], scale=2 * POSITION_WEIGHT, aspect=1e-2),
-            _variances(boxes_xyah[:, 3], scale=10 * VELOCITY_WEIGHT, aspect=1e-5),
-        ],
-        axis=1,
-    )
-    return KalmanState(means, covariances)
+@dataclass(frozen=True)
+class BoxModel:
+    """Which four numbers describe a box, and how sure they are.
 
-
-def predict(state: KalmanState) -> KalmanState:
-    """Return the beliefs one frame later.
-
-    The transition adds the velocities to the positions; written in 4x4 blocks, [[A, B], [B', C]] becomes
-    [[A + B + B' + C, B + C], [B' + C, C]] plus process noise that grows with the height.
+    sides: for each number which side its noise scales with, 0 the third of the four, 1 the height.
+    places, speeds: (4,) variances of the process for one step, in squares of the sides (or as they are).
+    measured: (4,) variances of a measurement. first_places, first_speeds: (4,) those of a new track.
+    still: columns of the means that a lost track sets to 0: how fast its size changes.
+    wide: whether the third number is the width, in pixels, instead of width / height.
     """
-    means, before = state
-    moved = means.copy()
-    moved[:, :4] += means[:, 4:]
-    covariances = before.copy()
-    covariances[:, :4, :] += before[:, 4:, :]
-    covariances[:, :, :4] += covariances[:, :, 4:]
-    covariances[:, _DIAGONAL, _DIAGONAL] += np.concatenate(
-        [
-            _variances(means[:, 3], scale=POSITION_WEIGHT, aspect=1e-2),
-            _variances(means[:, 3], scale=VELOCITY_WEIGHT, aspect=1e-5),
-        ],
-        axis=1,
+
+    sides: list[int]
+    places: FloatArray
+    speeds: FloatArray
+    measured: FloatArray
+    first_places: FloatArray
+    first_speeds: FloatArray
+    still: tuple[int, ...]
+    wide: bool
+
+    def measure(self, boxes_tlwh: FloatArray) -> FloatArray:
+        """(N, 4) tlwh -> (N, 4) centre x, centre y, width / height (or width), height."""
+        measurements = boxes_tlwh.copy()
+        measurements[:, :2] += boxes_tlwh[:, 2:] / 2
+        if not self.wide:
+            measurements[:, 2] /= boxes_tlwh[:, 3]
+        return measurements
+
+    def boxes_tlwh(self, means: FloatArray) -> FloatArray:
+        """(N, 8) means -> (N, 4) left, top, width, height."""
+        boxes = means[:, :4].copy()
+        if not self.wide:
+            boxes[:, 2] *= means[:, 3]
+        boxes[:, :2] -= boxes[:, 2:] / 2
+        return boxes
+
+    def squares(self, means: FloatArray) -> FloatArray:
+        """(N, 8) or (N, 4) -> (N, 4): what the variances scale with."""
+        sides = np.maximum(np.abs(means[:, 2:4]), SMALLEST_SIDE) ** 2
+        squares = sides[:, self.sides]
+        if not self.wide:
+            squares[:, 2] = 1
+        return np.asarray(squares)
+
+
+def _squared(scale: float, aspect: float | None) -> FloatArray:
+    """(4,) variances: of a scale in sides, but for an aspect, whose deviation is `aspect` itself."""
+    return np.asarray(np.square([scale, scale, scale if aspect is None else aspect, scale]))
+
+
+def _box_model(sides: list[int], aspects: tuple[float | None, ...], still: tuple[int, ...]) -> BoxModel:
+    place, speed, first_place, first_speed, measured = aspects
+    return BoxModel(
+        sides=sides,
+        places=_squared(POSITION_WEIGHT, place),
+        speeds=_squared(VELOCITY_WEIGHT, speed),
+        first_places=_squared(2 * POSITION_WEIGHT, first_place),
+        first_speeds=_squared(10 * VELOCITY_WEIGHT, first_speed),
+        measured=_squared(POSITION_WEIGHT, measured),
+        still=still,
+        wide=place is None,
     )
+
+
+# The published filter: noise follows the height, aspects have their own.
+ASPECT_HEIGHT = _box_model([1, 1, 1, 1], (1e-2, 1e-5, 1e-2, 1e-5, 1e-1), still=(7,))
+# BoT-SORT's (Aharon et al., 2022, equations 5 to 7): widths and what is horizontal follow the width.
+WIDTH_HEIGHT = _box_model([0, 1, 0, 1], (None,) * 5, still=(6, 7))
+BOX_MODELS = {"xyah": ASPECT_HEIGHT, "xywh": WIDTH_HEIGHT}
+
+
+def initiate(measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> KalmanState:
+    """Return the beliefs of new tracks at (N, 4) measurements: no velocity, and little certainty of it."""
+    squares = box.squares(measurements)
+    covariances = np.zeros((len(measurements), 3, 4))
+    covariances[:, 0] = squares * box.first_places
+    covariances[:, 2] = squares * box.first_speeds
+    return KalmanState(np.concatenate([measurements, np.zeros_like(measurements)], axis=1), covariances)
+
+
+def predict(state: KalmanState, *, box: BoxModel = ASPECT_HEIGHT, steps: float = 1.0) -> KalmanState:
+    """Return the beliefs `steps` steps later, a whole number or not: process noise grows in proportion."""
+    means, before = state
+    squares = box.squares(means)
+    moved, covariances = means.copy(), before.copy()
+    moved[:, :4] += steps * means[:, 4:]
+    covariances[:, 1] += steps * before[:, 2]
+    covariances[:, 0] += steps * (before[:, 1] + covariances[:, 1]) + squares * (steps * box.places)
+    covariances[:, 2] += squares * (steps * box.speeds)
     return KalmanState(moved, covariances)
 
 
-def update(state: KalmanState, boxes_xyah: FloatArray) -> KalmanState:
-    """Return the beliefs after each track's own measurement, (N, 4)."""
+def update(
+    state: KalmanState, measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT, noise: FloatArray | None = None
+) -> KalmanState:
+    """Return the beliefs after each track's own measurement, (N, 4); `noise` (N,) scales its variances."""
     means, covariances = state
-    gains_T = np.linalg.solve(_innovation_covariances(state), covariances[:, :4, :])
-    innovations = boxes_xyah - means[:, :4]
-    corrected = covariances - gains_T.transpose(0, 2, 1) @ covariances[:, :4, :]
-    return KalmanState(
-        means + np.einsum("nm,nms->ns", innovations, gains_T),
-        _symmetric(corrected),
-    )
+    measured = box.squares(means) * box.measured
+    if noise is not None:
+        measured *= noise[:, None]
+    innovations = measurements - means[:, :4]
+    gains = covariances[:, :2] / (covariances[:, :1] + measured[:, None])  # (N, 2, 4): of the place, of the velocity
+    updated = KalmanState(means.copy(), covariances.copy())
+    updated.means[:, :4] += gains[:, 0] * innovations
+    updated.means[:, 4:] += gains[:, 1] * innovations
+    updated.covariances[:, 0] = gains[:, 0] * measured
+    updated.covariances[:, 1] = gains[:, 1] * measured
+    updated.covariances[:, 2] -= gains[:, 1] * covariances[:, 1]
+    return updated
 
 
-def squared_mahalanobis(state: KalmanState, boxes_xyah: FloatArray) -> FloatArray:
-    """Return (N, M) squared Mahalanobis distances, 4 degrees of freedom, of (M, 4) measurements from N tracks."""
-    precisions = np.linalg.inv(_innovation_covariances(state))
-    differences = boxes_xyah[None, :, :] - state.means[:, None, :4]
-    return np.asarray(np.einsum("nmi,nmi->nm", differences @ precisions, differences))
+def squared_mahalanobis(
+    state: KalmanState, measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT, noise: FloatArray | None = None
+) -> FloatArray:
+    """Return (N, M) squared Mahalanobis distances, 4 degrees of freedom, of (M, 4) measurements from N tracks.
+
+    Squares of differences are multiplied out, as products of matrices are fast; rounding stays below 1e-8 of a distance
+    between places of one image.
+    """
+    if not len(measurements):
+        return np.zeros((len(state.means), 0))
+    precisions = 1 / innovation_variances(state, box=box, noise=noise)
+    origin = measurements[:1]  # near to all of them little is lost in the differences of squares
+    means, there = state.means[:, :4] - origin, measurements - origin
+    weighted = precisions * means
+    distances = weighted @ (-2 * there.T)
+    distances += precisions @ np.square(there).T
+    distances += (weighted * means).sum(axis=1)[:, None]
+    return np.asarray(np.maximum(distances, 0.0, out=distances))
 
 
-def warp(state: KalmanState, camera_motion: FloatArray) -> KalmanState:
+def innovation_variances(
+    state: KalmanState, *, box: BoxModel = ASPECT_HEIGHT, noise: FloatArray | None = None
+) -> FloatArray:
+    """(N, 4): the state's uncertainty in measurement space plus the measurement's own."""
+    measured = box.squares(state.means) * box.measured
+    if noise is not None:
+        measured *= noise[:, None]
+    return np.asarray(state.covariances[:, 0] + measured)
+
+
+def warp(state: KalmanState, camera_motion: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> KalmanState:
     """Return the beliefs in the coordinates of a moved camera: x -> A x + b, `camera_motion` = [A | b] (2, 3).
 
-    A turns and scales centres and their velocities, sqrt(|det A|) scales heights, aspects stay. Source: the camera
-    motion compensation of BoT-SORT (Aharon et al., 2022, section 3.2), for this state's aspect and height.
+    A turns and scales centres and their velocities, sqrt(|det A|) scales sides, aspects stay. A correlation of x with
+    y, which turning brings where their variances differ, is left out. Source: the camera motion compensation of
+    BoT-SORT (Aharon et al., 2022, section 3.2), for these states.
     """
     linear = np.eye(4)
     linear[:2, :2] = camera_motion[:, :2]
     linear[3, 3] = np.sqrt(abs(np.linalg.det(camera_motion[:, :2])))
-    transform = np.kron(np.eye(2), linear)
-    means = state.means @ transform.T
+    if box.wide:
+        linear[2, 2] = linear[3, 3]
+    means = (state.means.reshape(-1, 2, 4) @ linear.T).reshape(-1, 8)
     means[:, :2] += camera_motion[:, 2]
-    return KalmanState(means, _symmetric(transform @ state.covariances @ transform.T))
-
-
-def _innovation_covariances(state: KalmanState) -> FloatArray:
-    """(N, 4, 4): the state's uncertainty in measurement space plus the measurement's own."""
-    innovation = state.covariances[:, :4, :4].copy()
-    innovation[:, _DIAGONAL[:4], _DIAGONAL[:4]] += _variances(state.means[:, 3], scale=POSITION_WEIGHT, aspect=1e-1)
-    return innovation
-
-
-def _symmetric(covariances: FloatArray) -> FloatArray:
-    """Even out what rounding leaves unequal across the diagonal, so that it cannot build up."""
-    return np.asarray((covariances + covariances.transpose(0, 2, 1)) / 2)
-
-
-def _variances(heights: FloatArray, *, scale: float, aspect: float) -> FloatArray:
-    """(N,) heights -> (N, 4) variances of x, y, aspect, height; `aspect` is that one's standard deviation."""
-    deviations = np.empty((len(heights), 4))
-    deviations[:] = (scale * np.maximum(np.abs(heights), SMALLEST_HEIGHT))[:, None]
-    deviations[:, 2] = aspect
-    return np.square(deviations)
+    return KalmanState(means, state.covariances @ np.square(linear).T)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmot.structures.detections import Detections
+from fairmot.structures.observation import Observation
 from fairmot.structures.sequence import BoxTable
 from fairmot.structures.tracks import Tracks
 from fairmot.tracking.tracker import JointTracker
@@ -46,11 +46,23 @@ class SequenceTracks:
 
 
 def track_sequence(
-    frames: Iterable[tuple[int, Detections]], tracker: JointTracker, *, filters: OutputFilters
+    observations: Iterable[Observation], tracker: JointTracker, *, filters: OutputFilters
 ) -> Iterator[FrameTracks]:
-    """Yield each frame's tracks as soon as its detections are there; `frames` are (number, detections), ascending."""
-    for number, detections in frames:
-        yield apply_filters(number, tracker.update(detections, frame_index=number), filters)
+    """Yield each frame's tracks as soon as its observation is there; frames ascend."""
+    for seen in observations:
+        yield track_frame(seen, tracker, filters=filters)
+
+
+def track_frame(seen: Observation, tracker: JointTracker, *, filters: OutputFilters) -> FrameTracks:
+    """Update `tracker` with one frame and return what passes the filters."""
+    tracks = tracker.update(
+        seen.detections,
+        frame_index=seen.frame,
+        camera_motion=seen.camera_motion,
+        time=seen.time,
+        may_start=seen.may_start,
+    )
+    return apply_filters(seen.frame, tracks, filters)
 
 
 def apply_filters(frame: int, tracks: Tracks, filters: OutputFilters) -> FrameTracks:
@@ -59,15 +71,7 @@ def apply_filters(frame: int, tracks: Tracks, filters: OutputFilters) -> FrameTr
     nothing = np.zeros(len(tracks), dtype=np.bool_)
     small = widths * heights <= filters.min_area if filters.min_area > 0 else nothing
     wide = (widths > filters.max_aspect * heights) & ~small if filters.max_aspect > 0 else nothing
-    kept = ~(small | wide)
-    passed = Tracks(
-        tracks.ids[kept],
-        tracks.boxes_tlwh[kept],
-        tracks.scores[kept],
-        tracks.classes[kept],
-        tracks.detection_index[kept],
-    )
-    return FrameTracks(frame, passed, int(small.sum()), int(wide.sum()))
+    return FrameTracks(frame, tracks[~(small | wide)], int(small.sum()), int(wide.sum()))
 
 
 def to_table(frames: Iterable[FrameTracks], *, num_classes: int = 1) -> BoxTable:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape
+from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape, rows_of
 from fairmot.geometry.boxes import tlwh_to_xyxy, xyxy_to_tlwh
 from fairmot.structures.detections import Detections
+from fairmot.structures.tracks import Stage
 from fairmot.tracking import kalman
 from fairmot.tracking.costs import normalise
-from fairmot.tracking.kalman import KalmanState
+from fairmot.tracking.kalman import BoxModel, KalmanState
 from fairmot.utils.errors import InputError
 
 
@@ -30,44 +31,64 @@ class Candidates:
     """The C detections of a frame that may be matched.
 
     index: (C,) their rows in the frame's Detections.
-    boxes_xyah: (C, 4) centre x, centre y, width / height, height; float64.
+    measurements: (C, 4) as the Kalman filter takes them; float64.
     boxes_xyxy: (C, 4) float64.
     embeddings: (C, D) float32, unit length or zero.
     classes: (C,) class index.
+    scores: (C,) the detections'.
+    shares: (C,) float32, the share that an embedding takes in the smoothed one of a track that it is matched with.
     """
 
     index: IntArray
-    boxes_xyah: FloatArray
+    measurements: FloatArray
     boxes_xyxy: FloatArray
     embeddings: FloatArray
     classes: IntArray
+    scores: FloatArray
+    shares: FloatArray
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, index: npt.NDArray[Any]) -> "Candidates":
-        """Return the candidates at an index array."""
-        return Candidates(*(getattr(self, field.name)[index] for field in fields(self)))
+    def __getitem__(self, index: npt.NDArray[Any] | slice) -> "Candidates":
+        """Return the candidates at an index array or mask, or of a slice."""
+        return Candidates(
+            self.index[index],
+            self.measurements[index],
+            self.boxes_xyxy[index],
+            self.embeddings[index],
+            self.classes[index],
+            self.scores[index],
+            self.shares[index],
+        )
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def select_candidates(detections: Detections, *, conf_threshold: float) -> Candidates:
+def select_candidates(
+    detections: Detections, *, threshold: float, box: BoxModel = kalman.ASPECT_HEIGHT, share: float = 0.1
+) -> Candidates:
     """Return the detections above the threshold that have a finite box of some height.
 
-    Sizes are taken in float32 and then widened, as published; an embedding that is not finite counts as zero.
+    Sizes are taken in float32 and then widened, as published; an embedding that is not finite counts as zero. All get
+    the same `share`.
     """
     boxes_tlwh = xyxy_to_tlwh(detections.boxes_xyxy.astype(np.float32)).astype(np.float64)
-    usable = np.isfinite(boxes_tlwh).all(axis=1) & (boxes_tlwh[:, 3] > 0)
-    index = np.flatnonzero(usable & (detections.scores > conf_threshold))
+    usable = (detections.scores > threshold) & (boxes_tlwh[:, 3] > 0)
+    usable &= np.isfinite(boxes_tlwh).all(axis=1)
+    index = rows_of(usable)
     boxes_tlwh = boxes_tlwh[index]
     embeddings = detections.embeddings[index].astype(np.float32)
-    embeddings[~np.isfinite(embeddings).all(axis=1)] = 0
+    finite = np.isfinite(embeddings)
+    if not finite.all():
+        embeddings[~finite.all(axis=1)] = 0
     return Candidates(
         index=index,
-        boxes_xyah=_tlwh_to_xyah(boxes_tlwh),
+        measurements=box.measure(boxes_tlwh),
         boxes_xyxy=tlwh_to_xyxy(boxes_tlwh),
         embeddings=normalise(embeddings),
         classes=detections.class_index[index].astype(np.int64),
+        scores=detections.scores[index],
+        shares=np.full(len(index), share, dtype=np.float32),
     )
 
 
@@ -77,41 +98,65 @@ class TrackTable:
 
     ids: (N,) identities.
     states: (N,) TrackState.
-    means, covariances: (N, 8) and (N, 8, 8) Kalman beliefs.
+    means, covariances: (N, 8) and (N, 3, 4) Kalman beliefs.
+    noises: (N,) what adaptive noise scales a track's measurements with.
     embeddings: (N, D) float32 smoothed embeddings.
     classes: (N,) class index, the first detection's.
     start_frames, last_frames: (N,) the frames of the first and the latest match.
     expired: (N,) lost for too long once: such a track has one more frame to come back, and is not kept when lost again.
     detection_index: (N,) row of this frame's match in its Detections, -1 without.
+    stages, costs: (N,) the Stage of the latest match, and what it cost.
+    seen: (N, 4) measurement of the latest match.
+    seen_means, seen_covariances: (N, 8) and (N, 3, 4) beliefs right after the latest match.
     """
 
     ids: IntArray
     states: IntArray
     means: FloatArray
     covariances: FloatArray
+    noises: FloatArray
     embeddings: FloatArray
     classes: IntArray
     start_frames: IntArray
     last_frames: IntArray
     expired: BoolArray
     detection_index: IntArray
+    stages: IntArray
+    costs: FloatArray
+    seen: FloatArray
+    seen_means: FloatArray
+    seen_covariances: FloatArray
 
     @classmethod
-    def start(cls, candidates: Candidates, *, first_id: int, frame: int, state: TrackState) -> "TrackTable":
+    def start(
+        cls,
+        candidates: Candidates,
+        *,
+        first_id: int,
+        frame: int,
+        state: TrackState,
+        box: BoxModel = kalman.ASPECT_HEIGHT,
+    ) -> "TrackTable":
         """Return one new track for each candidate, with identities from `first_id`."""
         count = len(candidates)
-        belief = kalman.initiate(candidates.boxes_xyah)
+        belief = kalman.initiate(candidates.measurements, box=box)
         return cls(
             ids=np.arange(first_id, first_id + count),
             states=np.full(count, int(state)),
             means=belief.means,
             covariances=belief.covariances,
+            noises=np.ones(count),
             embeddings=candidates.embeddings,
             classes=candidates.classes,
             start_frames=np.full(count, frame),
             last_frames=np.full(count, frame),
             expired=np.zeros(count, dtype=np.bool_),
             detection_index=candidates.index,
+            stages=np.full(count, int(Stage.BIRTH)),
+            costs=np.zeros(count),
+            seen=candidates.measurements,
+            seen_means=belief.means.copy(),
+            seen_covariances=belief.covariances.copy(),
         )
 
     @classmethod
@@ -123,6 +168,8 @@ class TrackTable:
             np.zeros((0, 4)),
             np.zeros((0, 0), np.float32),
             np.zeros(0, np.int64),
+            np.zeros(0),
+            np.zeros(0, np.float32),
         )
         return cls.start(nothing, first_id=1, frame=0, state=TrackState.TENTATIVE)
 
@@ -131,7 +178,7 @@ class TrackTable:
 
     def take(self, rows: npt.NDArray[Any]) -> "TrackTable":
         """Return a table of the tracks at an index array or mask, in that order."""
-        return TrackTable(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return TrackTable(*(getattr(self, name)[rows] for name in _COLUMNS))
 
     def joined(self, other: "TrackTable") -> "TrackTable":
         """Return the rows of both, these first."""
@@ -139,36 +186,19 @@ class TrackTable:
             return self
         if not len(self):
             return other
-        return TrackTable(
-            *(np.concatenate([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self))
-        )
+        return TrackTable(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS))
 
-    def belief(self, rows: IntArray) -> KalmanState:
+    def belief(self, rows: npt.NDArray[Any]) -> KalmanState:
         """Return a copy of the Kalman beliefs at `rows`."""
         return KalmanState(self.means[rows], self.covariances[rows])
 
-    def set_belief(self, rows: IntArray, belief: KalmanState) -> None:
+    def set_belief(self, rows: npt.NDArray[Any], belief: KalmanState) -> None:
         """Replace the Kalman beliefs at `rows`."""
         self.means[rows], self.covariances[rows] = belief
 
-    def match(self, rows: IntArray, candidates: Candidates, *, frame: int, momentum: float) -> None:
-        """Give each track at `rows` its candidate: belief, smoothed embedding, state and frame."""
-        self.set_belief(rows, kalman.update(self.belief(rows), candidates.boxes_xyah))
-        smoothed = momentum * self.embeddings[rows] + (1 - momentum) * candidates.embeddings
-        self.embeddings[rows] = normalise(smoothed)
-        self.states[rows] = TrackState.TRACKED
-        self.last_frames[rows] = frame
-        self.detection_index[rows] = candidates.index
-
-    def boxes_tlwh(self, rows: IntArray) -> FloatArray:
+    def boxes_xyxy(self, rows: IntArray, box: BoxModel) -> FloatArray:
         """(R, 4) boxes of the Kalman means at `rows`."""
-        means = self.means[rows]
-        sizes = np.stack([means[:, 2] * means[:, 3], means[:, 3]], axis=1)
-        return np.concatenate([means[:, :2] - sizes / 2, sizes], axis=1)
-
-    def boxes_xyxy(self, rows: IntArray) -> FloatArray:
-        """(R, 4) boxes of the Kalman means at `rows`."""
-        return tlwh_to_xyxy(self.boxes_tlwh(rows))
+        return tlwh_to_xyxy(box.boxes_tlwh(self.means[rows]))
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of all columns by name."""
@@ -178,7 +208,13 @@ class TrackTable:
     def from_state_dict(cls, state: Mapping[str, Any]) -> "TrackTable":
         """Return the table that `state_dict` described; InputError names a column that is missing or misshapen."""
         like = cls.empty()
-        shapes: dict[str, tuple[int | None, ...]] = {"means": (8,), "covariances": (8, 8), "embeddings": (None,)}
+        shapes: dict[str, tuple[int | None, ...]] = {
+            "means": (8,),
+            "covariances": (3, 4),
+            "embeddings": (None,),
+            "seen": (4,),
+        }
+        shapes |= {f"seen_{name}": shapes[name] for name in ("means", "covariances")}
         columns: dict[str, npt.NDArray[Any]] = {}
         for field in fields(cls):
             if field.name not in state:
@@ -193,8 +229,4 @@ class TrackTable:
         return cls(**columns)
 
 
-def _tlwh_to_xyah(boxes_tlwh: FloatArray) -> FloatArray:
-    """(N, 4) tlwh -> centre x, centre y, width / height, height."""
-    sizes = boxes_tlwh[:, 2:]
-    aspects = sizes[:, :1] / sizes[:, 1:]
-    return np.concatenate([boxes_tlwh[:, :2] + sizes / 2, aspects, sizes[:, 1:]], axis=1)
+_COLUMNS = tuple(field.name for field in fields(TrackTable))

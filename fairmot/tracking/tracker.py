@@ -1,51 +1,48 @@
 """The tracker of FairMOT: one update a frame, from detections with embeddings to tracks with identities.
 
 Source: Zhang et al., FairMOT (2021), section 3.4, and the published JDETracker, whose order of lists and rules of
-ageing decide which identity wins and are kept exactly (docs/tracking.md tells them one by one).
+ageing decide which identity wins and are kept exactly (docs/tracking.md tells them one by one). What later trackers
+added is switched on by the options.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
-from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape, rows_of
+from fairmot.geometry.boxes import tlwh_to_xyxy, xyxy_to_tlwh
+from fairmot.structures.decision import Decision
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracks import Tracks
-from fairmot.tracking import kalman
+from fairmot.structures.tracks import Stage, Tracks
 from fairmot.tracking.assignment import assign
-from fairmot.tracking.costs import appearance_cost, forbid_across_classes, fuse_motion, overlap_cost
+from fairmot.tracking.costs import appearance_cost, forbid_across_classes, overlap_cost
+from fairmot.tracking.duplicates import find_duplicates
+from fairmot.tracking.follow import follow_camera, predict, see, weigh_looks
+from fairmot.tracking.gallery import Remembered
+from fairmot.tracking.options import TrackerOptions
+from fairmot.tracking.pairing import joint_cost, scored_overlap_cost
+from fairmot.tracking.story import Before, tell_duplicates, tell_ends, tell_matches
 from fairmot.tracking.track import Candidates, TrackState, TrackTable, select_candidates
 from fairmot.utils.errors import InputError
 
+Log = Callable[[list[Decision]], None]
 
-@dataclass(frozen=True)
-class TrackerOptions:
-    """The tracker's numbers; the defaults are the published ones.
 
-    conf_threshold: a detection needs a score above this.
-    max_lost: frames a lost track is kept.
-    motion_lambda: weight of appearance in the first association; 1 - lambda weighs the squared Mahalanobis distance.
-    use_appearance: False sets the appearance cost to 0; the gate and the motion term stay.
-    appearance_threshold, overlap_threshold, unconfirmed_threshold: the highest cost of each association.
-    embedding_momentum: share of the old smoothed embedding at a match.
-    duplicate_distance: 1 - IoU below which a tracked and a lost box are one object.
-    """
+class Laps(Protocol):
+    """Told the end of each stage of an update, by name."""
 
-    conf_threshold: float = 0.4
-    max_lost: int = 30
-    motion_lambda: float = 0.98
-    use_appearance: bool = True
-    appearance_threshold: float = 0.4
-    overlap_threshold: float = 0.5
-    unconfirmed_threshold: float = 0.7
-    embedding_momentum: float = 0.9
-    duplicate_distance: float = 0.15
+    def lap(self, stage: str) -> None:
+        """Take the time since the last call."""
 
 
 class JointTracker:
     """Tracks the objects of one sequence; identities count from 1 in each instance.
+
+    log: gets each update's decisions, a line for each birth, match, loss, recovery and end; None for none.
+    laps: told the end of each stage of an update: select, predict, appearance, overlap, low, recovery, tentative,
+        start, retire, report.
 
     >>> tracker = JointTracker(TrackerOptions(conf_threshold=0.5))
     >>> box, embedding = np.array([[10.0, 20, 50, 120]]), np.array([[1.0, 0.0]])
@@ -55,10 +52,17 @@ class JointTracker:
     [[11.7, 21.7, 40.0, 100.0]]
     """
 
-    def __init__(self, options: TrackerOptions | None = None) -> None:
+    def __init__(
+        self, options: TrackerOptions | None = None, *, log: Log | None = None, laps: Laps | None = None
+    ) -> None:
         self._options = options or TrackerOptions()
+        self._box = self._options.motion.box
+        self._log = log
+        self._laps = laps
         self._tracks = TrackTable.empty()
+        self._gallery = Remembered.nobody()
         self._frame = 0
+        self._time = math.nan
         self._updates = 0
         self._next_id = 1
 
@@ -68,40 +72,50 @@ class JointTracker:
         return len(self._tracks)
 
     def update(
-        self, detections: Detections, *, frame_index: int | None = None, camera_motion: FloatArray | None = None
+        self,
+        detections: Detections,
+        *,
+        frame_index: int | None = None,
+        camera_motion: FloatArray | None = None,
+        time: float | None = None,
+        may_start: BoolArray | None = None,
     ) -> Tracks:
         """Return the tracks seen in this frame.
 
         frame_index: the frame's number, above the last one's; None is the next. A gap is predicted over, and counts
             for the age of lost tracks.
         camera_motion: (2, 3) affine that carries points of the previous frame to this one.
+        time: seconds, not before the last frame's; used where `Motion.dt_rate` is set.
+        may_start: (N,) which detections may start a track; None for all.
 
-        Raises ValueError: a frame number that does not grow, a camera motion that is not a finite (2, 3) array,
-        embeddings of another dimension than those before.
+        Raises ValueError, before anything changes: a frame number that does not grow, time that goes back, a camera
+        motion that is not a finite (2, 3) array, embeddings of another dimension than those before.
         """
-        candidates = select_candidates(detections, conf_threshold=self._options.conf_threshold)
-        self._require_same_dimension(candidates)
+        candidates, low = self._select(detections, may_start)
         motion = None if camera_motion is None else _checked_motion(camera_motion)
-        steps = self._advance(frame_index)
-        before = self._tracks.states.copy()
-        self._predict(steps)
-        if motion is not None:
-            self._follow_camera(motion)
-        candidates = self._associate_by_appearance(candidates)
+        self._predict(*self._advance(frame_index, time), motion)
+        before = Before(self._tracks.ids.copy(), self._tracks.states.copy())
+        candidates = self._associate_first(candidates)
         candidates = self._associate_by_overlap(candidates)
+        self._associate_low(low)
+        candidates = self._recover(candidates)
+        self._lose()
         candidates = self._associate_tentative(candidates)
-        self._start(candidates)
-        self._retire(before)
+        self._start(candidates, may_start)
+        self._tell(lambda: tell_matches(self._tracks, before, frame=self._frame, scores=detections.scores))
+        self._retire(before.states)
         self._drop_duplicates()
         return self._report(detections)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that a continuation needs: ints and arrays, a flat dict that `np.savez(path, **state)` takes."""
+        """Return all that an exact continuation needs: ints, a float and copies of arrays, ready for np.savez."""
         return {
             "frame": self._frame,
+            "time": self._time,
             "updates": self._updates,
             "next_id": self._next_id,
             **self._tracks.state_dict(),
+            **(self._gallery.state_dict() if self._options.gallery else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -109,73 +123,170 @@ class JointTracker:
 
         Takes what np.load returns, and tensors. Raises InputError naming what is missing or misshapen.
         """
-        missing = [name for name in ("frame", "updates", "next_id") if name not in state]
+        missing = [name for name in ("frame", "time", "updates", "next_id") if name not in state]
         if missing:
             raise InputError(f"tracker state: {missing[0]} is missing")
-        self._tracks = TrackTable.from_state_dict(state)
+        tracks, gallery = TrackTable.from_state_dict(state), Remembered.from_state_dict(state)
+        self._tracks, self._gallery = tracks, gallery
         self._frame, self._updates, self._next_id = (int(state[name]) for name in ("frame", "updates", "next_id"))
+        self._time = float(state["time"])
 
-    def _require_same_dimension(self, candidates: Candidates) -> None:
-        held, given = self._tracks.embeddings.shape[1], candidates.embeddings.shape[1]
-        if len(self._tracks) and len(candidates) and held != given:
+    def _select(self, detections: Detections, may_start: BoolArray | None) -> tuple[Candidates, Candidates]:
+        """Return the candidates, and those of low score (none without that stage)."""
+        options = self._options
+        if may_start is not None:
+            require_shape("may_start", may_start, (len(detections),))
+        lowest = options.conf_threshold
+        if options.low is not None:
+            lowest = min(lowest, options.low.threshold)
+        everyone = select_candidates(detections, threshold=lowest, box=self._box, share=1 - options.looks.momentum)
+        held, given = self._tracks.embeddings.shape[1], everyone.embeddings.shape[1]
+        if len(self._tracks) and len(everyone) and held != given:
             raise ValueError(f"embeddings: {given} dimensions, the tracks have {held}")
+        weigh_looks(everyone, options)
+        if options.low is None:
+            self._lap("select")
+            return everyone, everyone[:0]
+        high = everyone.scores > options.conf_threshold
+        self._lap("select")
+        return everyone[high], everyone[~high]
 
-    def _advance(self, frame_index: int | None) -> int:
-        """Move the clock and return how many frames to predict over, the buffer and one at most."""
+    def _advance(self, frame_index: int | None, time: float | None) -> tuple[int, float]:
+        """Move the clock; return how many frames went by, the buffer and one at most, and the filter's steps."""
         frame = self._frame + 1 if frame_index is None else int(frame_index)
         if self._updates and frame <= self._frame:
             raise ValueError(f"frame_index: {frame} does not come after {self._frame}")
-        steps = min(frame - self._frame, self._options.max_lost + 1)
+        if time is not None and not math.isfinite(time):
+            raise ValueError(f"time: {time} is not finite")
+        if time is not None and time < self._time:
+            raise ValueError(f"time: {time:g} s comes before {self._time:g} s")
+        most = self._options.max_lost + 1
+        frames = min(frame - self._frame, most)
+        seconds = None if time is None or math.isnan(self._time) else time - self._time
+        steps = min(self._options.motion.steps(frames, seconds), self._options.motion.steps(most, None))
         self._frame = frame
+        self._time = math.nan if time is None else time
         self._updates += 1
-        return steps
+        return frames, steps
 
-    def _predict(self, steps: int) -> None:
-        """Move tracked and lost tracks; a lost one keeps its height. Tentative ones stay where they were seen."""
-        tracks, pool = self._tracks, self._pool()
-        tracks.detection_index[:] = -1
-        belief = tracks.belief(pool)
-        belief.means[tracks.states[pool] == TrackState.LOST, kalman.HEIGHT_VELOCITY] = 0
-        for _ in range(steps):
-            belief = kalman.predict(belief)
-        tracks.set_belief(pool, belief)
+    def _predict(self, frames: int, steps: float, camera_motion: FloatArray | None) -> None:
+        """Move tracked and lost tracks over the frames, and all of them with the camera."""
+        self._tracks.detection_index[:] = -1
+        if self._options.use_motion:
+            predict(self._tracks, self._pool(), self._options.motion, frames=frames, steps=steps)
+        if camera_motion is not None:
+            follow_camera(self._tracks, camera_motion, box=self._box)
+        self._lap("predict")
 
-    def _follow_camera(self, motion: FloatArray) -> None:
-        """Carry all tracks, tentative ones too, to the moved camera's coordinates."""
-        everyone = np.arange(len(self._tracks))
-        self._tracks.set_belief(everyone, kalman.warp(self._tracks.belief(everyone), motion))
+    def _associate_first(self, candidates: Candidates) -> Candidates:
+        """Match tracked and lost tracks by embedding and motion; return the candidates left.
 
-    def _associate_by_appearance(self, candidates: Candidates) -> Candidates:
-        """Match tracked and lost tracks by embedding and motion; return the candidates left."""
-        tracks, options, pool = self._tracks, self._options, self._pool()
-        if not len(pool) or not len(candidates):
-            return candidates
-        if options.use_appearance:
-            appearance = appearance_cost(tracks.embeddings[pool], candidates.embeddings)
-        else:
-            appearance = np.zeros((len(pool), len(candidates)))
-        distances = kalman.squared_mahalanobis(tracks.belief(pool), candidates.boxes_xyah)
-        cost = fuse_motion(appearance, distances, motion_lambda=options.motion_lambda)
-        return self._match(pool, candidates, cost, limit=options.appearance_threshold)
+        Without both it is overlap that matches them.
+        """
+        options, pool = self._options, self._pool()
+        if len(pool) and len(candidates):
+            if options.use_appearance or options.use_motion:
+                cost, limit, stage = (
+                    joint_cost(self._tracks, pool, candidates, options),
+                    options.appearance_threshold,
+                    Stage.APPEARANCE,
+                )
+            else:
+                cost, limit, stage = (
+                    scored_overlap_cost(self._tracks, pool, candidates, options),
+                    options.overlap_threshold,
+                    Stage.OVERLAP,
+                )
+            candidates = self._match(pool, candidates, cost, limit=limit, stage=stage)
+        self._lap("appearance")
+        return candidates
 
     def _associate_by_overlap(self, candidates: Candidates) -> Candidates:
-        """Match the tracked tracks that are left by overlap; who stays alone is lost. Return the candidates left."""
-        rows = self._unmatched(TrackState.TRACKED)
-        candidates = self._match_by_overlap(rows, candidates, limit=self._options.overlap_threshold)
-        self._tracks.states[self._unmatched(TrackState.TRACKED)] = TrackState.LOST
+        """Match the tracked tracks that are left by overlap; return the candidates left."""
+        if self._options.use_overlap:
+            rows = self._unmatched(TrackState.TRACKED)
+            if len(rows) and len(candidates):
+                cost, limit = (
+                    scored_overlap_cost(self._tracks, rows, candidates, self._options),
+                    self._options.overlap_threshold,
+                )
+                candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.OVERLAP)
+        self._lap("overlap")
         return candidates
+
+    def _associate_low(self, candidates: Candidates) -> None:
+        """Match the tracked tracks that are left with detections of low score, by overlap."""
+        low = self._options.low
+        if low is None or not self._options.use_overlap:
+            return
+        rows = self._unmatched(TrackState.TRACKED)
+        if len(rows) and len(candidates):
+            cost = overlap_cost(self._tracks.boxes_xyxy(rows, self._box), candidates.boxes_xyxy)
+            self._match(rows, candidates, cost, limit=low.overlap_threshold, stage=Stage.LOW_SCORE)
+        self._lap("low")
+
+    def _recover(self, candidates: Candidates) -> Candidates:
+        """Match the tracked and lost tracks that are left by overlap with where they were last seen."""
+        limit, tracks = self._options.recovery_threshold, self._tracks
+        if limit is None or not self._options.use_overlap:
+            return candidates
+        rows = rows_of((tracks.states != TrackState.TENTATIVE) & (tracks.detection_index < 0))
+        if len(rows) and len(candidates):
+            seen_xyxy = tlwh_to_xyxy(self._box.boxes_tlwh(tracks.seen[rows]))
+            cost = overlap_cost(seen_xyxy, candidates.boxes_xyxy)
+            if self._options.recovery_appearance < 2:
+                looks = appearance_cost(tracks.embeddings[rows], candidates.embeddings)
+                cost = np.where(looks > self._options.recovery_appearance, np.inf, cost)
+            candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.RECOVERY)
+        self._lap("recovery")
+        return candidates
+
+    def _lose(self) -> None:
+        """Tracked tracks that are still alone are lost."""
+        self._tracks.states[self._unmatched(TrackState.TRACKED)] = TrackState.LOST
 
     def _associate_tentative(self, candidates: Candidates) -> Candidates:
         """Match tentative tracks by overlap; return the candidates left."""
+        options = self._options
         rows = self._unmatched(TrackState.TENTATIVE)
-        return self._match_by_overlap(rows, candidates, limit=self._options.unconfirmed_threshold)
+        if len(rows) and len(candidates):
+            if options.use_overlap:
+                cost, limit = (
+                    scored_overlap_cost(self._tracks, rows, candidates, options),
+                    options.unconfirmed_threshold,
+                )
+            else:
+                cost, limit = joint_cost(self._tracks, rows, candidates, options), options.appearance_threshold
+            candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.TENTATIVE)
+        self._recognise(rows)
+        self._lap("tentative")
+        return candidates
 
-    def _start(self, candidates: Candidates) -> None:
+    def _recognise(self, rows: IntArray) -> None:
+        """Give the tracks at `rows` that were just confirmed the identities of people they look like."""
+        gallery, tracks = self._options.gallery, self._tracks
+        if gallery is None:
+            return
+        self._gallery = self._gallery.take(self._frame - self._gallery.last_frames <= gallery.max_age)
+        confirmed = rows[tracks.detection_index[rows] >= 0]
+        found = self._gallery.recognise(tracks, confirmed, threshold=gallery.threshold)
+        known = confirmed[found.rows]
+        tracks.ids[known] = self._gallery.ids[found.columns]
+        tracks.start_frames[known] = self._gallery.start_frames[found.columns]
+        self._gallery = self._gallery.take(np.setdiff1d(np.arange(len(self._gallery)), found.columns))
+
+    def _start(self, candidates: Candidates, may_start: BoolArray | None) -> None:
         """Start a track for each candidate left: tentative, but in the first frame."""
-        state = TrackState.TRACKED if self._updates == 1 else TrackState.TENTATIVE
-        born = TrackTable.start(candidates, first_id=self._next_id, frame=self._frame, state=state)
-        self._next_id += len(born)
-        self._tracks = self._tracks.joined(born)
+        if may_start is not None:
+            candidates = candidates[may_start[candidates.index]]
+        if self._options.birth_threshold > self._options.conf_threshold:
+            candidates = candidates[candidates.scores > self._options.birth_threshold]
+        if len(candidates):
+            state = TrackState.TRACKED if self._updates == 1 else TrackState.TENTATIVE
+            born = TrackTable.start(candidates, first_id=self._next_id, frame=self._frame, state=state, box=self._box)
+            self._next_id += len(born)
+            self._tracks = self._tracks.joined(born)
+        self._lap("start")
 
     def _retire(self, before: IntArray) -> None:
         """Keep the rows that go on, in the published order; `before` holds the states at the start of the update.
@@ -190,61 +301,90 @@ class JointTracker:
         matched = tracks.detection_index >= 0
         lost = tracks.states == TrackState.LOST
         kept = lost & ~tracks.expired
+        if self._log is not None or self._options.gallery is not None:
+            self._end(~(matched | kept))
         tracks.expired |= lost & was_lost & (self._frame - tracks.last_frames > self._options.max_lost)
-        groups = (matched & ~was_lost, matched & was_lost, kept & was_lost, kept & ~was_lost)
-        self._tracks = tracks.take(np.concatenate([np.flatnonzero(group) for group in groups]))
+        if was_lost.any() or not (matched | kept).all() or lost.any():
+            groups = (matched & ~was_lost, matched & was_lost, kept & was_lost, kept & ~was_lost)
+            self._tracks = tracks.take(np.concatenate([rows_of(group) for group in groups]))
+
+    def _end(self, ended: BoolArray) -> None:
+        """Tell the ends of the tracks at the mask `ended` (N,), and remember those that had been confirmed."""
+        tracks = self._tracks
+        self._tell(lambda: tell_ends(tracks, ended, frame=self._frame))
+        if self._options.gallery is not None:
+            known = rows_of(ended & (tracks.states == TrackState.LOST))
+            self._gallery = self._gallery.joined(Remembered.of(tracks, known))
 
     def _drop_duplicates(self) -> None:
         """Where a tracked and a lost box are one object, keep the one with the longer life; at a tie the lost one."""
         tracks = self._tracks
-        is_lost = tracks.states == TrackState.LOST
-        seen, lost = np.flatnonzero(~is_lost), np.flatnonzero(is_lost)
-        cost = overlap_cost(tracks.boxes_xyxy(seen), tracks.boxes_xyxy(lost))
-        cost = forbid_across_classes(cost, tracks.classes[seen], tracks.classes[lost])
-        pair_seen, pair_lost = np.nonzero(cost < self._options.duplicate_distance)
-        if not len(pair_seen):
-            return
-        lives = tracks.last_frames - tracks.start_frames
-        seen_wins = lives[seen[pair_seen]] > lives[lost[pair_lost]]
-        dropped = np.where(seen_wins, lost[pair_lost], seen[pair_seen])
-        self._tracks = tracks.take(np.setdiff1d(np.arange(len(tracks)), dropped))
+        dropped, winners = find_duplicates(tracks, self._box, limit=self._options.duplicate_distance)
+        if len(dropped):
+            pairs = list(zip(tracks.ids[dropped].tolist(), tracks.ids[winners].tolist(), strict=True))
+            self._tell(lambda: tell_duplicates(pairs, frame=self._frame))
+            kept = np.ones(len(tracks), dtype=np.bool_)
+            kept[dropped] = False
+            self._tracks = tracks.take(kept)
+        self._lap("retire")
 
     def _report(self, detections: Detections) -> Tracks:
-        rows = np.flatnonzero(self._tracks.states == TrackState.TRACKED)
-        index = self._tracks.detection_index[rows]
-        return Tracks(
-            ids=self._tracks.ids[rows],
-            boxes_tlwh=self._tracks.boxes_tlwh(rows),
+        tracks = self._tracks
+        rows = rows_of(tracks.states == TrackState.TRACKED)
+        index = tracks.detection_index[rows]
+        stages, costs = tracks.stages[rows], tracks.costs[rows]
+        costs[stages == Stage.BIRTH] = np.nan
+        report = Tracks(
+            ids=tracks.ids[rows],
+            boxes_tlwh=self._boxes_tlwh(rows, detections),
             scores=detections.scores[index],
-            classes=self._tracks.classes[rows],
+            classes=tracks.classes[rows],
             detection_index=index,
+            ages=self._frame - tracks.start_frames[rows] + 1,
+            stages=stages,
+            costs=costs,
         )
+        self._lap("report")
+        return report
+
+    def _boxes_tlwh(self, rows: IntArray, detections: Detections) -> FloatArray:
+        """(R, 4) what is reported of the tracks at `rows`, which all have a detection."""
+        if self._options.report_detections:
+            boxes_xyxy = detections.boxes_xyxy[self._tracks.detection_index[rows]]
+            return xyxy_to_tlwh(boxes_xyxy.astype(np.float64))
+        return self._box.boxes_tlwh(self._tracks.means[rows])
 
     def _pool(self) -> IntArray:
         """Rows of the tracked and lost tracks: those that predict and are matched by appearance."""
-        return np.flatnonzero(self._tracks.states != TrackState.TENTATIVE)
+        return rows_of(self._tracks.states != TrackState.TENTATIVE)
 
     def _unmatched(self, state: TrackState) -> IntArray:
         """Rows of the tracks in `state` that have no candidate in this frame."""
-        return np.flatnonzero((self._tracks.states == state) & (self._tracks.detection_index < 0))
+        return rows_of((self._tracks.states == state) & (self._tracks.detection_index < 0))
 
-    def _match_by_overlap(self, rows: IntArray, candidates: Candidates, *, limit: float) -> Candidates:
-        cost = overlap_cost(self._tracks.boxes_xyxy(rows), candidates.boxes_xyxy)
-        return self._match(rows, candidates, cost, limit=limit)
-
-    def _match(self, rows: IntArray, candidates: Candidates, cost: FloatArray, *, limit: float) -> Candidates:
+    def _match(
+        self, rows: IntArray, candidates: Candidates, cost: FloatArray, *, limit: float, stage: Stage
+    ) -> Candidates:
         """Match the tracks at `rows` with candidates of their class by `cost`; return the candidates left."""
         cost = forbid_across_classes(cost, self._tracks.classes[rows], candidates.classes)
         matches = assign(cost, limit=limit)
         if not len(matches.rows):
             return candidates
-        self._tracks.match(
-            rows[matches.rows],
-            candidates[matches.columns],
-            frame=self._frame,
-            momentum=self._options.embedding_momentum,
-        )
-        return candidates[np.delete(np.arange(len(candidates)), matches.columns)]
+        chosen, costs = candidates[matches.columns], cost[matches.rows, matches.columns]
+        see(self._tracks, rows[matches.rows], chosen, self._options, frame=self._frame)
+        self._tracks.stages[rows[matches.rows]] = stage
+        self._tracks.costs[rows[matches.rows]] = costs
+        left = np.ones(len(candidates), dtype=np.bool_)
+        left[matches.columns] = False
+        return candidates[left]
+
+    def _tell(self, story: Callable[[], list[Decision]]) -> None:
+        if self._log is not None:
+            self._log(story())
+
+    def _lap(self, stage: str) -> None:
+        if self._laps is not None:
+            self._laps.lap(stage)
 
 
 def _checked_motion(camera_motion: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, dump_cfg, load_cfg
+from fairmot.config.presets import PRESETS
 from fairmot.utils.errors import InputError
 
 
@@ -149,3 +150,46 @@ class TestRoundTrips:
 @pytest.mark.parametrize("text", ["12345e67", "00012345", "1e5", "True"])
 def test_a_text_that_looks_like_a_number_stays_as_it_was_typed(text: str) -> None:
     assert text == load_cfg(None, ["OUTPUT", text]).OUTPUT
+
+
+class TestPresets:
+    def value(self, *overrides: str, path: Path | None = None) -> tuple[str, float]:
+        tracker = load_cfg(
+            path, [f"TRACKER.{text}" if n % 2 == 0 else text for n, text in enumerate(overrides)]
+        ).TRACKER
+        return tracker.APPEARANCE_METRIC, tracker.APPEARANCE_THRESHOLD
+
+    def test_it_sets_its_keys(self) -> None:
+        assert self.value("PRESET", "jde") == ("euclidean", 0.7)
+        assert self.value() == ("cosine", 0.4)
+
+    def test_a_key_beside_it_wins_in_any_order(self) -> None:
+        assert self.value("PRESET", "jde", "APPEARANCE_THRESHOLD", "0.6") == ("euclidean", 0.6)
+        assert self.value("APPEARANCE_THRESHOLD", "0.6", "PRESET", "jde") == ("euclidean", 0.6)
+
+    def test_a_later_preset_replaces_an_earlier_one_whole(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.yaml", "TRACKER:\n  APPEARANCE_THRESHOLD: 0.6\n  PRESET: jde\n")
+        assert self.value(path=path) == ("euclidean", 0.6)
+        assert self.value("PRESET", "fairmot", path=path) == ("cosine", 0.4)
+
+    def test_the_detectors_own_threshold_stays(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.yaml", "TRACKER:\n  CONF_THRESHOLD: 0.3\n")
+        for name in PRESETS:
+            assert load_cfg(path, ["TRACKER.PRESET", name]).TRACKER.CONF_THRESHOLD == 0.3
+
+    def test_the_effective_configuration_comes_back(self, tmp_path: Path) -> None:
+        cfg = load_cfg(None, ["TRACKER.PRESET", "byte", "TRACKER.LOW_THRESHOLD", "0.2"])
+        assert load_cfg(write(tmp_path / "whole.yaml", dump_cfg(cfg))) == cfg
+        assert cfg_from_dict(cfg_to_dict(cfg)) == cfg
+
+    def test_an_unknown_one_lists_the_choices(self) -> None:
+        assert refused("TRACKER.PRESET", "sort") == (
+            "TRACKER.PRESET: unknown 'sort'; choose from fairmot, jde, byte, strong"
+        )
+        assert "TRACKER.PRESET" in refused("TRACKER.PRESET", "[1, 2]")
+
+    def test_presets_set_keys_that_exist_in_their_types(self) -> None:
+        defaults = load_cfg().TRACKER
+        for keys in PRESETS.values():
+            for name, value in keys.items():
+                assert type(value) is type(defaults[name]), name

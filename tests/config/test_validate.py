@@ -44,6 +44,9 @@ def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rul
         ("SOLVER.MOMENTUM", "1.0", "below 1"),
         ("AUGMENT.SCALE", "(0.0, 0.5)", "range"),
         ("DATA.TRAIN", "()", "at least one"),
+        ("VIDEO.QUALITY", "52", "between 0 and 51"),
+        ("TRACKER.CAMERA_SIDE", "32", "at least 64"),
+        ("TRACKER.INTERPOLATE_SMOOTH", "1.0", "above 1"),
         ("DEVICE", "gpu", "cuda:N"),
         ("DEVICE", "cuda:", "cuda:N"),
         ("DEVICE", "cpu:1", "cuda:N"),
@@ -57,3 +60,15 @@ def test_values_that_make_no_sense(name: str, value: str, rule: str) -> None:
 def test_devices(name: str) -> None:
     cfg = load_cfg(None, ["DEVICE", name])
     assert str(cfg.DEVICE) == name
+
+
+def test_something_is_left_to_associate_by() -> None:
+    off = [text for name in ("APPEARANCE", "MOTION", "OVERLAP") for text in (f"TRACKER.USE_{name}", "False")]
+    with pytest.raises(InputError, match="one of them must stay True"):
+        load_cfg(None, off)
+    assert not load_cfg(None, off[:4]).TRACKER.USE_MOTION
+
+
+def test_a_file_of_camera_motion_has_a_name() -> None:
+    with pytest.raises(InputError, match=r"TRACKER.CAMERA_FILE: .* needs one"):
+        load_cfg(None, ["TRACKER.CAMERA_MOTION", "file"])

@@ -8,6 +8,12 @@ def test_a_frame_knows_its_size() -> None:
     assert Frame(1, np.zeros((4, 6, 3), np.uint8), "a.png").image_hw == (4, 6)
 
 
+def test_a_frame_may_know_its_time() -> None:
+    image = np.zeros((4, 6, 3), np.uint8)
+    assert Frame(1, image).time is None
+    assert Frame(2, image, time=0.5).time == 0.5
+
+
 @pytest.mark.parametrize(
     ("index", "shape", "dtype", "word"),
     [
@@ -19,3 +25,9 @@ def test_a_frame_knows_its_size() -> None:
 def test_what_is_no_frame_is_refused(index: int, shape: tuple[int, ...], dtype: type, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         Frame(index, np.zeros(shape, dtype))
+
+
+@pytest.mark.parametrize("time", [-0.1, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(time: float) -> None:
+    with pytest.raises(ValueError, match="time"):
+        Frame(1, np.zeros((4, 6, 3), np.uint8), time=time)

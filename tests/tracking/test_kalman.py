@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fairmot.tracking import kalman
 from fairmot.tracking.kalman import KalmanState
 
+MODELS = [kalman.ASPECT_HEIGHT, kalman.WIDTH_HEIGHT]
 TRANSITION = np.kron([[1.0, 1.0], [0.0, 1.0]], np.eye(4))
 OBSERVATION = np.eye(4, 8)
 
@@ -35,6 +36,12 @@ def noise(height: float, scales: tuple[float, ...], aspects: tuple[float, ...]) 
     return np.diag(np.square(deviations))
 
 
+def matrix(covariances: np.ndarray) -> np.ndarray:
+    """(3, 4) as the filter keeps it -> the textbook's (8, 8)."""
+    places, both, speeds = (np.diag(values) for values in covariances)
+    return np.block([[places, both], [both, speeds]])
+
+
 def moving_state(count: int, seed: int = 0) -> KalmanState:
     """A state with every correlation in it: three steps along moving boxes."""
     boxes = make_boxes(count, seed)
@@ -48,7 +55,7 @@ def test_new_track_stands_still_and_is_sure_of_its_place() -> None:
     state = kalman.initiate(np.array([[100.0, 50.0, 0.5, 80.0]]))
     assert state.means.tolist() == [[100.0, 50.0, 0.5, 80.0, 0, 0, 0, 0]]
     expected = noise(80.0, (1 / 10, 1 / 16), (1e-2, 1e-5))
-    np.testing.assert_allclose(state.covariances[0], expected)
+    np.testing.assert_allclose(matrix(state.covariances[0]), expected)
 
 
 def test_predict_equals_the_textbook() -> None:
@@ -56,19 +63,20 @@ def test_predict_equals_the_textbook() -> None:
     predicted = kalman.predict(state)
     for mean, covariance, new_mean, new_covariance in zip(*state, *predicted, strict=True):
         np.testing.assert_allclose(new_mean, TRANSITION @ mean)
-        expected = TRANSITION @ covariance @ TRANSITION.T + noise(mean[3], (1 / 20, 1 / 160), (1e-2, 1e-5))
-        np.testing.assert_allclose(new_covariance, expected, rtol=1e-9, atol=1e-12)
+        expected = TRANSITION @ matrix(covariance) @ TRANSITION.T + noise(mean[3], (1 / 20, 1 / 160), (1e-2, 1e-5))
+        np.testing.assert_allclose(matrix(new_covariance), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_update_equals_the_textbook() -> None:
     state, boxes = moving_state(5), make_boxes(5, seed=1)
     updated = kalman.update(state, boxes)
     for mean, covariance, box, new_mean, new_covariance in zip(*state, boxes, *updated, strict=True):
+        covariance = matrix(covariance)
         innovation = OBSERVATION @ covariance @ OBSERVATION.T + noise(mean[3], (1 / 20,), (1e-1,))
         gain = covariance @ OBSERVATION.T @ np.linalg.inv(innovation)
         np.testing.assert_allclose(new_mean, mean + gain @ (box - OBSERVATION @ mean))
         expected = (np.eye(8) - gain @ OBSERVATION) @ covariance
-        np.testing.assert_allclose(new_covariance, expected, rtol=1e-7, atol=1e-10)
+        np.testing.assert_allclose(matrix(new_covariance), expected, rtol=1e-7, atol=1e-10)
 
 
 def test_squared_mahalanobis_equals_the_textbook() -> None:
@@ -76,7 +84,7 @@ def test_squared_mahalanobis_equals_the_textbook() -> None:
     distances = kalman.squared_mahalanobis(state, boxes)
     assert distances.shape == (4, 3)
     for row in range(4):
-        innovation = state.covariances[row, :4, :4] + noise(state.means[row, 3], (1 / 20,), (1e-1,))
+        innovation = np.diag(state.covariances[row, 0]) + noise(state.means[row, 3], (1 / 20,), (1e-1,))
         for column in range(3):
             difference = boxes[column] - state.means[row, :4]
             expected = difference @ np.linalg.inv(innovation) @ difference
@@ -84,11 +92,13 @@ def test_squared_mahalanobis_equals_the_textbook() -> None:
 
 
 def test_warp_carries_centres_velocities_and_heights() -> None:
-    state = KalmanState(np.array([[10.0, 20.0, 0.5, 40.0, 1.0, 2.0, 0.1, 3.0]]), np.eye(8)[None])
+    state = KalmanState(np.array([[10.0, 20.0, 0.5, 40.0, 1.0, 2.0, 0.1, 3.0]]), np.ones((1, 3, 4)))
     quarter_turn_twice_as_large = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])
     warped = kalman.warp(state, quarter_turn_twice_as_large)
     np.testing.assert_allclose(warped.means, [[-35.0, 27.0, 0.5, 80.0, -4.0, 2.0, 0.1, 6.0]])
-    np.testing.assert_allclose(np.diag(warped.covariances[0]), [4, 4, 1, 4, 4, 4, 1, 4])
+    np.testing.assert_allclose(warped.covariances[0], [[4, 4, 1, 4]] * 3)
+    wide = kalman.warp(state, quarter_turn_twice_as_large, box=kalman.WIDTH_HEIGHT)
+    np.testing.assert_allclose(wide.means, [[-35.0, 27.0, 1.0, 80.0, -4.0, 2.0, 0.2, 6.0]])
 
 
 def test_warp_by_nothing_changes_nothing() -> None:
@@ -100,26 +110,70 @@ def test_warp_by_nothing_changes_nothing() -> None:
 
 def test_no_tracks_at_all() -> None:
     state = kalman.initiate(np.zeros((0, 4)))
-    assert kalman.update(kalman.predict(state), np.zeros((0, 4))).covariances.shape == (0, 8, 8)
+    assert kalman.update(kalman.predict(state), np.zeros((0, 4))).covariances.shape == (0, 3, 4)
     assert kalman.squared_mahalanobis(state, make_boxes(2)).shape == (0, 2)
+    assert kalman.squared_mahalanobis(kalman.initiate(make_boxes(2)), np.zeros((0, 4))).shape == (2, 0)
+
+
+def test_the_wide_box_scales_noise_with_both_sides() -> None:
+    """Source: BoT-SORT, equations 5 to 7."""
+    state = kalman.initiate(np.array([[100.0, 50.0, 40.0, 80.0]]), box=kalman.WIDTH_HEIGHT)
+    np.testing.assert_allclose(state.covariances[0, 0], np.square([4.0, 8.0, 4.0, 8.0]))
+    np.testing.assert_allclose(state.covariances[0, 2], np.square([2.5, 5.0, 2.5, 5.0]))
+    moved = kalman.predict(state, box=kalman.WIDTH_HEIGHT)
+    process = np.square([2.0, 4.0, 2.0, 4.0])
+    np.testing.assert_allclose(moved.covariances[0, 0], state.covariances[0, 0] + state.covariances[0, 2] + process)
+    distances = kalman.squared_mahalanobis(state, np.array([[104.0, 50, 40, 80]]), box=kalman.WIDTH_HEIGHT)
+    np.testing.assert_allclose(distances, [[16 / (16 + 4)]])
+
+
+@pytest.mark.parametrize("box", MODELS)
+def test_measuring_and_drawing_are_inverses(box: kalman.BoxModel) -> None:
+    boxes_tlwh = np.array([[10.0, 20, 30, 60], [-5, 0, 7, 100]])
+    state = kalman.initiate(box.measure(boxes_tlwh), box=box)
+    np.testing.assert_allclose(box.boxes_tlwh(state.means), boxes_tlwh)
+
+
+@pytest.mark.parametrize("box", MODELS)
+def test_two_half_steps_move_as_far_as_one(box: kalman.BoxModel) -> None:
+    state = KalmanState(np.array([[10.0, 20, 30, 60, 4, -2, 0, 1]]), np.ones((1, 3, 4)))
+    whole = kalman.predict(state, box=box)
+    halves = kalman.predict(kalman.predict(state, box=box, steps=0.5), box=box, steps=0.5)
+    np.testing.assert_allclose(halves.means, whole.means)
+    still = kalman.predict(state, box=box, steps=0.0)
+    np.testing.assert_array_equal(still.means, state.means)
+    np.testing.assert_array_equal(still.covariances, state.covariances)
+
+
+def test_less_noise_draws_closer_to_the_measurement() -> None:
+    state = kalman.initiate(np.array([[100.0, 50.0, 0.5, 80.0]] * 3))
+    updated = kalman.update(state, state.means[:, :4] + [10.0, 0, 0, 0], noise=np.array([0.1, 1.0, 4.0]))
+    assert (np.diff(updated.means[:, 0]) < 0).all()
+    assert (np.diff(updated.covariances[:, 0, 0]) > 0).all()
+    distances = kalman.squared_mahalanobis(state, np.array([[110.0, 50, 0.5, 80]]), noise=np.array([0.1, 1.0, 4.0]))
+    assert (np.diff(distances[:, 0]) < 0).all()
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), height=st.floats(0.0, 2000.0), seen=st.lists(st.booleans(), min_size=1, max_size=40)
+    seed=st.integers(0, 10_000),
+    height=st.floats(0.0, 2000.0),
+    seen=st.lists(st.booleans(), min_size=1, max_size=40),
+    box=st.sampled_from(MODELS),
 )
-def test_covariance_stays_symmetric_and_positive_definite(seed: int, height: float, seen: list[bool]) -> None:
+def test_covariance_stays_positive_definite(seed: int, height: float, seen: list[bool], box: kalman.BoxModel) -> None:
     rng = np.random.default_rng(seed)
     boxes = make_boxes(2, seed)
     boxes[:, 3] = height
-    state = kalman.initiate(boxes)
+    state = kalman.initiate(boxes, box=box)
     for is_seen in seen:
-        state = kalman.predict(state)
+        state = kalman.predict(state, box=box, steps=rng.uniform(0, 3))
         if is_seen:
-            state = kalman.update(state, boxes + rng.normal(size=(2, 4)) * (5.0, 5.0, 0.02, 5.0))
-        state = kalman.warp(state, np.array([[1.0, 0.01, 1.0], [-0.01, 1.0, 0.0]]))
-        scale = 1 / np.sqrt(np.diagonal(state.covariances, axis1=1, axis2=2))
-        correlations = state.covariances * scale[:, :, None] * scale[:, None, :]
-        np.testing.assert_allclose(correlations, correlations.transpose(0, 2, 1), rtol=0, atol=1e-12)
-        assert (np.linalg.eigvalsh(correlations) > 0).all()
+            around = boxes + rng.normal(size=(2, 4)) * (5.0, 5.0, 0.02, 5.0)
+            state = kalman.update(state, around, box=box, noise=rng.uniform(0.05, 4, 2))
+        state = kalman.warp(state, np.array([[1.0, 0.01, 1.0], [-0.01, 1.0, 0.0]]), box=box)
+        places, both, speeds = state.covariances.transpose(1, 0, 2)
+        assert (places > 0).all()
+        assert (speeds > 0).all()
+        assert (both**2 < places * speeds).all()
         assert np.isfinite(state.means).all()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fairmot.structures.detections import Detections
+from fairmot.tracking import kalman
 from fairmot.tracking.track import TrackState, TrackTable, select_candidates
 from fairmot.utils.errors import InputError
 
@@ -21,34 +22,34 @@ def test_candidates_are_above_the_threshold_and_have_a_box() -> None:
     boxes = [box, box, [0, 0, 10, 0], [0, 5, 10, 1], [0, np.nan, 10, 20], [0, 0, np.inf, 20], box]
     scores = [0.5, 0.4, 0.9, 0.9, 0.9, 0.9, np.nan]
     detections = make_detections(boxes, scores)
-    assert select_candidates(detections, conf_threshold=0.4).index.tolist() == [0]
+    assert select_candidates(detections, threshold=0.4).index.tolist() == [0]
 
 
 def test_sizes_are_taken_in_float32() -> None:
     detections = Detections(np.array([[1000.1, 0.0, 1040.3, 100.0]]), np.ones(1), np.ones((1, 2)))
-    candidates = select_candidates(detections, conf_threshold=0.4)
+    candidates = select_candidates(detections, threshold=0.4)
     width = float(np.float32(1040.3) - np.float32(1000.1))
-    assert candidates.boxes_xyah[0].tolist() == [float(np.float32(1000.1)) + width / 2, 50.0, width / 100, 100.0]
+    assert candidates.measurements[0].tolist() == [float(np.float32(1000.1)) + width / 2, 50.0, width / 100, 100.0]
 
 
 def test_candidates_leave_the_detections_alone() -> None:
     embeddings = np.array([[3.0, 4.0], [np.nan, 1.0]], dtype=np.float32)
     detections = Detections(np.array([[0, 0, 5, 5], [0, 0, 5, 5]], np.float32), np.ones(2, np.float32), embeddings)
-    candidates = select_candidates(detections, conf_threshold=0.4)
+    candidates = select_candidates(detections, threshold=0.4)
     np.testing.assert_allclose(candidates.embeddings, [[0.6, 0.8], [0, 0]], rtol=1e-6)
     assert embeddings[0].tolist() == [3.0, 4.0]
 
 
 def make_table(count: int, first_id: int = 1) -> TrackTable:
     detections = make_detections([[10.0 * i, 0, 10.0 * i + 5, 20] for i in range(count)], [0.9] * count)
-    candidates = select_candidates(detections, conf_threshold=0.4)
+    candidates = select_candidates(detections, threshold=0.4)
     return TrackTable.start(candidates, first_id=first_id, frame=1, state=TrackState.TRACKED)
 
 
 def test_boxes_come_back_from_the_belief() -> None:
     table = make_table(3)
-    np.testing.assert_allclose(table.boxes_tlwh(np.array([2, 0])), [[20, 0, 5, 20], [0, 0, 5, 20]])
-    np.testing.assert_allclose(table.boxes_xyxy(np.array([1])), [[10, 0, 15, 20]])
+    np.testing.assert_allclose(kalman.ASPECT_HEIGHT.boxes_tlwh(table.means[[2, 0]]), [[20, 0, 5, 20], [0, 0, 5, 20]])
+    np.testing.assert_allclose(table.boxes_xyxy(np.array([1]), kalman.ASPECT_HEIGHT), [[10, 0, 15, 20]])
 
 
 def test_join_and_take() -> None:

@@ -1,7 +1,6 @@
 """The tracker's rules one by one, its state, and what must hold whatever comes in."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,58 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from walkers import BOX, NOBODY, PARTS, assert_same, random_frames, run, see
 
 from fairmot.formats.detection_cache import read_cache
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracks import Tracks
-from fairmot.tracking.tracker import JointTracker, TrackerOptions
+from fairmot.tracking.options import TrackerOptions
+from fairmot.tracking.tracker import JointTracker
 from fairmot.utils.errors import InputError
 
 FIXTURES = Path(__file__).resolve().parents[1] / "parity" / "fixtures"
-BOX = (100.0, 100.0, 140.0, 200.0)
-NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 4), np.float32))
-
-
-def see(*people: tuple[int, float], classes: Sequence[int] | None = None, box: tuple[float, ...] = BOX) -> Detections:
-    """People as (who, shift to the right in px): `who` chooses one of eight orthogonal embeddings."""
-    boxes = [np.array(box) + np.array([shift, 0, shift, 0]) for _, shift in people]
-    return Detections(
-        np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        np.full(len(people), 0.9, np.float32),
-        np.eye(8, dtype=np.float32)[[who for who, _ in people]],
-        None if classes is None else np.array(classes),
-    )
-
-
-def run(tracker: JointTracker, frames: Sequence[Detections]) -> list[list[int]]:
-    return [tracker.update(frame).ids.tolist() for frame in frames]
-
-
-def random_frames(seed: int, count: int, people: int = 6) -> list[Detections]:
-    """Wandering people with noisy embeddings, drop-outs and false alarms."""
-    rng = np.random.default_rng(seed)
-    looks = rng.normal(size=(people, 16))
-    places, speeds = rng.uniform(0, 800, (people, 2)), rng.normal(0, 4, (people, 2))
-    frames = []
-    for _ in range(count):
-        places = places + speeds
-        seen = np.flatnonzero(rng.random(people) < 0.85)
-        corners = np.concatenate([places[seen], rng.uniform(0, 800, (1, 2))]) + rng.normal(0, 1, (len(seen) + 1, 2))
-        embeddings = np.concatenate([looks[seen] + rng.normal(0, 0.2, (len(seen), 16)), rng.normal(size=(1, 16))])
-        frames.append(
-            Detections(
-                np.concatenate([corners, corners + np.array([40, 100])], axis=1).astype(np.float32),
-                rng.uniform(0.3, 1, len(corners)).astype(np.float32),
-                (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32),
-            )
-        )
-    return frames
-
-
-def assert_same(left: Sequence[Tracks], right: Sequence[Tracks]) -> None:
-    for one, other in zip(left, right, strict=True):
-        for name in ("ids", "boxes_tlwh", "scores", "classes", "detection_index"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 # ------------------------------------------------------------------------------------------------ birth
@@ -344,7 +300,7 @@ def test_a_new_tracker_saves_and_loads() -> None:
 def test_an_incomplete_state_is_refused_and_changes_nothing() -> None:
     tracker = JointTracker()
     tracker.update(see((0, 0)))
-    for name in ("frame", "updates", "next_id", "means"):
+    for name in ("frame", "time", "updates", "next_id", "means"):
         state = tracker.state_dict()
         del state[name]
         with pytest.raises(InputError, match=f"tracker state: {name} is missing"):
@@ -378,9 +334,10 @@ odd_people = st.tuples(st.tuples(*[odd_numbers] * 4), odd_numbers, st.tuples(*[o
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(odd_people, max_size=4), max_size=8), st.booleans())
-def test_nothing_turns_into_nan(frames: list[list[Any]], use_appearance: bool) -> None:
-    tracker = JointTracker(TrackerOptions(use_appearance=use_appearance, max_lost=2))
+@given(st.lists(st.lists(odd_people, max_size=4), max_size=8), st.sampled_from([{}, {"use_appearance": False}, *PARTS]))
+def test_nothing_turns_into_nan(frames: list[list[Any]], parts: dict[str, Any]) -> None:
+    tracker = JointTracker(TrackerOptions(max_lost=2, **parts))
+    lowest = tracker._options.low.threshold if tracker._options.low else 0.4
     known: set[int] = set()
     for people in frames:
         columns = [[person[column] for person in people] for column in range(4)]
@@ -393,10 +350,10 @@ def test_nothing_turns_into_nan(frames: list[list[Any]], use_appearance: bool) -
         tracks = tracker.update(detections)
         assert np.isfinite(tracks.boxes_tlwh).all()
         assert len(set(tracks.ids.tolist())) == len(tracks) == len(set(tracks.detection_index.tolist()))
-        assert (tracks.scores > 0.4).all()
+        assert (tracks.scores > lowest).all()
         known |= set(tracks.ids.tolist())
     state = tracker.state_dict()
-    assert all(np.isfinite(value).all() for value in state.values())
+    assert all(np.isfinite(value).all() for name, value in state.items() if name != "time")
     assert known <= set(range(1, state["next_id"]))
 
 

@@ -1,11 +1,26 @@
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
 from fairmot.config.load import load_cfg
-from fairmot.tracking.build import build_filters, build_tracker
+from fairmot.config.presets import PRESETS
+from fairmot.structures.detections import Detections
+from fairmot.tracking.build import build_camera_motion, build_filters, build_options, build_refiner, build_tracker
+from fairmot.tracking.camera_motion import EccMotion, FlowMotion
+from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
+from fairmot.tracking.refine import RefineOptions
 from fairmot.tracking.run import OutputFilters
-from fairmot.tracking.tracker import TrackerOptions
+
+
+def tracker(*pairs: str) -> list[str]:
+    """Overrides of TRACKER keys."""
+    return [f"TRACKER.{text}" if place % 2 == 0 else text for place, text in enumerate(pairs)]
 
 
 def options(frame_rate: float, *overrides: str) -> TrackerOptions:
-    return build_tracker(load_cfg(None, overrides), frame_rate=frame_rate)._options
+    return build_options(load_cfg(None, overrides), frame_rate=frame_rate)
 
 
 def test_defaults_of_config_and_constructor_agree() -> None:
@@ -26,12 +41,60 @@ def test_every_key_reaches_the_tracker() -> None:
         "APPEARANCE_THRESHOLD": "appearance_threshold",
         "OVERLAP_THRESHOLD": "overlap_threshold",
         "UNCONFIRMED_THRESHOLD": "unconfirmed_threshold",
-        "EMBEDDING_MOMENTUM": "embedding_momentum",
         "DUPLICATE_DISTANCE": "duplicate_distance",
+        "BIRTH_THRESHOLD": "birth_threshold",
+        "OVERLAP_WEIGHT": "overlap_weight",
     }
     for key, name in keys.items():
         assert getattr(options(30.0, f"TRACKER.{key}", "0.123"), name) == 0.123
-    assert options(30.0, "TRACKER.USE_APPEARANCE", "False").use_appearance is False
-    assert build_filters(load_cfg(None, ["TRACKER.MIN_AREA", "5", "TRACKER.MAX_ASPECT", "0"])) == OutputFilters(
-        5.0, 0.0
-    )
+    for name in ("use_appearance", "use_motion", "use_overlap"):
+        assert getattr(options(30.0, f"TRACKER.{name.upper()}", "False"), name) is False
+    assert options(30.0, "TRACKER.APPEARANCE_METRIC", "euclidean").metric == "euclidean"
+    assert options(30.0, "TRACKER.FUSE_SCORE", "True").fuse_score
+    assert options(30.0, "TRACKER.OUTPUT_BOX", "detection").report_detections
+
+
+def test_every_key_reaches_a_part_of_the_tracker() -> None:
+    keys = ["STATE", "xywh", "NOISE", "nsa", "LOST_DAMPING", "0.9", "DT_RATE", "30", "REUPDATE", "True"]
+    assert options(15.0, *tracker(*keys)).motion == Motion("xywh", "nsa", 0.9, 30.0, 15.0, reupdate=True)
+    looks = options(30.0, *tracker("EMBEDDING_MOMENTUM", "0.8", "EMBEDDING_UPDATE", "score", "EMBEDDING_FREEZE", "0.5"))
+    assert looks.looks == Looks(0.8, by_score=True, freeze=0.5)
+    low = options(30.0, *tracker("LOW_STAGE", "True", "LOW_THRESHOLD", "0.2", "LOW_OVERLAP_THRESHOLD", "0.6"))
+    assert low.low == LowScores(0.2, 0.6)
+    assert options(30.0, *tracker("RECOVERY", "True", "RECOVERY_THRESHOLD", "0.6")).recovery_threshold == 0.6
+    assert options(30.0, *tracker("RECOVERY_APPEARANCE", "0.3")).recovery_appearance == 0.3
+    gallery = options(15.0, *tracker("GALLERY", "100", "GALLERY_THRESHOLD", "0.3"))
+    assert gallery.gallery == Gallery(50, 0.3)
+
+
+def test_the_output_keys() -> None:
+    filters = build_filters(load_cfg(None, ["TRACKER.MIN_AREA", "5", "TRACKER.MAX_ASPECT", "0"]))
+    assert filters == OutputFilters(5.0, 0.0)
+    assert build_refiner(load_cfg()) is None
+    keys = ("INTERPOLATE", "linear", "INTERPOLATE_GAP", "7", "INTERPOLATE_SMOOTH", "3", "MIN_LENGTH", "5")
+    refiner = build_refiner(load_cfg(None, tracker(*keys)))
+    assert isinstance(refiner, partial)
+    assert refiner.keywords["options"] == RefineOptions("linear", 7, 3.0, 5)
+    assert build_refiner(load_cfg(None, tracker("MIN_LENGTH", "2"))) is not None
+
+
+def test_camera_motion_by_name() -> None:
+    assert build_camera_motion(load_cfg()) is None
+    assert build_camera_motion(load_cfg(None, tracker("CAMERA_MOTION", "file", "CAMERA_FILE", "x"))) is None
+    assert isinstance(build_camera_motion(load_cfg(None, tracker("CAMERA_MOTION", "flow"))), FlowMotion)
+    assert isinstance(build_camera_motion(load_cfg(None, tracker("CAMERA_MOTION", "ecc"))), EccMotion)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_tracks(name: str) -> None:
+    """Two people who stand still keep their identities under any preset."""
+    built = build_tracker(load_cfg(None, tracker("PRESET", name)))
+    boxes = np.array([[100.0, 100, 140, 200], [300, 100, 340, 200]])
+    for _ in range(4):
+        assert built.update(Detections(boxes, np.full(2, 0.9), np.eye(2))).ids.tolist() == [1, 2]
+
+
+def test_jde_is_the_published_one() -> None:
+    jde = options(30.0, *tracker("PRESET", "jde"))
+    assert (jde.metric, jde.appearance_threshold) == ("euclidean", 0.7)
+    assert replace(jde, metric="cosine", appearance_threshold=0.4) == TrackerOptions()

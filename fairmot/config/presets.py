@@ -1,0 +1,22 @@
+"""Named trackers: what each sets of the TRACKER keys, beside the published defaults.
+
+A preset that a file or a command line names sets every key that any preset knows; keys that stand beside it win.
+CONF_THRESHOLD is none of them: it belongs to the detector.
+"""
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "fairmot": {},
+    # Wang et al., Towards Real-Time Multi-Object Tracking (2020): Euclidean distances of unit embeddings
+    "jde": {"APPEARANCE_METRIC": "euclidean", "APPEARANCE_THRESHOLD": 0.7},
+    # Zhang et al., ByteTrack (2022), on FairMOT's detections: a second association of low scores
+    "byte": {"LOW_STAGE": True, "LOW_THRESHOLD": 0.1, "LOW_OVERLAP_THRESHOLD": 0.5},
+    "strong": {"LOW_STAGE": True},
+}
+
+
+def preset_keys(name: str, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the value of each key that any preset sets, for the preset `name`; `defaults` are all TRACKER keys'."""
+    known = {key for keys in PRESETS.values() for key in keys}
+    return {key: PRESETS[name].get(key, defaults[key]) for key in sorted(known)}

@@ -1,6 +1,6 @@
-"""From the configuration to training data.
+"""From the configuration to training data, and to how live sources are read.
 
-Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATE, SEED.
+Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATE, SEED; SOURCE.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +13,12 @@ from fairmot.data.catalog import SequenceSpan, resolve_data_set, resolve_spans
 from fairmot.data.index import LabelIndex
 from fairmot.data.joint_dataset import JointDataset, TargetOptions
 from fairmot.data.layouts import LAYOUTS
+from fairmot.data.live import LiveOptions
 from fairmot.data.loader import TrainLoader
 from fairmot.data.reading import Bar, no_bar
 from fairmot.data.sampler import EpochSampler
 from fairmot.data.samples import join_indexes
+from fairmot.formats.stream import Patience
 from fairmot.geometry.letterbox import round_up_hw
 from fairmot.utils.errors import InputError
 
@@ -123,3 +125,9 @@ def build_train_loader(
         bad_limit=cfg.DATA.BAD_IMAGES,
         report=report,
     )
+
+
+def live_options(cfg: CfgNode) -> LiveOptions:
+    """Return SOURCE's options: how streams are opened again, and who drops frames under load."""
+    patience = Patience(attempts=cfg.SOURCE.RECONNECT, wait=cfg.SOURCE.RECONNECT_WAIT, timeout=cfg.SOURCE.TIMEOUT)
+    return LiveOptions(patience=patience, drop=cfg.SOURCE.DROP)

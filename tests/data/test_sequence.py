@@ -1,14 +1,19 @@
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 
-from fairmot.data.sequence import find_sources, open_frames, prefetch
+from fairmot.data.live import LiveOptions
+from fairmot.data.sequence import find_sources, open_frames
 from fairmot.formats.images import write_image
-from fairmot.formats.video import VideoReader, VideoWriter
+from fairmot.formats.stream import Patience
+from fairmot.formats.video_writer import VideoWriter
+from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 
 
@@ -18,7 +23,7 @@ def picture(value: int, hw: tuple[int, int] = (24, 32)) -> np.ndarray:
 
 def make_images(folder: Path, names: list[str]) -> Path:
     for number, name in enumerate(names, 1):
-        write_image(folder / name, picture(number * 10))
+        write_image(folder / name, picture(number * 10 % 256))
     return folder
 
 
@@ -60,6 +65,7 @@ class TestFolders:
         assert [frame.index for frame in frames] == [1, 2, 3]
         assert [frame.image[0, 0, 0] for frame in frames] == [10, 20, 30]
         assert frames[1].source.endswith("img1/000002.png")
+        assert [frame.time for frame in frames] == [0, 1 / 14, 2 / 14]
 
     @pytest.mark.parametrize("promised", [2, 9])
     def test_the_images_on_disk_are_the_truth_of_the_count(self, tmp_path: Path, promised: int) -> None:
@@ -115,6 +121,7 @@ class TestVideos:
             frames = list(source)
         assert [frame.index for frame in frames] == [1, 2, 3, 4]
         assert frames[3].source == "street.view frame 4"
+        assert [round(frame.time * 12.5, 6) for frame in frames] == [0, 1, 2, 3]
         assert abs(int(frames[3].image.mean()) - 120) < 6
         assert source.note is None
 
@@ -128,12 +135,6 @@ class TestVideos:
         assert 20 < count < 40
         assert source.note == f"cut: ended after {count} of the 40 frames that it promises"
 
-    def test_a_video_that_gives_nothing_is_one_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = mjpeg(tmp_path / "black.avi", 3)
-        monkeypatch.setattr(VideoReader, "__iter__", lambda _: iter(()))
-        with pytest.raises(InputError, match="no frame of it can be decoded"):
-            values(path)
-
     @pytest.mark.parametrize("name", ["frame.png", "gt.txt"])
     def test_a_file_that_is_no_video_is_one_line(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(b"1,2,3\n" * 50)
@@ -144,6 +145,31 @@ class TestVideos:
         with pytest.raises(InputError, match="no such folder or file"):
             open_frames(str(tmp_path / "nowhere.mp4"))
 
+
+class FakeReader:
+    """Stands in for a camera or a stream of two frames."""
+
+    frame_rate, length, image_hw, live = 30.0, None, (24, 32), True
+    made: ClassVar[list[object]] = []
+
+    def __init__(self, target: str | int, **options: object) -> None:
+        self.made.append((target, options))
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield Frame(1, picture(1))
+        yield Frame(4, picture(2))
+
+    def notes(self) -> list[str]:
+        return ["2 frames missed", "away"]
+
+    def stop(self) -> None:
+        self.made.append("stopped")
+
+    def close(self) -> None:
+        self.made.append("closed")
+
+
+class TestCamerasAndStreams:
     @pytest.mark.parametrize(
         ("source", "target", "name"),
         [
@@ -155,30 +181,42 @@ class TestVideos:
             ),
         ],
     )
-    def test_cameras_and_streams(
+    def test_each_comes_from_its_reader(
         self, monkeypatch: pytest.MonkeyPatch, source: str, target: str | int, name: str
     ) -> None:
-        opened = []
+        monkeypatch.setattr("fairmot.data.sequence.CameraReader", FakeReader)
+        monkeypatch.setattr("fairmot.data.sequence.StreamReader", FakeReader)
+        monkeypatch.setattr(FakeReader, "made", [])
+        patience = Patience(attempts=2)
+        with open_frames(source, live=LiveOptions(patience=patience, drop="never")) as frames:
+            assert (frames.name, frames.length, frames.image_hw, frames.live) == (name, None, (24, 32), True)
+            assert [frame.index for frame in frames] == [1, 4]
+        assert frames.note == f"{name}: 2 frames missed; away"
+        (opened, options), *rest = FakeReader.made
+        assert (opened, options["name"]) == (target, name)
+        assert options.get("patience", patience) == patience
+        assert sorted(rest) == ["closed", "stopped"]
 
-        class Reader:
-            frame_rate, length, image_hw, decoded = 30.0, None, None, 0
 
-            def __init__(self, target: str | int) -> None:
-                opened.append(target)
+def test_a_slow_consumer_of_a_file_that_is_played_as_if_live_gets_the_newest(tmp_path: Path) -> None:
+    folder = make_sequence(tmp_path / "S", 30, "frameRate=500\nseqLength=30\n")
+    with open_frames(str(folder), live=LiveOptions(drop="always")) as source:
+        first = next(iter(source))
+        while source.dropped < 20:
+            time.sleep(0.005)
+        rest = list(source)
+    assert rest[0].index > first.index
+    assert rest[0].index > 20
+    assert rest[-1].index == 30
+    assert 1 + len(rest) + source.dropped == 30
+    assert source.note == f"S: {source.dropped} frames dropped to keep up"
 
-            def __iter__(self) -> Iterator[np.ndarray]:
-                self.decoded = 2
-                yield from (picture(1), picture(2))
 
-            def close(self) -> None:
-                opened.append("closed")
-
-        monkeypatch.setattr("fairmot.data.sequence.VideoReader", Reader)
-        with open_frames(source) as frames:
-            assert (frames.name, frames.length, frames.image_hw) == (name, None, None)
-            assert [frame.index for frame in frames] == [1, 2]
-        assert frames.note is None
-        assert opened == [target, "closed"]
+def test_whoever_waits_is_let_go_by_stop(tmp_path: Path) -> None:
+    with open_frames(str(make_sequence(tmp_path / "S", 3))) as source:
+        assert next(iter(source)).index == 1
+        source.stop()
+        assert list(source) == []
 
 
 class TestFindSources:
@@ -199,45 +237,17 @@ class TestFindSources:
             find_sources(str(tmp_path))
 
 
-class TestPrefetch:
-    def test_items_come_in_order_each_taken_one_ahead(self) -> None:
-        taken: list[int] = []
-        second_taken = threading.Event()
-
-        def items() -> Iterator[int]:
-            for number in range(4):
-                taken.append(number)
-                if number == 1:
-                    second_taken.set()
-                yield number
-
-        ahead = prefetch(items())
-        assert next(ahead) == 0
-        assert second_taken.wait(5)
-        assert len(taken) <= 2
-        assert list(ahead) == [1, 2, 3]
-
-    def test_an_exception_arrives_at_its_item(self) -> None:
-        def items() -> Iterator[int]:
-            yield 1
-            raise InputError("broken")
-
-        ahead = prefetch(items())
-        assert next(ahead) == 1
-        with pytest.raises(InputError, match="broken"):
-            next(ahead)
-
-    def test_a_consumer_that_stops_or_raises_leaves_no_thread(self, tmp_path: Path) -> None:
-        before = threading.active_count()
-        folder = make_sequence(tmp_path / "S", 6)
-        with open_frames(str(folder)) as source:
-            next(iter(source))
-        with pytest.raises(KeyError):
-            break_off(folder)
-        with open_frames(str(mjpeg(tmp_path / "a.avi", 6))) as source:
-            next(iter(source))
-        source.close()
-        assert threading.active_count() == before
+def test_a_consumer_that_stops_or_raises_leaves_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    folder = make_sequence(tmp_path / "S", 6)
+    with open_frames(str(folder)) as source:
+        next(iter(source))
+    with pytest.raises(KeyError):
+        break_off(folder)
+    with open_frames(str(mjpeg(tmp_path / "a.avi", 6))) as source:
+        next(iter(source))
+    source.close()
+    assert threading.active_count() == before
 
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -1,0 +1,122 @@
+"""Real servers on loopback: HTTP of the standard library, and RTSP where Debian's packages are installed."""
+
+import functools
+import http.server
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+RTSP_SCRIPT = Path(__file__).with_name("rtsp_server.py")
+Connection = Callable[["Pictures"], None]
+
+
+class Pictures(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder's files, and `/cam` as MJPEG: what the server's next `connections` write.
+
+    `/half/NAME` promises a whole file and breaks off after half of it.
+    """
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/half/"):
+            self.send_half(Path(self.directory) / self.path.removeprefix("/half/"))
+            return
+        if self.path != "/cam":
+            super().do_GET()
+            return
+        connection = self.server.connections.pop(0) if self.server.connections else None
+        if connection is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        try:
+            connection(self)
+        except OSError:
+            return  # the client is gone
+
+    def send_half(self, path: Path) -> None:
+        data = path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+
+    def picture(self, number: int) -> None:
+        """Send one picture of 64 x 48 pixels, of brightness 5 x `number`."""
+        jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 5 * number, np.uint8))[1].tobytes()
+        head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+        self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+
+@contextmanager
+def http_server(folder: Path, *connections: Connection) -> Iterator[str]:
+    """Serve in a thread; yield the address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pictures, directory=str(folder)))
+    server.daemon_threads = True
+    server.connections = list(connections)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.socket.close()
+
+
+def missing_for_rtsp() -> str:
+    """Return why there can be no RTSP server here; an empty string where there can."""
+    python = system_python()
+    if python is None:
+        return "there is no system Python"
+    found = subprocess.run([python, RTSP_SCRIPT, "--check"], capture_output=True, text=True, timeout=60, check=False)
+    return "" if found.returncode == 0 else (found.stderr.strip().splitlines() or ["it fails"])[-1]
+
+
+def system_python() -> str | None:
+    """Return Debian's Python, for which its packages are."""
+    return shutil.which("python3", path="/usr/bin")
+
+
+class RtspServer:
+    """An RTSP server in a process of its own; a context manager. `port` stays when it is started again."""
+
+    def __init__(self, video: Path) -> None:
+        self._video = video
+        self.port = "0"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        command = [str(system_python()), str(RTSP_SCRIPT), self.port, str(self._video)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self._process.stdout
+        self.port = self._process.stdout.readline().strip()
+        assert self.port, "the RTSP server does not start"
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout
+            self._process.stdout.close()
+            self._process = None
+
+    def __enter__(self) -> "RtspServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()

@@ -1,0 +1,216 @@
+"""Streams of real servers on loopback."""
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from stream_servers import Pictures, RtspServer, http_server, missing_for_rtsp
+
+from fairmot.data.live import LiveOptions
+from fairmot.data.sequence import FrameSource, open_frames
+from fairmot.formats.stream import Patience
+from fairmot.formats.video_writer import VideoWriter
+from fairmot.structures.frame import Frame
+from fairmot.utils.errors import InputError
+
+LONG = 20.0  # s that a test waits for what happens at once
+PATIENT = Patience(attempts=9, wait=0.05, timeout=LONG)  # gives up after 26 s
+ALL_FRAMES = LiveOptions(patience=PATIENT, drop="never")
+
+
+def number_of(frame: Frame) -> int:
+    return round(float(frame.image.mean()) / 5)
+
+
+def send(*numbers: int, hold: threading.Event | None = None) -> object:
+    """Return a connection that sends these pictures, and ends only when `hold` is set."""
+
+    def connection(client: Pictures) -> None:
+        for number in numbers:
+            client.picture(number)
+        if hold is not None:
+            hold.wait(LONG)
+
+    return connection
+
+
+def take(source: FrameSource, count: int) -> list[Frame]:
+    return [frame for _, frame in zip(range(count), source, strict=False)]
+
+
+def only_grow(frames: list[Frame]) -> bool:
+    return all(b.index > a.index and b.time > a.time for a, b in pairwise(frames))
+
+
+def film(path: Path, count: int) -> Path:
+    """Write a film of `count` frames that any server can send from its beginning."""
+    with VideoWriter(path, 25.0) as writer:
+        for number in range(1, count + 1):
+            writer.write(np.full((48, 64, 3), 5 * number, np.uint8))
+    return path
+
+
+class TestHttp:
+    def test_a_film_at_an_address_is_a_film(self, tmp_path: Path) -> None:
+        film(tmp_path / "street.mp4", 30)
+        with http_server(tmp_path) as address, open_frames(f"{address}/street.mp4") as source:
+            assert (source.live, source.length, source.frame_rate, source.image_hw) == (False, 30, 25.0, (48, 64))
+            assert source.name == "127.0.0.1_street.mp4"
+            frames = list(source)
+            assert source.note is None
+        assert [frame.index for frame in frames] == list(range(1, 31))
+        assert [round(frame.time * 25) for frame in frames] == list(range(30))
+        assert [number_of(frame) for frame in frames[::10]] == [1, 11, 21]
+
+    def test_a_film_that_breaks_off_is_not_begun_anew(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(1)
+        with VideoWriter(tmp_path / "street.mp4", 25.0) as writer:
+            for _ in range(50):
+                writer.write(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+        with http_server(tmp_path) as address, open_frames(f"{address}/half/street.mp4", live=ALL_FRAMES) as source:
+            frames = list(source)
+            note = source.note
+        assert 0 < len(frames) < 50
+        assert only_grow(frames)
+        assert note is not None
+        assert note.endswith(f"ended after {len(frames)} of the 50 frames that it promises")
+
+    def test_a_film_that_is_not_there_is_one_line(self, tmp_path: Path) -> None:
+        with http_server(tmp_path) as address, pytest.raises(InputError, match="Not Found") as caught:
+            open_frames(f"{address.replace('//', '//me:secret@')}/none.mp4?token=hush")
+        assert "secret" not in str(caught.value)
+        assert "hush" not in str(caught.value)
+
+    def test_a_camera_server_is_live_with_times_of_arrival(self, tmp_path: Path) -> None:
+        with (
+            http_server(tmp_path, send(*range(1, 13))) as address,
+            open_frames(f"{address}/cam", live=LiveOptions(patience=Patience(attempts=0), drop="never")) as source,
+        ):
+            assert (source.live, source.length, source.image_hw) == (True, None, (48, 64))
+            frames = list(source)
+            assert source.note == "127.0.0.1_cam: connection lost 1 time, for 0.0 s in all; not back after 0 attempts"
+        assert [number_of(frame) for frame in frames] == [frame.index for frame in frames] == list(range(1, 13))
+        assert frames[0].time >= 0
+        assert only_grow(frames)
+
+    def test_it_comes_back_when_the_server_does(self, tmp_path: Path) -> None:
+        told = []
+        connections = [send(1, 2, 3), None, send(4, 5, 6), send(7, 8, 9)]
+        with (
+            http_server(tmp_path, *connections) as address,
+            open_frames(f"{address}/cam", live=ALL_FRAMES, report=told.append) as source,
+        ):
+            frames = take(source, 9)
+            note = source.note
+        assert [number_of(frame) for frame in frames] == list(range(1, 10))
+        assert only_grow(frames)
+        assert note is not None
+        assert "connection lost 2 times" in note
+        assert [line.split(":")[0] for line in told] == ["127.0.0.1_cam"] * len(told)
+        assert sum("back after" in line for line in told) == 2
+
+    def test_silence_counts_as_loss(self, tmp_path: Path) -> None:
+        hold = threading.Event()
+        live = LiveOptions(patience=Patience(attempts=1, wait=0.0, timeout=1.0), drop="never")
+        told = []
+        with (
+            http_server(tmp_path, send(*range(1, 7), hold=hold), send(*range(7, 13), hold=hold)) as address,
+            open_frames(f"{address}/cam", live=live, report=told.append) as source,
+        ):
+            frames = take(source, 7)
+            hold.set()
+        assert [number_of(frame) for frame in frames] == list(range(1, 8))
+        assert told[0] == "127.0.0.1_cam: connection lost (nothing came for 1 s)"
+        assert only_grow(frames)
+        assert frames[6].time - frames[5].time > 0.9
+        assert frames[6].index > frames[5].index + 20  # frames that should have come meanwhile have numbers
+
+    def test_a_slow_consumer_gets_the_newest(self, tmp_path: Path) -> None:
+        hold = threading.Event()
+        with (
+            http_server(tmp_path, send(*range(1, 51), hold=hold)) as address,
+            open_frames(f"{address}/cam", live=LiveOptions(patience=Patience(attempts=0))) as source,
+        ):
+            first = next(iter(source))
+            end = time.monotonic() + LONG
+            while source.dropped < 40 and time.monotonic() < end:
+                time.sleep(0.005)
+            second = next(iter(source))
+            hold.set()
+        assert first.index == number_of(first)
+        assert second.index == number_of(second) > 40
+        assert source.note is not None
+        assert f"{source.dropped} frames dropped to keep up" in source.note
+
+
+@pytest.fixture(scope="module")
+def rtsp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
+    if missing := missing_for_rtsp():
+        pytest.skip(f"needs an RTSP server: bash scripts/install_rtsp_server.sh ({missing})")
+    with RtspServer(film(tmp_path_factory.mktemp("film") / "film.mp4", 25)) as server:
+        yield server
+
+
+class TestRtsp:
+    def test_a_live_stream(self, rtsp: RtspServer) -> None:
+        with open_frames(f"rtsp://me:secret@127.0.0.1:{rtsp.port}/live", live=ALL_FRAMES) as source:
+            assert (source.live, source.length, source.frame_rate, source.image_hw) == (True, None, 25.0, (48, 64))
+            assert source.name == "127.0.0.1_live"
+            frames = take(source, 10)
+            assert source.note is None
+        assert [frame.index for frame in frames] == list(range(1, 11))
+        assert [round(frame.time * 25) for frame in frames] == list(range(10))
+        assert frames[0].image.max() > 200  # the ball
+
+    def test_a_film_comes_whole_and_ends(self, rtsp: RtspServer) -> None:
+        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/film", live=LiveOptions(patience=PATIENT)) as source:
+            assert (source.live, source.length) == (False, 25)
+            frames = list(source)
+            assert source.note is None
+        assert [number_of(frame) for frame in frames] == [frame.index for frame in frames] == list(range(1, 26))
+        assert [round(frame.time * 25) for frame in frames] == list(range(25))
+
+    def test_a_server_that_is_killed_and_started_again(self, rtsp: RtspServer) -> None:
+        told = []
+        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/live", live=ALL_FRAMES, report=told.append) as source:
+            frames = take(source, 5)
+            rtsp.kill()
+            rtsp.start()
+            while not any("back after" in line for line in told):
+                more = take(source, 1)
+                assert more, told
+                frames += more
+            frames += take(source, 10)
+            note = source.note
+        assert only_grow(frames)
+        gaps = [(b.index - a.index, b.time - a.time) for a, b in pairwise(frames)]
+        (index_gap, time_gap) = max(gaps)
+        assert index_gap == pytest.approx(time_gap * 25, abs=1.01)
+        assert index_gap > 1
+        assert note is not None
+        assert "connection lost 1 time, for" in note
+        assert "missed" in note
+
+    def test_a_slow_consumer_gets_the_newest(self, rtsp: RtspServer) -> None:
+        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/live", live=LiveOptions(patience=PATIENT)) as source:
+            first = next(iter(source))
+            end = time.monotonic() + LONG
+            while source.dropped < 5 and time.monotonic() < end:
+                time.sleep(0.01)
+            second = next(iter(source))
+        assert source.dropped >= 5
+        assert second.index - first.index > 5
+        assert (second.time - first.time) * 25 == pytest.approx(second.index - first.index, abs=0.1)
+
+    def test_a_path_that_is_not_served_is_one_line(self, rtsp: RtspServer) -> None:
+        with pytest.raises(InputError, match=r"127\.0\.0\.1:\d+/none: video or stream cannot be opened \(.*404"):
+            open_frames(f"rtsp://127.0.0.1:{rtsp.port}/none", live=LiveOptions(patience=PATIENT))
+
+
+def test_ffmpeg_has_what_streams_need() -> None:
+    assert {"rtsp", "mpjpeg", "hls"} <= av.formats_available

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fairmot.commands.benchmark_data import benchmark_data
 from fairmot.commands.benchmark_model import benchmark_model, describe_model
+from fairmot.commands.benchmark_tracker import benchmark_tracker
 from fairmot.commands.benchmark_train import SMALL, benchmark_train, describe_batch
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import load_cfg
@@ -21,7 +22,7 @@ from fairmot.formats.atomic import check_writable, write_text
 from fairmot.structures.benchmark import BenchmarkRow
 from fairmot.utils.errors import InputError
 
-SUBJECTS = ("model", "data", "train")
+SUBJECTS = ("model", "data", "train", "tracker")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="data, train: a data set to read (default: made-up JPEGs)"
+    )
+    parser.add_argument(
+        "--scenes", type=Path, metavar="DIR", help="tracker: street, crowd and noisy.npz to replay (default: made up)"
     )
     parser.add_argument("--repeats", type=int, default=5, help="rounds, after one that is not counted")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to FILE too")
@@ -66,6 +70,10 @@ def start_subject(
         return {}, benchmark_data(cfg, images=arguments.images, repeats=arguments.repeats)
     if arguments.subject == "train":
         return start_training(arguments, cfg, device)
+    if arguments.subject == "tracker":
+        source = "made up" if arguments.scenes is None else str(arguments.scenes)
+        facts = {"scenes": source, "seed": cfg.SEED}
+        return facts, benchmark_tracker(cfg, scenes=arguments.scenes, repeats=arguments.repeats)
     model = describe_model(cfg)
     print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
     return {"model": model}, benchmark_model(cfg, device=device, repeats=arguments.repeats)

@@ -15,6 +15,7 @@ JOBS = {
     "eval": "track and score sequences, or score result files that exist",
     "convert": "turn published weights into ours, or ours into published",
     "benchmark": "time the network beside a reference",
+    "tune": "search the tracker's keys over detection caches, against ground truth",
     "synthesize": "render a synthetic world of walking people as MOTChallenge sequences, or as still images",
     "inspect_data": "look a data set through before a training does: counts, pictures, mistakes, a corrected copy",
 }

@@ -1,0 +1,127 @@
+"""The rows of the tracking table: each part of the tracker alone, the presets, and `strong` without each part."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from fairmot.config.defaults import default_cfg
+from fairmot.config.load import load_cfg
+from fairmot.config.node import CfgNode
+from fairmot.utils.errors import InputError
+
+BASE, STRONG = "fairmot", "strong"
+# A part on top of the published tracker: TRACKER keys and values, first what makes the part, then what it needs.
+PARTS: Mapping[str, Mapping[str, Any]] = {
+    "low scores": {"LOW_STAGE": True},
+    "sure births": {"BIRTH_THRESHOLD": 0.5},
+    "looser first cost": {"APPEARANCE_THRESHOLD": 0.6},
+    "overlap in the first cost": {"OVERLAP_WEIGHT": 0.5, "APPEARANCE_THRESHOLD": 0.85},
+    "scores in overlap": {"FUSE_SCORE": True, "OVERLAP_THRESHOLD": 0.8},
+    "recovery": {"RECOVERY": True},
+    "filter again": {"REUPDATE": True},
+    "width and height": {"STATE": "xywh"},
+    "noise nsa": {"NOISE": "nsa"},
+    "noise adaptive": {"NOISE": "adaptive"},
+    "damping while lost": {"LOST_DAMPING": 0.9},
+    "time steps of 1/30 s": {"DT_RATE": 30.0},
+    "camera motion": {"CAMERA_MOTION": "flow"},
+    "embedding by score": {"EMBEDDING_UPDATE": "score"},
+    "embedding frozen": {"EMBEDDING_FREEZE": 0.4},
+    "buffer of 2 s": {"BUFFER": 60},
+    "gallery": {"GALLERY": 300},
+    "linear gaps": {"INTERPOLATE": "linear"},
+    "gaussian gaps": {"INTERPOLATE": "gaussian"},
+    "no short tracks": {"MIN_LENGTH": 10},
+}
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    "no appearance": {"USE_APPEARANCE": False},
+    "no motion": {"USE_MOTION": False},
+    "no overlap": {"USE_OVERLAP": False},
+    "overlap alone": {"USE_APPEARANCE": False, "USE_MOTION": False},
+    "appearance alone": {"USE_MOTION": False, "USE_OVERLAP": False},
+    "motion alone": {"USE_APPEARANCE": False, "USE_OVERLAP": False},
+}
+PRESETS = ("jde", "byte", STRONG)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: key on the command line, its configuration, and the row that it is compared with."""
+
+    key: str
+    cfg: CfgNode
+    base: str = BASE
+
+
+def all_rows(strong: Path | None = None, overrides: Sequence[str] = ()) -> tuple[Row, ...]:
+    """Return the rows, in the order of the table.
+
+    strong: a YAML file that stands for the preset `strong`. overrides: keys that all rows share, before their own.
+    """
+    single = [_changed(name, keys, overrides) for name, keys in {**PARTS, **ABLATIONS}.items()]
+    presets = [Row(name, _cfg(["TRACKER.PRESET", name, *overrides])) for name in PRESETS if name != STRONG]
+    best = _strong(strong, overrides)
+    return (Row(BASE, _cfg(overrides)), *single, *presets, best, *_without_each(best, strong, overrides))
+
+
+def choose_rows(rows: Sequence[Row], patterns: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows whose keys fit a pattern, all without any, with those that they are compared with.
+
+    Raises InputError for a pattern that fits none.
+    """
+    for pattern in patterns:
+        if not any(fnmatch(row.key, pattern) for row in rows):
+            raise InputError(f"--rows: no row {pattern!r}; choose from {', '.join(row.key for row in rows)}")
+    chosen = [row for row in rows if not patterns or any(fnmatch(row.key, pattern) for pattern in patterns)]
+    needed = {row.key for row in chosen} | {row.base for row in chosen}
+    return tuple(row for row in rows if row.key in needed)
+
+
+def _cfg(overrides: Sequence[str], path: Path | None = None) -> CfgNode:
+    return load_cfg(path, overrides)
+
+
+def _changed(name: str, keys: Mapping[str, Any], overrides: Sequence[str]) -> Row:
+    return Row(name, _cfg([*overrides, *_pairs(keys)]))
+
+
+def _strong(path: Path | None, overrides: Sequence[str]) -> Row:
+    preset = ["TRACKER.PRESET", STRONG] if path is None else []
+    return Row(STRONG, _cfg([*preset, *overrides], path))
+
+
+def _without_each(best: Row, path: Path | None, overrides: Sequence[str]) -> list[Row]:
+    """Rows of `best` with one part as published, and with all numbers that belong to no part as published."""
+    published, own = default_cfg().TRACKER, best.cfg.TRACKER
+    changed = {key: published[key] for key in own if key != "PRESET" and own[key] != published[key]}
+    groups = {name: [key for key in keys if key in changed] for name, keys in PARTS.items() if _has(own, keys, changed)}
+    groups = {name: keys for name, keys in groups.items() if not _is_within(keys, groups.values())}
+    loose = [key for key in changed if not any(key in keys for keys in groups.values())]
+    preset = ["TRACKER.PRESET", STRONG] if path is None else []
+    return [
+        Row(
+            f"{STRONG} without {name}",
+            _cfg([*preset, *overrides, *_pairs({key: changed[key] for key in keys})], path),
+            base=STRONG,
+        )
+        for name, keys in {**groups, "its other numbers": loose}.items()
+        if keys
+    ]
+
+
+def _has(own: CfgNode, keys: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
+    """Whether a configuration has a part: it changes the part's first key, and makes its choices, with any numbers."""
+    return next(iter(keys)) in changed and all(
+        own[key] == value for key, value in keys.items() if isinstance(value, str)
+    )
+
+
+def _is_within(keys: Sequence[str], groups: Iterable[Sequence[str]]) -> bool:
+    """Whether the keys are a part of a larger group's."""
+    return any(set(keys) < set(others) for others in groups)
+
+
+def _pairs(keys: Mapping[str, Any]) -> list[str]:
+    return [text for key, value in keys.items() for text in (f"TRACKER.{key}", str(value))]

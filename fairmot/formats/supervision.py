@@ -1,0 +1,98 @@
+"""To and from the `Detections` of the package supervision, for its annotators, zones and counters.
+
+The package is optional, and imported where something is made for it. Its arrays: `xyxy` (N, 4), `confidence` (N,),
+`class_id` (N,), `tracker_id` (N,), and `data`, names to arrays of N. Source: supervision 0.31, `sv.Detections`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fairmot.geometry.arrays import FloatArray
+from fairmot.geometry.boxes import tlwh_to_xyxy
+from fairmot.structures.detections import Detections
+from fairmot.structures.tracks import Stage, Tracks
+from fairmot.utils.errors import InputError
+
+EMBEDDING = "embedding"
+
+
+class SupervisionDetections(Protocol):
+    """What is read of supervision's `Detections`, N of them; the package itself is not needed for that."""
+
+    @property
+    def xyxy(self) -> npt.NDArray[Any]:
+        """(N, 4) left, top, right, bottom in pixels."""
+
+    @property
+    def confidence(self) -> npt.NDArray[Any] | None:
+        """(N,) scores."""
+
+    @property
+    def class_id(self) -> npt.NDArray[Any] | None:
+        """(N,) class indexes."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Names to arrays of N."""
+
+
+def detections_from_supervision(found: SupervisionDetections, embeddings: FloatArray | None = None) -> Detections:
+    """Return supervision's detections as ours, in the same order.
+
+    embeddings: (N, D) of unit length, `Predictor.embed(image, found.xyxy)` for example; None takes those in
+        `found.data["embedding"]`, or zeros where there are none: such detections are like nobody, and a tracker matches
+        them by overlap.
+    Where `found` has no scores they are 1, where it has no classes they are 0. Raises ValueError when shapes disagree.
+    """
+    count = len(found.xyxy)
+    given = found.data.get(EMBEDDING) if embeddings is None else embeddings
+    return Detections(
+        boxes_xyxy=np.asarray(found.xyxy, dtype=np.float32),
+        scores=np.ones(count, np.float32) if found.confidence is None else np.asarray(found.confidence),
+        embeddings=np.zeros((count, 1), np.float32) if given is None else np.asarray(given),
+        classes=None if found.class_id is None else np.asarray(found.class_id),
+    )
+
+
+def detections_to_supervision(detections: Detections) -> Any:
+    """Return detections as an `sv.Detections`; embeddings are in `data["embedding"]`, and come back from there.
+
+    Raises InputError where the package is not installed.
+    """
+    return _package().Detections(
+        xyxy=detections.boxes_xyxy,
+        confidence=detections.scores,
+        class_id=detections.class_index,
+        data={EMBEDDING: detections.embeddings},
+    )
+
+
+def tracks_to_supervision(tracks: Tracks) -> Any:
+    """Return the tracks of one frame as an `sv.Detections` with `tracker_id`.
+
+    In `data`: `stage` (which step of the update matched it, in lower case), `cost` of that match (NaN at a birth),
+    `age` (frames) and `detection_index`. Raises InputError where the package is not installed.
+    """
+    return _package().Detections(
+        xyxy=tlwh_to_xyxy(tracks.boxes_tlwh),
+        confidence=tracks.scores,
+        class_id=tracks.classes,
+        tracker_id=tracks.ids,
+        data={
+            "stage": np.array([Stage(stage).name.lower() for stage in tracks.stages.tolist()], dtype=np.str_),
+            "cost": tracks.costs,
+            "age": tracks.ages,
+            "detection_index": tracks.detection_index,
+        },
+    )
+
+
+def _package() -> Any:
+    try:
+        return import_module("supervision")
+    except ImportError as error:
+        raise InputError(f"the package supervision is not here ({error}): pip install supervision") from None

@@ -1,0 +1,99 @@
+"""det.txt files: scores of any scale come to [0, 1] in their order, and what is wrong is named by its line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fairmot.formats.public_detections import map_scores, read_public_detections
+from fairmot.utils.errors import InputError
+
+MINI = Path(__file__).resolve().parents[3] / "shared" / "data" / "mot17-mini"
+any_scores = hnp.arrays(np.float64, st.integers(0, 30), elements=st.floats(-1e6, 1e6))
+
+
+@pytest.fixture
+def det(tmp_path):
+    def write(text):
+        (tmp_path / "det.txt").write_text(text, encoding="utf-8")
+        return tmp_path / "det.txt"
+
+    return write
+
+
+@settings(max_examples=40)
+@given(any_scores)
+def test_mapped_scores_lie_in_the_unit_interval_and_keep_their_order(raw):
+    scores, how = map_scores(raw)
+    assert how
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert (np.diff(scores[np.argsort(raw, kind="stable")]) >= 0).all()
+
+
+@settings(max_examples=40)
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1)))
+def test_scores_in_the_unit_interval_are_left_alone(raw):
+    np.testing.assert_array_equal(map_scores(raw).scores, raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected", "how"),
+    [
+        ([-1, -1], [1, 1], "absent, taken as 1"),
+        ([0, 50, 200], [0, 0.25, 1], "divided by the largest, 200"),
+        ([-np.log(3), 0, np.log(3)], [0.25, 0.5, 0.75], "logits, through the logistic function"),
+        ([-1, 0.5], [1 / (1 + np.e), 1 / (1 + np.exp(-0.5))], "logits, through the logistic function"),
+    ],
+)
+def test_each_scale_has_its_rule(raw, expected, how):
+    scores, said = map_scores(np.array(raw, dtype=np.float64))
+    np.testing.assert_allclose(scores, expected)
+    assert said == how
+
+
+def test_columns_that_are_absent(det):
+    six = read_public_detections(det("1,-1,10,20,30,40\n2,-1,11,21,31,41\n"))
+    assert (six.table.confidences.tolist(), six.table.classes.tolist()) == ([1, 1], [-1, -1])
+    seven = read_public_detections(det("2,-1,10,20,30,40,0.5\n1,-1,1,2,0,4,0.25\n"))
+    assert seven.table.frames.tolist() == [2, 1]
+    assert seven.table.confidences.tolist() == [0.5, 0.25]
+    ten = read_public_detections(det("1,-1,10,20,30,40,80,3,-1,-1\n1,-1,10,20,30,40,40,-1,-1,-1\n"))
+    assert (ten.table.confidences.tolist(), ten.table.classes.tolist()) == ([1, 0.5], [3, -1])
+
+
+def test_an_empty_file_holds_no_boxes(det):
+    assert len(read_public_detections(det("")).table) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,-1,10,20,30\n", "det.txt:1: 5 columns, at least 6 wanted"),
+        ("1,-1,10,20,30,40,1\n\n1,-1,10,20,30,-4,1\n", "det.txt:3: a box of negative width or height"),
+        ("1,-1,10,20,-0.5,40,1\n", "det.txt:1: a box of negative width or height"),
+        ("1,-1,10,20,30,40,1,1\n1,-1,10,20,30,40,1,0\n", "det.txt:2: a class below 1"),
+        ("1,-1,10,20,30,40,nan\n", "det.txt:1: a value is not finite"),
+        ("0,-1,10,20,30,40,1\n", "det.txt:1: frame 0 is not a whole number from 1 up"),
+        ("frame,id,left,top,width,height,score\n", "det.txt:1: not a row of numbers"),
+    ],
+)
+def test_what_is_wrong_is_named_by_file_and_line(det, text, message):
+    with pytest.raises(InputError, match=message):
+        read_public_detections(det(text))
+
+
+@pytest.mark.dataset
+def test_the_challenge_s_own_files():
+    if not MINI.is_dir():
+        pytest.skip(f"{MINI} is absent: the frames and detections of MOT17")
+    files = sorted(MINI.glob("*/det/det.txt"))
+    assert len(files) == 7
+    for path in files:
+        found = read_public_detections(path)
+        raw = np.loadtxt(path, delimiter=",")
+        assert found.scores_are == "as they are"
+        np.testing.assert_array_equal(found.table.boxes_tlwh, raw[:, 2:6])
+        np.testing.assert_array_equal(found.table.confidences, raw[:, 6])

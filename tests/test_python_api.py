@@ -1,0 +1,40 @@
+"""What `import fairmot` offers: every name is real, and costs nothing before it is used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fairmot
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "cv2", "scipy", "numpy", "supervision")
+
+
+def loaded_after(statement):
+    """Run `statement` in a fresh interpreter; return which heavy packages it loaded."""
+    code = f"{statement}\nimport sys\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", fairmot.__all__)
+def test_every_name_is_there_and_is_called_so_at_home(name):
+    found = getattr(fairmot, name)
+    assert name == "__version__" or found.__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'fairmot' has no attribute 'load_tracker'"):
+        fairmot.load_tracker  # noqa: B018
+
+
+def test_the_package_alone_loads_nothing():
+    assert loaded_after("import fairmot") == set()
+
+
+def test_a_tracker_and_supervision_s_borders_need_no_torch():
+    statement = "from fairmot import Detections, JointTracker, TrackerOptions; import fairmot.formats.supervision"
+    assert loaded_after(statement).isdisjoint({"torch", "supervision"})

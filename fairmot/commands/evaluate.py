@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fairmot.commands.track_options import DEFAULTS, TrackOptions, add_output_options, options_of
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.build import build_evaluator
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, help="checkpoint to track with, instead of --results")
     parser.add_argument("--gt", type=Path, required=True, help="a MOTChallenge sequence, or a folder of them")
     parser.add_argument("--output", type=Path, required=True, help="folder for metrics.json, events and results")
-    parser.add_argument("--video", action="store_true", help="with --weights: annotated videos and contact sheets too")
+    add_output_options(parser.add_argument_group("with --weights"))
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. EVAL.PROTOCOL mot17")
 
 
@@ -40,10 +41,13 @@ def main(arguments: argparse.Namespace) -> int:
         raise InputError("give either --results (score files that exist) or --weights (track, then score)")
     if arguments.weights is not None and arguments.config is None:
         raise InputError("--weights needs --config: the configuration that the model was trained with")
-    cfg = load_cfg(arguments.config, arguments.overrides)
+    options, overrides = options_of(arguments)
+    if options.outputs.stdout:
+        raise InputError("--json -: the table goes to standard output; --json writes files under --output")
+    cfg = load_cfg(arguments.config, overrides)
     truth, output = arguments.gt, arguments.output
     if arguments.weights is not None:
-        report = evaluate_weights(cfg, weights=arguments.weights, truth=truth, output=output, video=arguments.video)
+        report = evaluate_weights(cfg, weights=arguments.weights, truth=truth, output=output, options=options)
     else:
         report = evaluate_results(cfg, results=arguments.results, truth=truth, output=output)
     _print_report(report, output)
@@ -66,10 +70,12 @@ def evaluate_results(cfg: CfgNode, *, results: Path, truth: Path, output: Path) 
     return _score(cfg, add_results(read_truths(truth), results), output)
 
 
-def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path, video: bool = False) -> EvalReport:
+def evaluate_weights(
+    cfg: CfgNode, *, weights: Path, truth: Path, output: Path, options: TrackOptions = DEFAULTS
+) -> EvalReport:
     """Track every sequence under `truth` with `weights` into `output/results`, then score as `evaluate_results`.
 
-    With `video`, an annotated video and a contact sheet of each sequence stand beside its results.
+    options: how tracking goes, and what it writes beside the results: videos, JSON lines, decisions, caches.
     The truth is read, and the protocol chosen, before the tracking: what is wrong with them shows at once.
     """
     from fairmot.commands.track import track  # here: scoring result files must not wait for torch
@@ -79,7 +85,7 @@ def evaluate_weights(cfg: CfgNode, *, weights: Path, truth: Path, output: Path, 
     protocol = choose_protocol(truths.sequences, cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES).protocol
     for sequence in truths.sequences:
         check_sequence(sequence, protocol)
-    track(cfg, weights=weights, source=truth, output=output / "results", video=video)
+    track(cfg, weights=weights, source=truth, output=output / "results", options=options)
     return _score(cfg, add_results(truths, output / "results"), output)
 
 

@@ -1,35 +1,59 @@
 """The tracker alone over a detection cache: `track.py --replay CACHE --output RESULT`."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from fairmot.formats.detection_cache import read_cache
-from fairmot.formats.motchallenge import write_results
-from fairmot.tracking.build import build_filters, build_tracker
-from fairmot.tracking.run import collect_tracks, track_sequence
+from fairmot.commands.interrupt import Interruption
+from fairmot.commands.track_camera import build_replay_step
+from fairmot.commands.track_options import ROWS_ALONE, Outputs
+from fairmot.commands.track_outputs import SequenceOutputs
+from fairmot.commands.track_report import describe_speed
+from fairmot.commands.track_steps import tracking_step
+from fairmot.formats.detection_cache import DetectionCache, read_cache
+from fairmot.formats.line_file import LineStream
 from fairmot.utils.errors import InputError
+from fairmot.utils.pipeline import Pipeline, StageClock, Step
 
 
-def replay(cfg: Any, *, cache: Path, output: Path) -> Path:
-    """Track the detections in `cache`, write a MOTChallenge result file to `output` atomically, and return `output`.
+def replay(
+    cfg: Any, *, cache: Path, output: Path, outputs: Outputs = ROWS_ALONE, stdout: LineStream | None = None
+) -> Path:
+    """Track the detections in `cache`, write a MOTChallenge result file to `output`, and return `output`.
 
-    The cache's frame rate scales TRACKER.BUFFER; of its embeddings the first PREDICT.REID_PREFIX values are used.
-    Raises InputError when the cache cannot be read, its embeddings are shorter, or `output` is a folder.
+    The cache's frame rate scales TRACKER.BUFFER; its times, camera motion and limits on starts are used; of its
+    embeddings the first PREDICT.REID_PREFIX values. outputs: what is written beside, by the name of `output` without
+    its suffix; stdout: where JSON lines go that are not for a file. `<output>.part` until it is whole.
+
+    Raises InputError when the cache cannot be read or lacks what the configuration asks for, or `output` is a folder.
     """
     if output.is_dir():
         raise InputError(f"{output}: is a folder; --replay writes one result file")
+    clock = StageClock()
+    with clock.work("read"):
+        detections = _read(cache, prefix=cfg.PREDICT.REID_PREFIX)
+    camera = build_replay_step(cfg, output.stem, cache=cache, has_motion=detections.camera_motion is not None)
+    interruption = Interruption()
+    with ExitStack() as stack:
+        files = SequenceOutputs(
+            output, name=output.stem, cfg=cfg, outputs=outputs, frame_rate=detections.frame_rate, stdout=stdout
+        )
+        stack.enter_context(files)
+        track = tracking_step(cfg, frame_rate=detections.frame_rate, decisions=outputs.decisions)
+        steps = [Step("track", lambda seen: track(camera(seen))), Step("write", files.write)]
+        pipeline = stack.enter_context(Pipeline(detections.observations(), steps, clock=clock, threads=False))
+        stack.enter_context(interruption.calls(pipeline.stop))
+        for _ in pipeline:
+            if stdout is not None and stdout.is_gone:
+                pipeline.stop()
+    print(f"{output}: {files.counts}\n{output}: {describe_speed(clock, files.counts.frames)}")
+    interruption.check()
+    return output
+
+
+def _read(cache: Path, *, prefix: int) -> DetectionCache:
     detections = read_cache(cache)
-    prefix, length = cfg.PREDICT.REID_PREFIX, detections.embeddings.shape[1]
+    length = detections.embeddings.shape[1]
     if prefix > length:
         raise InputError(f"{cache}: its embeddings have {length} values, fewer than PREDICT.REID_PREFIX = {prefix}")
-    if prefix:
-        detections = detections.cut_embeddings(prefix)
-    tracker = build_tracker(cfg, frame_rate=detections.frame_rate)
-    tracks = track_sequence(enumerate(detections.frames(), 1), tracker, filters=build_filters(cfg))
-    result = collect_tracks(tracks, num_classes=cfg.MODEL.NUM_CLASSES)
-    write_results(output, result.table)
-    print(
-        f"{output}: {len(result.table)} rows of {result.frames} frames; left out by the output filters: "
-        f"{result.dropped_small} small (TRACKER.MIN_AREA), {result.dropped_wide} wide (TRACKER.MAX_ASPECT)"
-    )
-    return output
+    return detections.cut_embeddings(prefix) if prefix else detections

@@ -1,14 +1,13 @@
-"""Pictures of a job: annotated video and contact sheet of a tracked sequence, heatmaps of a training batch."""
+"""Pictures of a job: tracked frames with a contact sheet of them, heatmaps of a training batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from fairmot.engine.hooks import StepResult
 from fairmot.formats.images import write_image
-from fairmot.formats.video import VideoWriter
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.tracks import Tracks
 from fairmot.viz.contact_sheet import contact_sheet
@@ -20,43 +19,43 @@ SHEET_TILES = 12
 SHEET_COLUMNS = 3
 
 
-class TrackVideo:
-    """Write `<stem>.mp4` frame by frame and, at the end, `<stem>.png` with frames spread over the sequence."""
+class TrackPainter:
+    """Draws tracks on the frames of one sequence, and keeps some frames, spread over it, for a sheet.
 
-    def __init__(self, stem: Path, frame_rate: float) -> None:
-        self.video_path = stem.with_name(f"{stem.name}.mp4")
-        self.sheet_path = stem.with_name(f"{stem.name}.png")
-        self._writer = VideoWriter(self.video_path, frame_rate)
-        self._trails = FootTrails()
+    trail: frames that the trails go back.
+    """
+
+    def __init__(self, *, trail: int = 30) -> None:
+        self._trails = FootTrails(trail)
         self._tiles: list[tuple[int, ImageArray]] = []
         self._step = 1
         self._count = 0
 
-    def __enter__(self) -> Self:
-        self._writer.__enter__()
-        return self
-
-    def add(self, image: ImageArray, tracks: Tracks) -> None:
-        """Draw one frame, (H, W, 3) RGB uint8, and its tracks."""
-        self._count += 1
+    def draw(self, image: ImageArray, tracks: Tracks, *, frame: int) -> ImageArray:
+        """Return a copy of a frame, (H, W, 3) RGB uint8, with its tracks; `frame` is its number."""
         trails = self._trails.update(tracks.ids, tracks.boxes_tlwh)
         drawn = draw_tracks(image, tracks.boxes_tlwh, tracks.ids, trails=trails)
-        self._writer.write(drawn)
-        if (self._count - 1) % self._step == 0:
-            self._tiles.append((self._count, drawn))
+        self._keep(drawn, frame)
+        return drawn
+
+    def _keep(self, drawn: ImageArray, frame: int) -> None:
+        if self._count % self._step == 0:
+            self._tiles.append((frame, drawn))
+        self._count += 1
         if len(self._tiles) == 2 * SHEET_TILES:  # keep every second and look half as often: evenly spread, bounded
             self._tiles, self._step = self._tiles[::2], self._step * 2
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.__exit__(kind, error, trace)
-        if kind is None and self._tiles:
-            chosen = np.linspace(0, len(self._tiles) - 1, min(SHEET_TILES, len(self._tiles))).round().astype(int)
-            tiles = [self._tiles[index] for index in chosen]
-            captions = [f"frame {number}" for number, _ in tiles]
-            images = [image for _, image in tiles]
-            write_image(self.sheet_path, contact_sheet(images, columns=SHEET_COLUMNS, captions=captions))
+    @contextmanager
+    def sheet(self, path: Path) -> Iterator[None]:
+        """When the block succeeds, write the frames that were kept as one picture; nothing where none was drawn."""
+        yield
+        if not self._tiles:
+            return
+        chosen = np.linspace(0, len(self._tiles) - 1, min(SHEET_TILES, len(self._tiles))).round().astype(int)
+        tiles = [self._tiles[index] for index in chosen]
+        captions = [f"frame {number}" for number, _ in tiles]
+        images = [image for _, image in tiles]
+        write_image(path, contact_sheet(images, columns=SHEET_COLUMNS, captions=captions))
 
 
 def heatmaps_beside_truth(result: StepResult, *, most: int = 4) -> list[ImageArray]:

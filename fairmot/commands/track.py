@@ -1,33 +1,28 @@
 """`fairmot track`: from images to tracks."""
 
 import argparse
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+import sys
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
-from tqdm import tqdm
-
+from fairmot.commands.interrupt import Interrupted, Interruption
 from fairmot.commands.load_file import load_file
 from fairmot.commands.replay import replay
-from fairmot.commands.run import Run, start_run
-from fairmot.commands.show import TrackVideo
+from fairmot.commands.run import start_run
+from fairmot.commands.track_options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
+from fairmot.commands.track_source import Tracking, track_source
+from fairmot.commands.track_window import Window, require_screen
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.data.sequence import find_sources, open_frames
+from fairmot.data.sequence import find_sources
 from fairmot.engine.build import build_predictor
-from fairmot.engine.predictor import Predictor
-from fairmot.formats.atomic import replacing
 from fairmot.formats.fetch import locate
-from fairmot.formats.motchallenge import format_results
+from fairmot.formats.line_file import LineStream
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
-from fairmot.structures.detections import Detections
-from fairmot.structures.frame import Frame
-from fairmot.tracking.build import build_filters, build_tracker
-from fairmot.tracking.run import FrameTracks, to_table, track_sequence
 from fairmot.utils.errors import InputError
+
+TERMINATED = 143  # exit code: SIGTERM, the files are whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,88 +32,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", help="sequence(s), image folder, video file, camera index or stream URL")
     parser.add_argument("--output", type=Path, required=True, help="folder for results; a file with --replay")
     parser.add_argument("--replay", type=Path, metavar="CACHE", help="run the tracker alone over a detection cache")
-    parser.add_argument("--video", action="store_true", help="write an annotated video and a contact sheet too")
+    add_output_options(parser)
+    parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the tool."""
-    cfg = load_cfg(arguments.config, arguments.overrides)
-    if arguments.replay is not None:
-        replay(cfg, cache=arguments.replay, output=arguments.output)
-        return 0
-    if arguments.weights is None or arguments.input is None:
-        raise InputError("--weights and --input are needed (or --replay CACHE)")
-    track(cfg, weights=arguments.weights, source=arguments.input, output=arguments.output, video=arguments.video)
+    """Run the tool; exit code 143 where SIGTERM ended it with its files whole."""
+    options, overrides = options_of(arguments)
+    cfg = load_cfg(arguments.config, overrides)
+    try:
+        with ExitStack() as stack:
+            stdout = LineStream(sys.stdout) if options.outputs.stdout else None
+            if stdout is not None:  # all else goes to stderr
+                stack.enter_context(redirect_stdout(sys.stderr))
+            _run(cfg, arguments, options=options, stdout=stdout)
+    except Interrupted as interrupted:
+        if interrupted.code != TERMINATED:
+            raise
+        return TERMINATED
     return 0
 
 
-def track(cfg: CfgNode, *, weights: Path, source: str | Path, output: Path, video: bool = False) -> list[Path]:
+def _run(cfg: CfgNode, arguments: argparse.Namespace, *, options: TrackOptions, stdout: LineStream | None) -> None:
+    if arguments.replay is not None:
+        require_replayable(options)
+        replay(cfg, cache=arguments.replay, output=arguments.output, outputs=options.outputs, stdout=stdout)
+        return
+    if arguments.weights is None or arguments.input is None:
+        raise InputError("--weights and --input are needed (or --replay CACHE)")
+    weights, source, output = arguments.weights, arguments.input, arguments.output
+    track(cfg, weights=weights, source=source, output=output, options=options, stdout=stdout)
+
+
+def track(
+    cfg: CfgNode,
+    *,
+    weights: Path,
+    source: str | Path,
+    output: Path,
+    options: TrackOptions = DEFAULTS,
+    stdout: LineStream | None = None,
+) -> list[Path]:
     """Track every sequence that `source` names; write `<output>/<sequence>.txt` and return the paths.
 
-    With several classes column 8 is the class, 1 for the first of DATA.CLASSES; with one it is -1.
-    With `video`, `<sequence>.mp4` and `<sequence>.png` (a contact sheet) stand beside. Each sequence gets a new
-    tracker. A result file appears when its sequence is done; Ctrl-C keeps the frames tracked so far.
+    With several classes column 8 is the class, 1 for the first of DATA.CLASSES; with one it is -1. options: what else
+    is written, and how; stdout: where JSON lines go that are not for a file. Each sequence gets a new tracker.
+
+    A result file is `<sequence>.txt.part` until its sequence is done, and what a killed run leaves. Ctrl-C or SIGTERM
+    finish the files with the frames tracked so far, and then raise Interrupted; not where a camera or stream, which has
+    no end of its own, was tracked.
     """
+    if options.show:
+        require_screen()
     sources = find_sources(str(source))
     model = build_model(cfg)
     loaded = load_file(model, locate(weights))
     run = start_run(cfg, output)
     run.log.info(loaded)
     predictor = build_predictor(cfg, prepare_for_inference(model), device=run.device)
-    return [_track_source(cfg, predictor, name, run=run, video=video) for name in sources]
-
-
-def _track_source(cfg: CfgNode, predictor: Predictor, name: str, *, run: Run, video: bool) -> Path:
     with ExitStack() as stack:
-        source = stack.enter_context(open_frames(name))
-        path = run.output / f"{source.name}.txt"
-        picture = stack.enter_context(TrackVideo(run.output / source.name, source.frame_rate)) if video else None
-        temporary = stack.enter_context(replacing(path))
-        file = stack.enter_context(temporary.open("w", encoding="utf-8"))
-        bar = stack.enter_context(tqdm(total=source.length, desc=source.name, unit="frame", disable=None, leave=False))
-        seen = _Seen()
-        tracker = build_tracker(cfg, frame_rate=source.frame_rate)
-        detected = seen.watch(source, predictor)
-        try:
-            for tracks in track_sequence(detected, tracker, filters=build_filters(cfg)):
-                file.writelines(format_results(to_table([tracks], num_classes=cfg.MODEL.NUM_CLASSES)))
-                file.flush()
-                seen.add(tracks)
-                bar.update()
-                if picture is not None and seen.frame is not None:
-                    picture.add(seen.frame.image, tracks.tracks)
-        except KeyboardInterrupt:
-            run.log.info(f"{source.name}: interrupted after {seen.frames} frames")
-    run.log.info(f"{source.name}: {seen} -> {path}")
-    if source.note:
-        run.log.info(source.note)
-    return path
+        window = stack.enter_context(Window("fairmot track")) if options.show else None
+        tracking = Tracking(cfg, predictor, run, options=options, stdout=stdout, window=window)
+        return _track_all(tracking, sources)
 
 
-@dataclass
-class _Seen:
-    """Counts of one sequence, and the frame under way for whoever draws it."""
-
-    started: float = field(default_factory=time.perf_counter)
-    frame: Frame | None = None
-    frames: int = 0
-    rows: int = 0
-    dropped: int = 0
-
-    def watch(self, frames: Iterable[Frame], predictor: Predictor) -> Iterator[tuple[int, Detections]]:
-        """Yield each frame's number and detections, keeping the frame at hand."""
-        for frame in frames:
-            self.frame = frame
-            yield frame.index, predictor(frame.image)
-
-    def add(self, tracks: FrameTracks) -> None:
-        """Count one frame's output."""
-        self.frames += 1
-        self.rows += len(tracks.tracks)
-        self.dropped += tracks.dropped_small + tracks.dropped_wide
-
-    def __str__(self) -> str:
-        filtered = f", {self.dropped} boxes filtered (TRACKER.MIN_AREA, MAX_ASPECT)" if self.dropped else ""
-        speed = self.frames / (time.perf_counter() - self.started)
-        return f"{self.frames} frames, {self.rows} boxes{filtered} ({speed:.1f} frames/s)"
+def _track_all(tracking: Tracking, sources: list[str]) -> list[Path]:
+    """Track one source after the other, until somebody ends the run."""
+    paths = []
+    for name in sources:
+        interruption = Interruption()
+        done = track_source(tracking, name, interruption)
+        paths.append(done.path)
+        if not done.is_endless:
+            interruption.check()
+        if done.is_ended:
+            break
+    return paths

@@ -1,5 +1,6 @@
 """Scoring a model while it trains: track the validation sequences in memory, score, keep a line of numbers."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -7,6 +8,7 @@ from torch import nn
 from tqdm import tqdm
 
 from fairmot.commands.run import Run
+from fairmot.commands.track_camera import Seen, build_camera_step
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_val_spans
 from fairmot.data.catalog import SequenceSpan
@@ -20,9 +22,10 @@ from fairmot.evaluation.read import read_truths
 from fairmot.evaluation.span import cut_sequence
 from fairmot.formats.json_lines import append_row
 from fairmot.models.inference import prepare_for_inference
+from fairmot.structures.observation import Observation
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
-from fairmot.tracking.build import build_filters, build_tracker
+from fairmot.tracking.build import build_filters, build_refiner, build_tracker
 from fairmot.tracking.run import collect_tracks, track_sequence
 from fairmot.utils.distributed import share_out
 from fairmot.utils.errors import InputError
@@ -99,8 +102,14 @@ class Validator:
         return {place: self._track(predictor, self.spans[place]) for place in bar}
 
     def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
-        tracker = build_tracker(self.cfg, frame_rate=span.truth.info.frame_rate)
-        with open_frames(str(span.truth.info.root), places=span.places) as source:
-            detected = ((frame.index, predictor(frame.image)) for frame in source)
-            tracks = track_sequence(detected, tracker, filters=build_filters(self.cfg))
-            return collect_tracks(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES).table
+        info = span.truth.info
+        tracker, refine = build_tracker(self.cfg, frame_rate=info.frame_rate), build_refiner(self.cfg)
+        follow = build_camera_step(self.cfg, info.name)
+        with open_frames(str(info.root), places=span.places) as source:
+            seen: Iterable[Seen] = (
+                Seen(frame.image, Observation(frame.index, predictor(frame.image), time=frame.time)) for frame in source
+            )
+            observations = (one.observation for one in (map(follow, seen) if follow else seen))
+            tracks = track_sequence(observations, tracker, filters=build_filters(self.cfg))
+            table = collect_tracks(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES).table
+        return refine(table) if refine else table

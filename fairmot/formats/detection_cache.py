@@ -1,12 +1,14 @@
 """Detection caches: what a predictor said of a whole sequence, in one `.npz`, so that trackers can be compared alone.
 
 Arrays: `frame_counts` (F,), `boxes_xyxy` (N, 4) pixels, `scores` (N,), `embeddings` (N, D) unit length, `frame_rate`
-(1/s), and where there is more than one class `classes` (N,). Other arrays in the file are left alone.
+(1/s), and where there is more than one class `classes` (N,). Where it is known, `times` (F,) seconds since the first
+frame, `camera_motion` (F, 2, 3) affines that carry points of the previous frame to this one, `frame_numbers` (F,) where
+they are not 1 to F, `may_start` (N,) which detections may start a track. Other arrays in the file are left alone.
 """
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fairmot.formats.atomic import replacing
-from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape
 from fairmot.structures.detections import Detections
+from fairmot.structures.observation import Observation
 from fairmot.utils.errors import InputError
 
 LOWEST_SCORE = 0.1  # a written cache keeps scores from here up
 REQUIRED = ("frame_counts", "boxes_xyxy", "scores", "embeddings", "frame_rate")
+OPTIONAL = ("classes", "times", "camera_motion", "frame_numbers", "may_start")
+_AXES = {"frame_rate": 0, "boxes_xyxy": 2, "embeddings": 2, "camera_motion": 3}  # the others have one
+_KINDS = {"frame_counts": "iu", "classes": "iu", "frame_numbers": "iu", "may_start": "b"}  # the others: "iuf"
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,13 @@ class DetectionCache:
     boxes_xyxy, scores, embeddings: (N, 4), (N,) and (N, D), float32; boxes in pixels, embeddings at unit length.
     frame_rate: frames a second.
     classes: (N,) class index from 0; zeros when not given.
+    times: (F,) seconds since the first frame, NaN where a frame's is not known; None where none is.
+    camera_motion: (F, 2, 3) float64, carries points of the previous frame to this one; None where it is not known.
+    frame_numbers: (F,) growing from 1 or more; 1 to F when not given. A gap is frames that nobody saw.
+    may_start: (N,) which detections may start a track; None for all.
 
     Raises ValueError, its message starting with the array's name: shapes that disagree, negative counts or classes,
-    values that are not finite, a frame rate that is not above 0.
+    values that are not finite, a frame rate that is not above 0, frame numbers that do not grow.
     """
 
     frame_counts: IntArray
@@ -42,11 +52,19 @@ class DetectionCache:
     embeddings: FloatArray
     frame_rate: float = 30.0
     classes: IntArray | None = None
+    times: FloatArray | None = None
+    camera_motion: FloatArray | None = None
+    frame_numbers: IntArray | None = None
+    may_start: BoolArray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
         if self.classes is None:
             object.__setattr__(self, "classes", np.zeros(count, dtype=np.int64))
+        self._check_detections(count)
+        self._check_frames(len(self.frame_counts))
+
+    def _check_detections(self, count: int) -> None:
         require_shape("frame_counts", self.frame_counts, (None,))
         if (self.frame_counts < 0).any() or self.frame_counts.sum() != count:
             raise ValueError(f"frame_counts: {self.frame_counts.sum()} detections in all, the scores are {count}")
@@ -60,6 +78,20 @@ class DetectionCache:
                 raise ValueError(f"{name}: a value is not finite")
         if not np.isfinite(self.frame_rate) or self.frame_rate <= 0:
             raise ValueError(f"frame_rate: {self.frame_rate} is not a number above 0")
+        if self.may_start is not None:
+            require_shape("may_start", self.may_start, (count,))
+
+    def _check_frames(self, frames: int) -> None:
+        if self.times is not None:
+            require_shape("times", self.times, (frames,))
+        if self.camera_motion is not None:
+            require_shape("camera_motion", self.camera_motion, (frames, 2, 3))
+            if not np.isfinite(self.camera_motion).all():
+                raise ValueError("camera_motion: a value is not finite")
+        if self.frame_numbers is not None:
+            require_shape("frame_numbers", self.frame_numbers, (frames,))
+            if frames and (self.frame_numbers[0] < 1 or (np.diff(self.frame_numbers) < 1).any()):
+                raise ValueError("frame_numbers: they do not grow from 1 or more")
 
     @classmethod
     def from_frames(cls, frames: Iterable[Detections], *, frame_rate: float) -> "DetectionCache":
@@ -94,6 +126,21 @@ class DetectionCache:
             rows = slice(int(start), int(end))
             yield Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.class_index[rows])
 
+    def observations(self) -> Iterator[Observation]:
+        """Yield what a tracker is told of each frame."""
+        numbers = np.arange(1, len(self) + 1) if self.frame_numbers is None else self.frame_numbers
+        ends = np.cumsum(self.frame_counts)
+        for place, (number, detections) in enumerate(zip(numbers, self.frames(), strict=True)):
+            time = None if self.times is None or np.isnan(self.times[place]) else float(self.times[place])
+            rows = slice(int(ends[place]) - len(detections), int(ends[place]))
+            yield Observation(
+                frame=int(number),
+                detections=detections,
+                time=time,
+                camera_motion=None if self.camera_motion is None else self.camera_motion[place],
+                may_start=None if self.may_start is None else self.may_start[rows],
+            )
+
     def cut_embeddings(self, length: int) -> "DetectionCache":
         """Return the cache with the first `length` values of each embedding, scaled to unit length again."""
         first_NL = self.embeddings[:, :length]
@@ -104,13 +151,14 @@ class DetectionCache:
         """Return the cache without the detections below `score`; its frames stay."""
         kept = self.scores >= np.float32(score)
         frame_of_row = np.repeat(np.arange(len(self)), self.frame_counts)
-        return DetectionCache(
+        return replace(
+            self,
             frame_counts=np.bincount(frame_of_row[kept], minlength=len(self)),
             boxes_xyxy=self.boxes_xyxy[kept],
             scores=self.scores[kept],
             embeddings=self.embeddings[kept],
-            frame_rate=self.frame_rate,
             classes=self.class_index[kept],
+            may_start=None if self.may_start is None else self.may_start[kept],
         )
 
 
@@ -130,7 +178,11 @@ def read_cache(path: Path) -> DetectionCache:
             scores=arrays["scores"].astype(np.float32),
             embeddings=arrays["embeddings"].astype(np.float32),
             frame_rate=float(arrays["frame_rate"].reshape(())),
-            classes=arrays["classes"].astype(np.int64) if "classes" in arrays else None,
+            classes=_as(arrays, "classes", np.int64),
+            times=_as(arrays, "times", np.float64),
+            camera_motion=_as(arrays, "camera_motion", np.float64),
+            frame_numbers=_as(arrays, "frame_numbers", np.int64),
+            may_start=_as(arrays, "may_start", np.bool_),
         )
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
@@ -138,19 +190,17 @@ def read_cache(path: Path) -> DetectionCache:
 
 def write_cache(path: Path, cache: DetectionCache) -> None:
     """Write `cache` (`.npz`) atomically, without the detections below LOWEST_SCORE."""
+    kept = cache.at_least(LOWEST_SCORE)
+    arrays = {name: getattr(kept, name) for name in (*REQUIRED, *OPTIONAL)}
+    save_arrays(path, {name: np.asarray(array) for name, array in arrays.items() if array is not None})
+
+
+def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write a cache's arrays by name (`.npz`) atomically; mapped ones go from file to file, a piece at a time."""
     if path.suffix != ".npz":
         raise InputError(f"{path}: a detection cache is a .npz file")
-    kept = cache.at_least(LOWEST_SCORE)
     with replacing(path) as temporary:
-        np.savez(
-            temporary,
-            frame_counts=kept.frame_counts,
-            boxes_xyxy=kept.boxes_xyxy,
-            scores=kept.scores,
-            embeddings=kept.embeddings,
-            frame_rate=np.float64(kept.frame_rate),
-            classes=kept.class_index,
-        )
+        np.savez(temporary, allow_pickle=False, **arrays)
 
 
 def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -160,7 +210,7 @@ def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ValueError("it holds one bare array")
         with file:
-            return {name: file[name] for name in (*REQUIRED, "classes") if name in file}
+            return {name: file[name] for name in (*REQUIRED, *OPTIONAL) if name in file}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError) as error:
@@ -169,7 +219,9 @@ def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _is_fit(name: str, array: npt.NDArray[Any]) -> bool:
     """Say whether an array has the kind of numbers and the number of axes that its name asks for."""
-    axes = {"frame_rate": 0, "boxes_xyxy": 2, "embeddings": 2}.get(name, 1)
-    whole = name in ("frame_counts", "classes")
     single = name == "frame_rate" and array.size == 1
-    return array.dtype.kind in ("iu" if whole else "iuf") and (array.ndim == axes or single)
+    return array.dtype.kind in _KINDS.get(name, "iuf") and (array.ndim == _AXES.get(name, 1) or single)
+
+
+def _as(arrays: Mapping[str, npt.NDArray[Any]], name: str, kind: type[np.generic]) -> npt.NDArray[Any] | None:
+    return arrays[name].astype(kind) if name in arrays else None

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fairmot.cli import main
+from fairmot.commands.track_options import Outputs, TrackOptions
 
 pytestmark = pytest.mark.e2e
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -132,8 +133,8 @@ def fake_tracker(monkeypatch, root):
     """Stands in for the network: copies the results there are."""
     calls = []
 
-    def track(cfg, *, weights, source, output, video=False):
-        calls.append(argparse.Namespace(weights=weights, source=source, output=output))
+    def track(cfg, *, weights, source, output, options):
+        calls.append(argparse.Namespace(weights=weights, source=source, output=output, options=options))
         output.mkdir(parents=True)
         written = [output / path.name for path in sorted((root / "results").glob("*.txt"))]
         for path in written:
@@ -151,9 +152,23 @@ def with_weights(root):
 
 def test_tracks_and_scores(capsys, root, fake_tracker):
     assert main([*with_weights(root), "--output", f"{root}/out"]) == 0
-    call = argparse.Namespace(weights=Path("w.pt"), source=root / "gt", output=root / "out" / "results")
-    assert fake_tracker == [call]
+    call = {"weights": Path("w.pt"), "source": root / "gt", "output": root / "out" / "results"}
+    assert fake_tracker == [argparse.Namespace(**call, options=TrackOptions())]
     assert json.loads((root / "out" / "metrics.json").read_text())["COMBINED"]["MOTA"] == 0.75
+
+
+def test_what_is_asked_for_beside_the_results_reaches_the_tracking(root, fake_tracker):
+    more = ["--video", "--json", "--log", "--save-cache", "--detections", "det", "--public", "boxes", "--serial"]
+    assert main([*with_weights(root), "--output", f"{root}/out", *more, "EVAL.EVENTS", "False"]) == 0
+    outputs = Outputs(video=True, json=True, decisions=True, cache=True)
+    expected = TrackOptions(outputs=outputs, detections="det", public="boxes", threads=False)
+    assert [call.options for call in fake_tracker] == [expected]
+
+
+def test_the_table_and_json_lines_do_not_share_standard_output(capsys, root, fake_tracker):
+    assert main([*with_weights(root), "--output", f"{root}/out", "--json", "-"]) == 2
+    assert "--json -: the table goes to standard output" in capsys.readouterr().err
+    assert fake_tracker == []
 
 
 def test_wrong_truth_is_found_before_the_tracking(capsys, root, fake_tracker):

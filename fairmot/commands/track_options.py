@@ -1,0 +1,116 @@
+"""What `fairmot track` and `fairmot eval --weights` can do beside the result files; without torch."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from fairmot.utils.errors import InputError
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written beside `<sequence>.txt`.
+
+    video: `<sequence>.mp4` (or .webm) and `<sequence>.png`, a contact sheet. json: `<sequence>.jsonl`, tracks for
+    programs; stdout: to standard output instead. decisions: `<sequence>.decisions.jsonl`, what the tracker decided.
+    cache: `<sequence>.npz`, the detections.
+    """
+
+    video: bool = False
+    json: bool = False
+    stdout: bool = False
+    decisions: bool = False
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """How a tracking run goes.
+
+    detections: where public detections are, `det`, a folder or a file; None for the network's own. public: how they
+    are used, `boxes` or `births`. show: open a window. threads: read, look, track and write side by side.
+    """
+
+    outputs: Outputs = field(default_factory=Outputs)
+    detections: str | None = None
+    public: str = "births"
+    show: bool = False
+    threads: bool = True
+
+
+ROWS_ALONE = Outputs()
+DEFAULTS = TrackOptions()
+
+
+class Arguments(NamedTuple):
+    """Options, and the overrides that are left once `--json -` has its dash."""
+
+    options: TrackOptions
+    overrides: list[str]
+
+
+def add_output_options(parser: argparse._ActionsContainer) -> None:
+    """Declare the options that tracking and evaluating share, on a parser or a group of one."""
+    parser.add_argument("--video", action="store_true", help="write an annotated video and a contact sheet too")
+    parser.add_argument("--json", action="store_true", help="write tracks as JSON lines too, <sequence>.jsonl")
+    parser.add_argument("--log", action="store_true", help="write the tracker's decisions, <sequence>.decisions.jsonl")
+    parser.add_argument("--save-cache", action="store_true", help="write the detections, <sequence>.npz, for --replay")
+    parser.add_argument(
+        "--detections", metavar="SRC", help="public detections: det (each sequence's own), a folder or a file"
+    )
+    parser.add_argument(
+        "--public",
+        choices=("boxes", "births"),
+        default="births",
+        help="--detections in place of the network's, or as leave to start a track",
+    )
+    parser.add_argument("--serial", action="store_true", help="one step after the other, in one thread")
+
+
+def options_of(arguments: argparse.Namespace) -> Arguments:
+    """Return what the parsed options ask for.
+
+    `--json -` is for standard output: the parser takes the dash for the name of a key, where it can be none.
+    """
+    overrides = list(arguments.overrides)
+    place = _dash(overrides) if arguments.json else None
+    if place is not None:
+        del overrides[place]
+    outputs = Outputs(
+        video=arguments.video,
+        json=arguments.json and place is None,
+        stdout=place is not None,
+        decisions=arguments.log,
+        cache=arguments.save_cache,
+    )
+    options = TrackOptions(
+        outputs=outputs,
+        detections=arguments.detections,
+        public=arguments.public,
+        show=getattr(arguments, "show", False),
+        threads=not arguments.serial,
+    )
+    return Arguments(options, overrides)
+
+
+def _dash(overrides: Sequence[Any]) -> int | None:
+    """Return where a dash stands in a key's place."""
+    places = [place for place in range(0, len(overrides), 2) if overrides[place] == STDOUT]
+    return places[0] if places else None
+
+
+def require_replayable(options: TrackOptions) -> None:
+    """Raise InputError for what a detection cache cannot give."""
+    outputs = options.outputs
+    wanted = {
+        "--video": outputs.video,
+        "--show": options.show,
+        "--save-cache": outputs.cache,
+        "--detections": options.detections is not None,
+    }
+    for name, is_wanted in wanted.items():
+        if is_wanted:
+            raise InputError(f"{name}: not with --replay, whose cache holds detections and no pictures")

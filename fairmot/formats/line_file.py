@@ -1,0 +1,104 @@
+"""Text files that grow a frame at a time: what is written is on its way to the disk at once.
+
+Until it is whole the file is `<name>.part`; that is what a run that was killed leaves, up to its last frame.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from fairmot.formats.atomic import check_writable
+from fairmot.utils.errors import InputError
+
+
+def part_of(path: Path) -> Path:
+    """Return the name of a file that is not whole yet.
+
+    >>> part_of(Path("runs/street.txt")).name
+    'street.txt.part'
+    """
+    return path.with_name(f"{path.name}.part")
+
+
+class LineFile:
+    """Lines that go to `<path>.part`, flushed at each `write`, and to `path` when the block succeeds.
+
+    finish: makes `path` of the whole `<path>.part`, which it takes away: both are its arguments; None renames it.
+
+    Where the block fails, `<path>.part` stays with its lines, or goes where there are none; a file at `path` is as it
+    was. InputError where the disk refuses.
+    """
+
+    def __init__(self, path: Path, *, finish: Callable[[Path, Path], object] | None = None) -> None:
+        self.path = path
+        self._finish = finish or Path.replace
+        self.part = part_of(path)
+        self._file: TextIO | None = None
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Append lines, which bring their ends, and hand them to the system: a kill takes none of them back."""
+        if self._file is None:
+            raise ValueError(f"{self.path}: lines are written inside the block")
+        try:
+            self._file.writelines(lines)
+            self._file.flush()
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def __enter__(self) -> Self:
+        check_writable(self.path)
+        try:
+            self._file = self.part.open("w", encoding="utf-8")
+        except OSError as error:
+            raise self._refused(error) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+            if kind is None:
+                self._finish(self.part, self.path)
+            elif not self.part.stat().st_size:
+                self.part.unlink()
+        except OSError as refusal:
+            if kind is None:
+                raise self._refused(refusal) from None
+
+    def _refused(self, error: OSError) -> InputError:
+        return InputError(f"{self.path}: cannot be written: {error.strerror or error}")
+
+
+class LineStream:
+    """Lines to a stream that is open already, stdout for one, flushed at each `write`; the stream stays open.
+
+    `is_gone` tells that whoever read them has gone; from then on nothing is written.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self.is_gone = False
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Append lines, which bring their ends."""
+        if self.is_gone:
+            return
+        try:
+            self._stream.writelines(lines)
+            self._stream.flush()
+        except BrokenPipeError:
+            self.is_gone = True
+            with Path(os.devnull).open("wb") as nowhere:  # what Python still holds goes there when it ends
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the stream open."""

@@ -1,0 +1,423 @@
+"""`fairmot track` as a user runs it: a slim network looks at a few frames, boxes come from a file."""
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from fairmot.cli import main
+from fairmot.commands.track_window import Window
+from fairmot.config.load import load_cfg
+from fairmot.engine.predictor import Predictor
+from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
+from fairmot.formats.images import write_image
+from fairmot.formats.motchallenge import format_results, read_boxes
+from fairmot.models.build import build_model
+from fairmot.tracking.build import build_refiner
+
+pytestmark = pytest.mark.e2e
+FRAMES = 12
+SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)"]
+ROWS = ".txt", ".jsonl", ".decisions.jsonl"
+
+
+def box(person, frame):
+    """The second person is away in frames 6 to 8, the third is there in frames 4 to 5 only."""
+    there = {1: True, 2: not 6 <= frame <= 8, 3: 4 <= frame <= 5}[person]
+    return (20 + 60 * (person - 1) + 2 * frame, 20, 24, 60) if there else None
+
+
+def draw(frame):
+    """Textured ground that the camera pans over, and people."""
+    ground = np.random.default_rng(0).integers(0, 256, (16, 40, 3), dtype=np.uint8)
+    image = cv2.resize(ground, (400, 160), interpolation=cv2.INTER_CUBIC)[10:143, 3 * frame : 3 * frame + 191].copy()
+    for person, colour in ((1, (220, 40, 40)), (2, (40, 220, 40)), (3, (40, 40, 220))):
+        if place := box(person, frame):
+            left, top, width, height = place
+            cv2.rectangle(image, (left, top), (left + width, top + height), colour, -1)
+    return image
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """`street`, of an odd size, with detections in det/det.txt; `empty`, where nobody is; a network's weights."""
+    root = tmp_path_factory.mktemp("world")
+    for name, people in (("street", (1, 2, 3)), ("empty", ())):
+        folder = root / "data" / name
+        for frame in range(1, FRAMES + 1):
+            write_image(folder / "img1" / f"{frame:06d}.png", draw(frame))
+        rows = [
+            f"{frame},-1,{','.join(map(str, place))},{0.9 - 0.1 * person:.1f},-1,-1,-1\n"
+            for frame in range(1, FRAMES + 1)
+            for person in people
+            if (place := box(person, frame))
+        ]
+        (folder / "det").mkdir()
+        (folder / "det" / "det.txt").write_text("".join(rows))
+        seqinfo = f"[Sequence]\nname={name}\nseqLength={FRAMES}\nframeRate=25\nimWidth=191\nimHeight=133\n"
+        (folder / "seqinfo.ini").write_text(seqinfo)
+    torch.manual_seed(0)
+    torch.save(build_model(load_cfg(None, SMALL)).state_dict(), root / "slim.pt")
+    return root
+
+
+def arguments(world, output, *more, source=None):
+    source = source or world / "data" / "street"
+    given = ["track", "--weights", world / "slim.pt", "--input", source, "--output", output]
+    return [*map(str, given), "--detections", "det", "--public", "boxes", *more, *SMALL]
+
+
+def decode(path):
+    with av.open(str(path)) as file:
+        return [(frame.time, frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
+
+
+OFFLINE = ["TRACKER.CAMERA_MOTION", "flow", "TRACKER.INTERPOLATE", "linear", "TRACKER.MIN_LENGTH", "3"]
+EVERYTHING = ["--video", "--json", "--log", "--save-cache", "TRACKER.CAMERA_MOTION", "flow", "DEVICE", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(world, tmp_path_factory):
+    """A run with all that can be written."""
+    output = tmp_path_factory.mktemp("run") / "new"
+    assert main(arguments(world, output, *EVERYTHING, source=world / "data")) == 0
+    return output
+
+
+def test_all_files_are_there_and_nothing_else(run):
+    beside = (*ROWS, ".npz", ".mp4", ".png")
+    expected = {f"{name}{suffix}" for name in ("street", "empty") for suffix in beside}
+    assert {path.name for path in run.iterdir()} == {*expected, "config.yaml", "run.log"}
+
+
+def test_the_report_names_the_rate_and_each_stage_s_share(run):
+    (line,) = (line for line in (run / "run.log").read_text().splitlines() if "street" in line and "end to end" in line)
+    for stage in ("network", "camera", "track", "write", "draw", "encode"):
+        assert f"{stage} " in line
+    assert "frames/s" in line
+    assert "waiting: network" in line
+
+
+def test_rows_are_the_challenge_s(run):
+    table = read_boxes(run / "street.txt", "results")
+    keys = list(zip(table.frames.tolist(), table.ids.tolist(), strict=True))
+    assert keys == sorted(keys)
+    assert {line.count(",") for line in (run / "street.txt").read_text().splitlines()} == {9}
+    assert len(table) > 2 * (FRAMES - 5)
+    assert (run / "empty.txt").read_text() == ""
+
+
+def test_threads_change_nothing(world, run, tmp_path):
+    assert main(arguments(world, tmp_path, *EVERYTHING, "--serial")) == 0
+    for suffix in ROWS:
+        assert (tmp_path / f"street{suffix}").read_bytes() == (run / f"street{suffix}").read_bytes()
+    one, other = read_cache(tmp_path / "street.npz"), read_cache(run / "street.npz")
+    for name in ("frame_counts", "boxes_xyxy", "scores", "embeddings", "times", "camera_motion"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for (time_one, image_one), (time_other, image_other) in zip(
+        decode(tmp_path / "street.mp4"), decode(run / "street.mp4"), strict=True
+    ):
+        assert time_one == time_other
+        np.testing.assert_array_equal(image_one, image_other)
+
+
+def test_json_lines_say_what_the_rows_say_and_more(run):
+    lines = [json.loads(line) for line in (run / "street.jsonl").read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(1, FRAMES + 1))
+    np.testing.assert_allclose([line["time"] for line in lines], np.arange(FRAMES) / 25, atol=1e-5)
+    told = [
+        (line["frame"], track["id"], *track["box"], round(track["score"], 3))
+        for line in lines
+        for track in line["tracks"]
+    ]
+    rows = [tuple(map(float, line.split(",")[:7])) for line in (run / "street.txt").read_text().splitlines()]
+    assert sorted(told) == rows
+    assert {track["stage"] for track in lines[0]["tracks"]} == {"birth"}
+    assert all(json.loads(line)["tracks"] == [] for line in (run / "empty.jsonl").read_text().splitlines())
+
+
+def test_decisions_tell_births_and_losses(run):
+    events = [json.loads(line) for line in (run / "street.decisions.jsonl").read_text().splitlines()]
+    assert {"born", "matched", "lost"} <= {event["event"] for event in events}
+    assert [event["track"] for event in events if event["event"] == "born" and event["frame"] == 1] == [1, 2]
+
+
+def test_the_video_has_each_frame_at_its_time(run):
+    frames = decode(run / "street.mp4")
+    np.testing.assert_allclose([when for when, _ in frames], np.arange(FRAMES) / 25, atol=1e-3)
+    assert {image.shape for _, image in frames} == {(134, 192, 3)}
+
+
+def test_the_cache_holds_what_was_seen(run):
+    cache = read_cache(run / "street.npz")
+    assert cache.frame_counts.tolist() == [
+        sum(box(person, frame) is not None for person in (1, 2, 3)) for frame in range(1, FRAMES + 1)
+    ]
+    assert cache.frame_rate == 25.0
+    assert cache.camera_motion[0].tolist() == np.eye(2, 3).tolist()
+    assert np.abs(cache.camera_motion[1:, 0, 2] + 3).max() < 1.5  # px: what the camera pans over moves to the left
+    empty = read_cache(run / "empty.npz")
+    assert (len(empty), len(empty.scores)) == (FRAMES, 0)
+
+
+@pytest.mark.parametrize("name", ["street", "empty"])
+def test_a_replay_of_the_cache_gives_the_run_again(run, tmp_path, name):
+    given = [
+        "track",
+        "--replay",
+        str(run / f"{name}.npz"),
+        "--output",
+        str(tmp_path / f"{name}.txt"),
+        "--json",
+        "--log",
+    ]
+    assert main([*given, "TRACKER.CAMERA_MOTION", "flow"]) == 0
+    for suffix in ROWS:
+        assert (tmp_path / f"{name}{suffix}").read_bytes() == (run / f"{name}{suffix}").read_bytes()
+
+
+def test_a_replay_of_limited_starts_gives_the_run_again(world, tmp_path):
+    """The network's own detections, of which one may start a track where a public box agrees."""
+    options = ["--public", "births", "--save-cache", "PREDICT.MIN_SCORE", "0.1", "TRACKER.CONF_THRESHOLD", "0.1"]
+    filters = ["TRACKER.MIN_AREA", "0", "TRACKER.MAX_ASPECT", "0", "TRACKER.CONF_THRESHOLD", "0.1"]
+    assert main(arguments(world, tmp_path, *options, *filters)) == 0
+    cache = read_cache(tmp_path / "street.npz")
+    assert len(cache.scores) > 0
+    assert cache.may_start.dtype == np.bool_
+    assert not cache.may_start.all()
+    replayed = tmp_path / "replayed.txt"
+    assert main(["track", "--replay", str(tmp_path / "street.npz"), "--output", str(replayed), *filters]) == 0
+    assert replayed.read_bytes() == (tmp_path / "street.txt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def other(world, tmp_path_factory):
+    """The same tracks with offline steps, another codec, and JSON lines to standard output."""
+    output, out, err = tmp_path_factory.mktemp("other"), io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert main(arguments(world, output, "--json", "-", "--video", "VIDEO.CODEC", "vp9", *OFFLINE)) == 0
+    return SimpleNamespace(output=output, out=out.getvalue(), err=err.getvalue())
+
+
+def test_json_to_standard_output_has_it_alone(run, other, tmp_path, capsys):
+    assert other.out == (run / "street.jsonl").read_text()
+    assert "frames/s" in other.err
+    assert not (other.output / "street.jsonl").exists()
+    given = ["track", "--replay", str(run / "street.npz"), "--output", str(tmp_path / "street.txt"), "--json", "-"]
+    assert main([*given, "TRACKER.CAMERA_MOTION", "flow"]) == 0
+    assert capsys.readouterr().out == other.out
+
+
+def test_offline_steps_make_the_file_of_the_rows_as_they_were(run, other):
+    refine = build_refiner(load_cfg(None, OFFLINE))
+    raw = read_boxes(run / "street.txt", "results")
+    assert (other.output / "street.txt").read_text() == "".join(format_results(refine(raw)))
+    assert (other.output / "street.txt").read_text() != (run / "street.txt").read_text()
+    assert not list(other.output.glob("*.part"))
+
+
+def test_the_codec_is_chosen_by_its_key(other):
+    assert len(decode(other.output / "street.webm")) == FRAMES
+
+
+@pytest.fixture
+def in_frame(monkeypatch):
+    """Call something while the network looks at a frame."""
+
+    def install(number, act):
+        calls, embed = [], Predictor.embed
+
+        def patched(self, image, boxes_xyxy):
+            calls.append(1)
+            if len(calls) == number:
+                act()
+            return embed(self, image, boxes_xyxy)
+
+        monkeypatch.setattr(Predictor, "embed", patched)
+        return calls
+
+    return install
+
+
+@pytest.mark.parametrize(("number", "code", "serial"), [(signal.SIGINT, 130, ["--serial"]), (signal.SIGTERM, 143, [])])
+def test_a_signal_finishes_the_frames_under_way_and_all_files(world, run, tmp_path, in_frame, number, code, serial):
+    calls = in_frame(5, lambda: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    assert main(arguments(world, tmp_path, *EVERYTHING, *serial, source=world / "data")) == code
+    assert signal.getsignal(number) == before
+    assert not list(tmp_path.glob("*.part"))
+    frames = len((tmp_path / "empty.jsonl").read_text().splitlines())
+    assert 5 <= frames == len(calls) < FRAMES
+    assert len(decode(tmp_path / "empty.mp4")) == frames
+    assert len(read_cache(tmp_path / "empty.npz")) == frames
+    assert not (tmp_path / "street.txt").exists()
+
+
+def test_a_broken_frame_keeps_the_rows_before_it(world, run, tmp_path, capsys):
+    folder = tmp_path / "street"
+    for frame in range(1, FRAMES + 1):
+        write_image(folder / f"{frame}.png", draw(frame))
+    (folder / "7.png").write_bytes(b"no picture")
+    detections = str(world / "data" / "street" / "det" / "det.txt")
+    output = tmp_path / "out"
+    given = arguments(world, output, *EVERYTHING, "--detections", detections, source=folder)
+    assert main(given) == 2
+    shown = capsys.readouterr()
+    assert "7.png" in shown.err
+    assert f"rows of 6 frames are in {output / 'street.txt.part'}" in shown.out
+    assert not (output / "street.txt").exists()
+    whole = (run / "street.txt").read_text().splitlines()
+    assert (output / "street.txt.part").read_text().splitlines() == [row for row in whole if int(row.split(",")[0]) < 7]
+    assert {path.name for path in output.iterdir() if "street" in path.name} == {
+        f"street{suffix}.part" for suffix in ROWS
+    }
+
+
+def test_a_disk_that_fills_up_stops_the_run_at_once(world, tmp_path, capsys):
+    (tmp_path / "street.jsonl.part").symlink_to("/dev/full")
+    assert main(arguments(world, tmp_path, "--json")) == 2
+    assert capsys.readouterr().err.endswith("street.jsonl: cannot be written: No space left on device\n")
+    assert not (tmp_path / "street.txt").exists()
+
+
+def kill_when_some_frames_are_written(command, rows):
+    """Start a process, kill it, and return how many frames were told before and the last one that is there after."""
+    quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    process = subprocess.Popen([sys.executable, *map(str, command)], **quiet)
+    part, before = rows.with_suffix(".jsonl.part"), 0
+    while before < 30 and process.poll() is None:
+        time.sleep(0.005)
+        before = len(part.read_text().splitlines()) if part.exists() else 0
+    process.kill()
+    assert process.wait(20) == -signal.SIGKILL
+    assert not rows.exists()
+    last = [json.loads(line)["frame"] for line in part.read_text().splitlines()][-1]
+    frames = read_boxes(rows.with_suffix(".txt.part"), "results").frames
+    assert last <= frames.max() <= last + 1  # the frame under way may be in one file and not in the other
+    assert set(frames.tolist()) >= set(range(1, last + 1))
+    return before, last
+
+
+def test_a_kill_leaves_the_rows_of_all_frames_but_the_one_under_way(run, tmp_path):
+    street = read_cache(run / "street.npz")
+    turns = 2000
+    cache = DetectionCache(
+        frame_counts=np.tile(street.frame_counts, turns),
+        boxes_xyxy=np.tile(street.boxes_xyxy, (turns, 1)),
+        scores=np.tile(street.scores, turns),
+        embeddings=np.tile(street.embeddings, (turns, 1)),
+    )
+    write_cache(tmp_path / "long.npz", cache)
+    code = """
+import sys
+from pathlib import Path
+from fairmot.commands.replay import replay
+from fairmot.commands.track_options import Outputs
+from fairmot.config.load import load_cfg
+replay(load_cfg(), cache=Path(sys.argv[1]), output=Path(sys.argv[2]), outputs=Outputs(json=True))
+"""
+    rows = tmp_path / "long.txt"
+    before, last = kill_when_some_frames_are_written(["-c", code, tmp_path / "long.npz", rows], rows)
+    assert 30 <= before <= last < len(cache)
+
+
+@pytest.mark.slow
+def test_a_kill_of_a_run_over_frames_leaves_the_rows_too(world, tmp_path):
+    folder, rows, turns = tmp_path / "long", tmp_path / "out" / "long.txt", 300
+    folder.mkdir()
+    for frame in range(FRAMES * turns):
+        (folder / f"{frame + 1}.png").symlink_to(world / "data" / "street" / "img1" / f"{frame % FRAMES + 1:06d}.png")
+    boxes = [
+        ",".join([str(FRAMES * turn + int(row.split(",")[0])), *row.split(",")[1:]])
+        for turn in range(turns)
+        for row in (world / "data" / "street" / "det" / "det.txt").read_text().splitlines()
+    ]
+    (tmp_path / "boxes.txt").write_text("\n".join(boxes))
+    given = arguments(world, rows.parent, "--json", "--detections", str(tmp_path / "boxes.txt"), source=folder)
+    before, last = kill_when_some_frames_are_written(["-m", "fairmot", *given], rows)
+    assert 30 <= before <= last < FRAMES * turns
+
+
+def test_no_screen_is_said_before_any_work(world, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("DISPLAY", "")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "")
+    monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
+    assert main(arguments(world, tmp_path / "out", "--show")) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("fairmot track: --show: no window can be opened here")
+    assert shown.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+class Screen:
+    """Stands in for OpenCV's windows: `q` is pressed at a frame."""
+
+    def __init__(self, monkeypatch, *, at):
+        self.shown, self.at = [], at
+        for name in ("namedWindow", "resizeWindow", "destroyWindow"):
+            monkeypatch.setattr(cv2, name, lambda *_: None)
+        monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1.0)
+        monkeypatch.setattr(cv2, "imshow", lambda _, image: self.shown.append(image))
+        monkeypatch.setattr(cv2, "waitKey", lambda _: ord("q") if len(self.shown) == self.at else -1)
+
+
+def test_a_key_in_the_window_ends_the_run(world, tmp_path, monkeypatch):
+    screen = Screen(monkeypatch, at=3)
+    monkeypatch.setattr("fairmot.commands.track.require_screen", lambda: None)
+    assert main(arguments(world, tmp_path, "--show", source=world / "data")) == 0
+    assert len(screen.shown) == 3
+    assert screen.shown[0].shape == (133, 191, 3)
+    assert (tmp_path / "empty.txt").exists()
+    assert not (tmp_path / "street.txt").exists()
+
+
+def test_a_closed_window_ends_the_run_too(monkeypatch):
+    screen = Screen(monkeypatch, at=0)
+    with Window("title") as window:
+        assert window.show(draw(1))
+        assert window.show(draw(2))
+        monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 0.0)
+        assert not window.show(draw(3))
+    assert len(screen.shown) == 2
+    np.testing.assert_array_equal(screen.shown[0], draw(1)[..., ::-1])
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--video"], "--video: not with --replay"),
+        (["--show"], "--show: not with --replay"),
+        (["--save-cache"], "--save-cache: not with --replay"),
+        (["--detections", "det"], "--detections: not with --replay"),
+        (["TRACKER.CAMERA_MOTION", "ecc"], "TRACKER.CAMERA_MOTION = 'ecc': "),
+        (["TRACKER.CAMERA_MOTION", "file"], "TRACKER.CAMERA_FILE"),
+    ],
+)
+def test_what_a_cache_cannot_give_is_one_line(run, tmp_path, capsys, more, words):
+    write_cache(tmp_path / "street.npz", dataclasses.replace(read_cache(run / "street.npz"), camera_motion=None))
+    output = tmp_path / "replayed" / "street.txt"
+    assert main(["track", "--replay", str(tmp_path / "street.npz"), "--output", str(output), *more]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("fairmot track: ")
+    assert words in shown.err
+    assert shown.err.count("\n") == 1
+    assert not output.parent.exists()
+
+
+def test_missing_public_detections_are_one_line(world, tmp_path, capsys):
+    given = arguments(world, tmp_path, "--detections", str(tmp_path / "nowhere"))
+    assert main(given) == 2
+    assert "nowhere: no such file" in capsys.readouterr().err
+    assert not list(tmp_path.glob("street*"))

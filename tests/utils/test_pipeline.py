@@ -1,0 +1,175 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairmot.utils.pipeline import Pipeline, StageClock, Step
+
+BOTH = pytest.mark.parametrize("threads", [True, False])
+
+
+def run(items, steps, **options):
+    with Pipeline(items, steps, clock=StageClock(), **options) as results:
+        return list(results)
+
+
+def doubled(item):
+    return 2 * item
+
+
+@settings(max_examples=25)
+@given(items=st.lists(st.integers(), max_size=12), steps=st.integers(1, 4), room=st.integers(1, 3))
+def test_threads_give_what_one_thread_gives_in_its_order(items, steps, room):
+    chain = [Step(f"step {number}", doubled) for number in range(steps)]
+    expected = [item * 2**steps for item in items]
+    assert run(items, chain, room=room) == expected
+    assert run(items, chain, threads=False) == expected
+
+
+def test_steps_overlap_and_never_more_than_there_is_room_for():
+    """The second step of one item waits for the first step of the next: only threads side by side come to an end."""
+    met = threading.Barrier(2, timeout=20)
+    started = []
+
+    def first(item):
+        started.append(item)
+        if item:
+            met.wait()
+        return item
+
+    def second(item):
+        if item < 5:
+            met.wait()
+        return item
+
+    assert run(range(6), [Step("first", first), Step("second", second)]) == list(range(6))
+    assert started == list(range(6))
+
+
+@BOTH
+@pytest.mark.parametrize("place", ["source", "first", "last"])
+def test_an_error_comes_in_its_item_s_place_and_ends_all_threads(place, threads):
+    def source() -> Iterator[int]:
+        yield from (1, 2)
+        if place == "source":
+            raise OSError("no third")
+        yield from range(3, 1000)
+
+    def step(name):
+        def work(item):
+            if name == place and item == 3:
+                raise OSError("no third")
+            return item
+
+        return Step(name, work)
+
+    before, seen = threading.active_count(), []
+    with Pipeline(source(), [step("first"), step("last")], clock=StageClock(), threads=threads) as results:
+        with pytest.raises(OSError, match="no third"):
+            seen.extend(results)
+        assert seen == [1, 2]
+    assert threading.active_count() == before
+
+
+@BOTH
+def test_leaving_early_ends_the_threads_of_an_endless_source(threads):
+    def endless():
+        number = 0
+        while True:
+            number += 1
+            yield number
+
+    before = threading.active_count()
+    with Pipeline(
+        endless(), [Step("double", doubled), Step("again", doubled)], clock=StageClock(), threads=threads
+    ) as p:
+        for item in p:
+            if item >= 40:
+                break
+    assert threading.active_count() == before
+
+
+@BOTH
+def test_stop_lets_those_under_way_come_out(threads):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield taken[-1]
+
+    given_out = []
+    with Pipeline(
+        endless(), [Step("same", int), Step("double", doubled)], clock=StageClock(), threads=threads
+    ) as pipeline:
+        for item in pipeline:
+            given_out.append(item)
+            if item == 10:
+                pipeline.stop()
+    assert given_out == [2 * number for number in range(len(given_out))]
+    assert len(taken) - 1 <= len(given_out) <= len(taken)
+
+
+def test_stop_does_not_wait_for_a_source_that_gives_nothing():
+    release = threading.Event()
+
+    def dead():
+        yield 1
+        release.wait(20)
+
+    before, seen = threading.active_count(), []
+    with Pipeline(dead(), [Step("same", int)], clock=StageClock(), release=release.set) as pipeline:
+        for item in pipeline:
+            seen.append(item)
+            pipeline.stop()
+        assert seen == [1]
+        assert not release.is_set()
+    assert threading.active_count() == before
+
+
+def test_the_source_is_asked_only_when_an_item_is_wanted():
+    """What is asked for while the first step works would be late by then."""
+    asked, working = [], threading.Event()
+
+    def source():
+        for number in range(3):
+            asked.append(number)
+            yield number
+
+    def slow(item):
+        if item == 1:
+            time.sleep(0.05)
+            working.asked = list(asked)
+        return item
+
+    assert run(source(), [Step("slow", slow)]) == [0, 1, 2]
+    assert working.asked == [0, 1]
+
+
+@BOTH
+def test_the_clock_tells_work_from_waiting(threads):
+    def slow_source():
+        for number in range(3):
+            time.sleep(0.01)
+            yield number
+
+    def work(item):
+        time.sleep(0.02)
+        return item
+
+    clock = StageClock()
+    with Pipeline(slow_source(), [Step("work", work), Step("nothing", int)], clock=clock, threads=threads) as results:
+        assert len(list(results)) == 3
+    assert clock.busy["work"] >= 0.06
+    assert clock.busy["nothing"] < clock.busy["work"]
+    assert clock.starved["work"] >= 0.01
+    assert clock.blocked["work"] < clock.starved["work"] + clock.busy["work"]
+    assert clock.elapsed >= 0.07
+
+
+def test_a_pipeline_without_steps_is_a_mistake():
+    with pytest.raises(ValueError, match="steps"):
+        Pipeline([], [], clock=StageClock())

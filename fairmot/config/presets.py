@@ -12,7 +12,24 @@ PRESETS: dict[str, dict[str, Any]] = {
     "jde": {"APPEARANCE_METRIC": "euclidean", "APPEARANCE_THRESHOLD": 0.7},
     # Zhang et al., ByteTrack (2022), on FairMOT's detections: a second association of low scores
     "byte": {"LOW_STAGE": True, "LOW_THRESHOLD": 0.1, "LOW_OVERLAP_THRESHOLD": 0.5},
-    "strong": {"LOW_STAGE": True},
+    # What measured best on detections made from training sequences (docs/tracking.md): chosen there, not on what it is
+    # scored on. Camera motion needs the pictures, or a cache that holds it; the last three keys act after the last frame.
+    "strong": {
+        "LOW_STAGE": True,
+        "LOW_THRESHOLD": 0.2,
+        "LOW_OVERLAP_THRESHOLD": 0.55,
+        "BIRTH_THRESHOLD": 0.5,
+        "BUFFER": 60,
+        "OVERLAP_WEIGHT": 0.5,
+        "APPEARANCE_THRESHOLD": 0.85,
+        "OVERLAP_THRESHOLD": 0.4,
+        "REUPDATE": True,
+        "CAMERA_MOTION": "flow",
+        "OUTPUT_BOX": "detection",
+        "INTERPOLATE": "linear",
+        "INTERPOLATE_GAP": 30,
+        "MIN_LENGTH": 8,
+    },
 }
 
 

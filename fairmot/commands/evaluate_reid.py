@@ -43,7 +43,8 @@ def evaluate_reid(cfg: CfgNode, *, weights: Path, truth: Path, output: Path) -> 
     """
     model = build_model(cfg)
     load_weights(model, locate(weights).path)
-    predictor = build_predictor(cfg, prepare_for_inference(model), device=resolve_device(cfg.DEVICE))
+    device = resolve_device(cfg.DEVICE)
+    predictor = build_predictor(cfg, prepare_for_inference(model.to(device)), device=device)
     sequences = _once(read_truths(truth).sequences)
     protocol = choose_protocol(sequences, cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES).protocol
     tables = [scored_boxes(sequence, protocol, classes=cfg.DATA.CLASSES) for sequence in sequences]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fairmot.commands.interrupt import Interrupted, Interruption
 from fairmot.commands.load_file import load_file
+from fairmot.commands.public import check_public
 from fairmot.commands.replay import replay
 from fairmot.commands.run import start_run
 from fairmot.commands.track_options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
@@ -86,11 +87,13 @@ def track(
     if options.show:
         require_screen()
     sources = find_sources(str(source))
+    if options.detections is not None:
+        check_public(options.detections, sources)
     model = build_model(cfg)
     loaded = load_file(model, locate(weights))
     run = start_run(cfg, output)
     run.log.info(loaded)
-    predictor = build_predictor(cfg, prepare_for_inference(model), device=run.device)
+    predictor = build_predictor(cfg, prepare_for_inference(model.to(run.device)), device=run.device)
     with ExitStack() as stack:
         window = stack.enter_context(Window("fairmot track")) if options.show else None
         tracking = Tracking(cfg, predictor, run, options=options, stdout=stdout, window=window)

@@ -67,10 +67,12 @@ def track_source(tracking: Tracking, name: str, interruption: Interruption) -> D
         files = _open_outputs(tracking, source, path)
         stack.push(partial(_tell_of_rows, log, files, part_of(path)))
         steps = _steps(tracking, source, name, files=files, stack=stack)
+        clock.busy["read"] = 0.0  # first in the report; known at the end
         pipeline = Pipeline(source, steps, clock=clock, threads=options.threads, release=source.close)
         stack.enter_context(pipeline)
-        stack.enter_context(interruption.calls(pipeline.stop))
+        stack.enter_context(interruption.calls(partial(_end, source, pipeline)))
         is_ended = _watch(tracking, source, pipeline)
+    clock.busy["read"] = source.seconds
     is_ended = is_ended or interruption.number is not None
     if is_ended:
         log.info(f"{source.name}: stopped after {files.counts.frames} frames")
@@ -79,6 +81,12 @@ def track_source(tracking: Tracking, name: str, interruption: Interruption) -> D
     if source.note:
         log.info(source.note)
     return Done(path, source.live, is_ended)
+
+
+def _end(source: FrameSource, pipeline: Pipeline) -> None:
+    """Take no further frame, not even one that a stalled stream may still send."""
+    pipeline.stop()
+    source.stop()
 
 
 def _tell_of_rows(

@@ -12,8 +12,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "jde": {"APPEARANCE_METRIC": "euclidean", "APPEARANCE_THRESHOLD": 0.7},
     # Zhang et al., ByteTrack (2022), on FairMOT's detections: a second association of low scores
     "byte": {"LOW_STAGE": True, "LOW_THRESHOLD": 0.1, "LOW_OVERLAP_THRESHOLD": 0.5},
-    # What measured best on detections made from training sequences (docs/tracking.md): chosen there, not on what it is
-    # scored on. Camera motion needs the pictures, or a cache that holds it; the last three keys act after the last frame.
+    # What measured best on detections made from training sequences (docs/tracking.md); it was not chosen on what it is
+    # scored on. Camera motion needs the pictures, or a cache that holds it; the last three keys act at the end.
     "strong": {
         "LOW_STAGE": True,
         "LOW_THRESHOLD": 0.2,

@@ -1,6 +1,7 @@
 """Taking items ahead of their consumer, in a thread, into a short queue."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Self, TypeVar
@@ -32,6 +33,7 @@ class Ahead(Generic[T]):
         if room < 1:
             raise ValueError(f"room: expected 1 or more, got {room}")
         self.dropped = 0
+        self.seconds = 0.0  # spent on taking items
         self._items, self._room, self._newest = items, room, newest
         self._stop, self._release = stop, release
         self._queue: deque[T] = deque()
@@ -65,10 +67,13 @@ class Ahead(Generic[T]):
         try:
             taking: Iterator[T] = iter(self._items)
             while not self._closed:
+                started = time.perf_counter()
                 try:
                     item = next(taking)
                 except StopIteration:
                     break
+                finally:
+                    self.seconds += time.perf_counter() - started
                 self._put(item)
         except BaseException as error:  # it is the consumer's
             self._error = error

@@ -60,6 +60,11 @@ class FrameSource:
         return self._ahead.dropped
 
     @property
+    def seconds(self) -> float:
+        """Seconds that reading and decoding took so far; of live sources with their waiting."""
+        return self._ahead.seconds
+
+    @property
     def note(self) -> str | None:
         """One line on what is odd about the source: fewer frames than promised, lost, damaged or dropped ones.
 

@@ -180,7 +180,7 @@ def test_report_marks_what_is_sure():
         row.key: report.Counted(np.stack([each[:6].sum(axis=0), each[6:].sum(axis=0)]), each)
         for row, each in zip(rows, segments, strict=True)
     }
-    lines = report.format_tables(rows, counts, title="pairs", draws=300).splitlines()
+    lines = report.format_tables(rows, counts, title="pairs", draws=300, of="one seed").splitlines()
     assert lines[0] == "### pairs"
     assert "| better | 0.0 | 0.0 | 48.3 | 0.0 | fairmot | +0.0 | +0.0 | +20.0 | +0.0 | +0.0, +0.0 |" in lines
     better, other = (
@@ -220,6 +220,12 @@ def test_script_does_what_is_not_done(tmp_path, bench, monkeypatch, capsys):
     cache = read_cache(path)
     np.testing.assert_allclose(cache.camera_motion[1:, 0, 2], -2, atol=0.3)
     write_cache(path, cache.at_least(0.5))
+    assert bench("--rows", "byte", "--caches", str(path.parent)) == 0
+    own = capsys.readouterr().out
+    assert own.startswith("### pairs-train-own\n")
+    assert "Scores of a detector's own caches" in own
+    assert done == [("fairmot", 0), ("byte", 0)]
+    done.clear()
     assert bench("--rows", "byte") == 0
     assert done == [("fairmot", 2), ("byte", 2)]
     assert capsys.readouterr().out != first.out
@@ -231,6 +237,7 @@ def test_script_does_what_is_not_done(tmp_path, bench, monkeypatch, capsys):
         (["--part", "val"], "val: no such folder"),
         (["--rows", "nonsense"], "no row 'nonsense'"),
         (["--frames", "0"], "--frames and --jobs are 1 or more"),
+        (["--caches", "nowhere"], "--caches: nowhere: no such folder"),
         (["--strong", "nowhere.yaml"], "nowhere.yaml: no such file"),
     ],
 )

@@ -9,6 +9,8 @@ each row's configuration (tracking_rows.py), scores, and prints two markdown tab
 scores of whole sequences, and the differences over segments with a paired bootstrap (tracking_bootstrap.py). What has
 been scored is not scored again, until the configuration of a row, a cache, the tracker or the scorer changes.
 
+With --caches the detections are a detector's own, saved by `fairmot track --save-cache`: one seed, called 0.
+
 The protocol: choose on the part `train` alone; score `val` once, when nothing is left to be chosen.
 Exit code 0; 2 for wrong use.
 """
@@ -50,7 +52,8 @@ class Bench:
     """What all rows are run on.
 
     truth: folder of the sequences. work: folder of caches and counts. name: what the table is called.
-    seeds: of the stand-in. frames: about how many a segment has.
+    seeds: of the stand-in. frames: about how many a segment has. ready: folder of a detector's own caches, which take
+    the place of the stand-in's.
     """
 
     truth: Path
@@ -58,10 +61,11 @@ class Bench:
     name: str
     seeds: tuple[int, ...]
     frames: int
+    ready: Path | None = None
 
     def caches(self, seed: int) -> Path:
         """Return the folder of a seed's caches."""
-        return self.work / "caches" / self.name / f"seed{seed}"
+        return self.ready or self.work / "caches" / self.name / f"seed{seed}"
 
     def counts(self, row: Row, seed: int) -> Path:
         """Return where a row's counts of a seed are kept."""
@@ -161,6 +165,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--part", choices=("train", "val"), default="train")
     parser.add_argument("--work", type=Path, required=True, help="folder of caches, counts and tables")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the stand-in")
+    parser.add_argument("--caches", type=Path, metavar="DIR", help="a detector's caches, instead of the stand-in's")
     parser.add_argument("--frames", type=int, default=30, help="of a segment of the bootstrap, about")
     parser.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="names or patterns (default: all rows)")
     parser.add_argument("--strong", type=Path, metavar="YAML", help="stands for the preset strong")
@@ -177,14 +182,20 @@ def run(arguments: argparse.Namespace) -> str:
         raise InputError(f"--data: {truth}: no such folder")
     if arguments.frames < 1 or arguments.jobs < 1 or min(arguments.seeds) < 0:
         raise InputError("--frames and --jobs are 1 or more, --seeds 0 or more")
+    ready, seeds = arguments.caches, tuple(arguments.seeds)
     name = f"{arguments.data.resolve().name}-{arguments.part}"
-    bench = Bench(truth, arguments.work, name, tuple(arguments.seeds), arguments.frames)
+    if ready is not None:
+        if not ready.is_dir():
+            raise InputError(f"--caches: {ready}: no such folder")
+        name, seeds = f"{name}-own", (0,)
+    bench = Bench(truth, arguments.work, name, seeds, arguments.frames, ready)
     rows = choose_rows(all_rows(arguments.strong), arguments.rows)
     make_caches(bench, make_options(alike=arguments.alike, alike_share=arguments.alike_share))
     jobs = [job for job in make_jobs(bench, rows) if not is_done(bench, job)]
     for place, key in enumerate(map_in_processes(partial(do, bench), jobs, processes=arguments.jobs), 1):
         print(f"{place} of {len(jobs)}: {key}", file=sys.stderr, flush=True)
-    text = format_tables(rows, read_counts(bench, rows), title=name, draws=DRAWS)
+    of = f"{len(seeds)} seeds of the stand-in together" if ready is None else "a detector's own caches"
+    text = format_tables(rows, read_counts(bench, rows), title=name, draws=DRAWS, of=of)
     write_text(bench.work / f"{name}.md", text)
     return text
 

@@ -23,9 +23,12 @@ class Counted(NamedTuple):
     segments: FloatArray
 
 
-def format_tables(rows: Sequence[Row], counts: Mapping[str, Counted], *, title: str, draws: int) -> str:
-    """Return the scores, the differences over segments with their intervals, and what the numbers are."""
-    seeds, segments = len(counts[rows[0].key].whole), len(counts[rows[0].key].segments)
+def format_tables(rows: Sequence[Row], counts: Mapping[str, Counted], *, title: str, draws: int, of: str) -> str:
+    """Return the scores, the differences over segments with their intervals, and what the numbers are.
+
+    of: whose detections they are.
+    """
+    segments = len(counts[rows[0].key].segments)
     taken = draw_segments(segments, draws, make_rng(segments))
     lines = [
         f"### {title}",
@@ -36,7 +39,7 @@ def format_tables(rows: Sequence[Row], counts: Mapping[str, Counted], *, title: 
         "",
         *_table(["row", "against", *(f"{name} +" for name in METRICS[:SHARES])], _intervals(rows, counts, taken)),
         "",
-        f"Scores of {seeds} seeds of the stand-in together, percent but for IDSW (a seed's mean).",
+        f"Scores of {of}, percent but for IDSW (a seed's mean).",
         "First table: whole sequences.",
         f"Second: {segments} segments, each scored as a sequence and counted with all its seeds, and the 95 % interval",
         f"of {draws} paired bootstrap draws; bold where it leaves out 0.",

@@ -36,6 +36,7 @@ from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
 from fairmot.models.weights import load_weights
 from fairmot.structures.detections import Detections
+from fairmot.structures.observation import Observation
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.synthetic.options import WorldOptions
@@ -118,19 +119,20 @@ def trained_embeddings(predictor: Predictor, folder: Path, table: BoxTable) -> F
     return found.embeddings[np.argsort(found.rows)]
 
 
-def as_detections(table: BoxTable, embeddings: FloatArray, length: int) -> Iterator[tuple[int, Detections]]:
-    """Yield the number and the detections, all of score 1, of each of `length` frames."""
+def as_observations(table: BoxTable, embeddings: FloatArray, length: int) -> Iterator[Observation]:
+    """Yield the detections, all of score 1, of each of `length` frames."""
     for number in range(1, length + 1):
         rows = np.flatnonzero(table.frames == number)
         boxes_xyxy = tlwh_to_xyxy(table.boxes_tlwh[rows]).astype(np.float32)
-        yield number, Detections(boxes_xyxy, np.ones(len(rows), dtype=np.float32), embeddings[rows])
+        scores = np.ones(len(rows), dtype=np.float32)
+        yield Observation(number, Detections(boxes_xyxy, scores, embeddings[rows]))
 
 
 def track_and_score(cfg: CfgNode, truth: ScoredSequence, table: BoxTable, embeddings: FloatArray) -> Scores:
     """Return the scores of the configuration's tracker over the rows of `table`, against the whole `truth`."""
     tracker = build_tracker(cfg, frame_rate=truth.info.frame_rate)
-    detections = as_detections(table, embeddings, truth.info.length)
-    tracks = collect_tracks(track_sequence(detections, tracker, filters=build_filters(cfg)))
+    observations = as_observations(table, embeddings, truth.info.length)
+    tracks = collect_tracks(track_sequence(observations, tracker, filters=build_filters(cfg)))
     return evaluate_tables([replace(truth, results=tracks.table)], protocol="mot17").combined
 
 

@@ -112,7 +112,7 @@ def test_embeddings_come_in_the_order_of_the_rows(tmp_path):
 def test_detections_come_frame_by_frame_with_their_embeddings():
     people = table([1, 1, 3], [1, 2, 1], [0, 30, 4])
     embeddings = np.arange(6.0).reshape(3, 2)
-    frames = dict(bench.as_detections(people, embeddings, 3))
+    frames = {seen.frame: seen.detections for seen in bench.as_observations(people, embeddings, 3)}
     assert [len(frames[number]) for number in (1, 2, 3)] == [2, 0, 1]
     assert frames[3].embeddings.tolist() == [[4.0, 5.0]]
     assert frames[3].boxes_xyxy.tolist() == [[4.0, 20.0, 24.0, 70.0]]

@@ -42,12 +42,15 @@ class FileMotion:
         return chained[:2]
 
 
-def build_camera_step(cfg: Any, sequence: str) -> Callable[[Seen], Seen] | None:
-    """Return the step that adds the camera's motion to what is seen of a sequence; None where it is taken to rest."""
+def build_camera_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[[Seen], Seen] | None:
+    """Return the step that adds the camera's motion to what is seen of a sequence; None where it is taken to rest.
+
+    skipped: frames of the sequence that come before the one called 1; a file counts them.
+    """
     if cfg.TRACKER.CAMERA_MOTION == "file":
         motion = _open_file(cfg, sequence)
         return lambda seen: seen._replace(
-            observation=replace(seen.observation, camera_motion=motion.at(seen.observation.frame))
+            observation=replace(seen.observation, camera_motion=motion.at(seen.observation.frame + skipped))
         )
     estimator = build_camera_motion(cfg)
     return None if estimator is None else lambda seen: _estimate(seen, estimator)

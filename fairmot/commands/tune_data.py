@@ -76,6 +76,8 @@ def read_tune_data(
         check_sequence(sequence, choice.protocol, num_classes=len(cfg.DATA.CLASSES))
         pieces.append(_read_piece(cfg, sequence, found, with_camera=with_camera))
     tuned, held_out = _split(pieces, holdout, seed=cfg.SEED)
+    if held_out and not sum(len(piece.truth.truth) for piece in held_out):
+        raise InputError("--holdout: what is held out has no true box to be scored against")
     if not sum(len(piece.truth.truth) for piece in tuned):
         raise InputError(f"{truth}: no box of truth in the part to tune on")
     warnings = _warnings([truth, *caches], [piece.name for piece in tuned], has_held_out=bool(held_out))
@@ -132,7 +134,8 @@ def _split(pieces: Sequence[Piece], holdout: Sequence[str], *, seed: int) -> tup
     names = [piece.name for piece in pieces]
     share = _share(holdout, names)
     if share is None:
-        chosen = set(holdout)
+        stems = {_without_detector(name) for name in holdout}
+        chosen = {name for name in names if _without_detector(name) in stems}
     elif len(pieces) == 1:
         return _cut(pieces[0], SHARE_OF_FRAMES if share < 0 else share)
     else:
@@ -168,7 +171,9 @@ def _draw(names: Sequence[str], share: float, *, seed: int) -> set[str]:
     for name in names:
         groups.setdefault(_without_detector(name), []).append(name)
     if len(groups) < 2:
-        raise InputError("--holdout: all sequences are copies of one, for several detectors; name those to hold out")
+        raise InputError(
+            "--holdout: all sequences are copies of one, for several detectors; give 0 or only one of them"
+        )
     count = min(max(round(share * len(groups)), 1), len(groups) - 1)
     stems = make_rng(seed).permutation(sorted(groups))[:count]
     return {name for stem in stems.tolist() for name in groups[stem]}

@@ -73,8 +73,8 @@ _LOOKS, _MOTION, _OVERLAP = Need("USE_APPEARANCE"), Need("USE_MOTION"), Need("US
 _GAPS = Need("INTERPOLATE")
 TABLE = (  # a key stands below those that it needs
     _switch("FUSE_SCORE", _OVERLAP),
-    _switch("LOW_STAGE"),
-    _switch("RECOVERY"),
+    _switch("LOW_STAGE", _OVERLAP),
+    _switch("RECOVERY", _OVERLAP),
     _switch("REUPDATE", _MOTION),
     _choice("APPEARANCE_METRIC", ("cosine", "euclidean"), _LOOKS),
     _choice("STATE", ("xyah", "xywh"), _MOTION),
@@ -94,7 +94,7 @@ TABLE = (  # a key stands below those that it needs
     SearchKey("LOW_OVERLAP_THRESHOLD", Float(0.2, 0.95, step=0.01), (Need("LOW_STAGE"),)),
     SearchKey("RECOVERY_THRESHOLD", Float(0.2, 0.95, step=0.01), (Need("RECOVERY"),)),
     SearchKey("RECOVERY_APPEARANCE", Float(0.1, 2.0, step=0.05), (_LOOKS, Need("RECOVERY"))),
-    SearchKey("UNCONFIRMED_THRESHOLD", Float(0.1, 0.95, step=0.01)),
+    SearchKey("UNCONFIRMED_THRESHOLD", Float(0.1, 0.95, step=0.01), (_OVERLAP,)),
     SearchKey("DUPLICATE_DISTANCE", Float(0.0, 0.4, step=0.01), (), "by name"),
     SearchKey("LOST_DAMPING", Float(0.5, 1.0, step=0.01), (_MOTION,), "when on", off=1.0),
     SearchKey("EMBEDDING_MOMENTUM", Float(0.3, 0.98, step=0.01), (_LOOKS,)),

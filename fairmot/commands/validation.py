@@ -104,7 +104,7 @@ class Validator:
     def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
         info = span.truth.info
         tracker, refine = build_tracker(self.cfg, frame_rate=info.frame_rate), build_refiner(self.cfg)
-        follow = build_camera_step(self.cfg, info.name)
+        follow = build_camera_step(self.cfg, info.name, skipped=span.places.start)
         with open_frames(str(info.root), places=span.places) as source:
             seen: Iterable[Seen] = (
                 Seen(frame.image, Observation(frame.index, predictor(frame.image), time=frame.time)) for frame in source

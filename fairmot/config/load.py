@@ -87,7 +87,7 @@ def _merge_layer(cfg: CfgNode, tree: Mapping[str, Any], *, source: str) -> None:
 
 
 def _apply_preset(cfg: CfgNode, name: Any) -> None:
-    """Set the keys that presets know; a name that is none is left for `validate_cfg` to refuse."""
+    """Set the keys of a preset; a name that is none is left for `validate_cfg` to refuse."""
     if isinstance(name, str) and name in PRESETS:
         for key, value in preset_keys(name, default_cfg().TRACKER).items():
             cfg.TRACKER[key] = value
@@ -114,7 +114,7 @@ def _merge_overrides(cfg: CfgNode, overrides: Sequence[str]) -> None:
     pairs = list(zip(overrides[::2], overrides[1::2], strict=True))
     for name, text in pairs:
         if name == "TRACKER.PRESET":
-            _apply_preset(cfg, text)
+            _apply_preset(cfg, _parse(text) if isinstance(text, str) else text)
     for name, text in pairs:
         tree: Any = text if not isinstance(text, str) else _parse(text)
         if isinstance(_default(cfg, name), str) and isinstance(tree, int | float):

@@ -1,7 +1,7 @@
 """Named trackers: what each sets of the TRACKER keys, beside the published defaults.
 
-A preset that a file or a command line names sets every key that any preset knows; keys that stand beside it win.
-CONF_THRESHOLD is none of them: it belongs to the detector.
+A preset that a file or a command line names is a whole tracker: it sets every TRACKER key but those that belong to the
+detector and the data (KEPT); keys that stand beside it win.
 """
 
 from typing import Any
@@ -33,7 +33,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+KEPT = ("PRESET", "CONF_THRESHOLD", "MIN_AREA", "MAX_ASPECT", "CAMERA_FILE", "CAMERA_SIDE")
+
+
 def preset_keys(name: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the value of each key that any preset sets, for the preset `name`; `defaults` are all TRACKER keys'."""
-    known = {key for keys in PRESETS.values() for key in keys}
-    return {key: PRESETS[name].get(key, defaults[key]) for key in sorted(known)}
+    """Return the value of each key that the preset `name` sets; `defaults` are all TRACKER keys'."""
+    return {key: PRESETS[name].get(key, value) for key, value in defaults.items() if key not in KEPT}

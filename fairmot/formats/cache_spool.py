@@ -16,7 +16,7 @@ from fairmot.formats.line_file import part_of
 from fairmot.structures.observation import Observation
 from fairmot.utils.errors import InputError
 
-_NO_MOTION = np.full((2, 3), np.nan)
+_AT_REST = np.eye(2, 3)
 
 
 class _Kind(NamedTuple):
@@ -42,7 +42,8 @@ class CacheSpool:
     """Takes a run's frames and gives a detection cache: `path`, written when the block succeeds.
 
     Until then the arrays lie in the folder `<path>.part`, each in a file of its own; it goes when the block ends.
-    Detections below LOWEST_SCORE are left out. InputError where the disk refuses, or for a path that is no .npz.
+    Detections below LOWEST_SCORE, and boxes that are not finite, are left out; an embedding that is not finite is
+    written as zero. Trackers take them so. InputError where the disk refuses, or for a path that is no .npz.
     """
 
     def __init__(self, path: Path, frame_rate: float) -> None:
@@ -59,6 +60,7 @@ class CacheSpool:
     def add(self, observation: Observation) -> None:
         """Append one frame; ValueError where its embeddings are of another length than those before."""
         kept = observation.detections.scores.astype(np.float32) >= np.float32(LOWEST_SCORE)
+        kept &= np.isfinite(observation.detections.boxes_xyxy.astype(np.float32)).all(axis=1)
         detections = observation.detections[kept]
         self._require_dimension(detections.embeddings)
         motion, may_start = observation.camera_motion, observation.may_start
@@ -69,7 +71,7 @@ class CacheSpool:
             "frame_counts": len(detections),
             "frame_numbers": observation.frame,
             "times": np.nan if observation.time is None else observation.time,
-            "camera_motion": _NO_MOTION if motion is None else motion,
+            "camera_motion": _AT_REST if motion is None else motion,
             "boxes_xyxy": detections.boxes_xyxy,
             "scores": detections.scores,
             "classes": detections.class_index,
@@ -78,7 +80,7 @@ class CacheSpool:
         with self._refusals():
             for name, kind in _KINDS.items():
                 self._files[name].write(np.asarray(rows[name], dtype=kind.dtype).tobytes())
-            self._files["embeddings"].write(detections.embeddings.astype(np.float32).tobytes())
+            self._files["embeddings"].write(_finite_or_zero(detections.embeddings).tobytes())
 
     def _require_dimension(self, embeddings: npt.NDArray[Any]) -> None:
         if not len(embeddings):
@@ -133,3 +135,9 @@ class CacheSpool:
             yield
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+
+
+def _finite_or_zero(embeddings: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """(N, D) -> float32, zeros where a row holds a value that is not finite."""
+    values = embeddings.astype(np.float32)
+    return np.where(np.isfinite(values).all(axis=1, keepdims=True), values, np.float32(0))

@@ -43,7 +43,7 @@ class DetectionCache:
     may_start: (N,) which detections may start a track; None for all.
 
     Raises ValueError, its message starting with the array's name: shapes that disagree, negative counts or classes,
-    values that are not finite, a frame rate that is not above 0, frame numbers that do not grow.
+    values that are not finite, a frame rate that is not above 0, frame numbers that do not grow, times that go back.
     """
 
     frame_counts: IntArray
@@ -84,6 +84,11 @@ class DetectionCache:
     def _check_frames(self, frames: int) -> None:
         if self.times is not None:
             require_shape("times", self.times, (frames,))
+            known = self.times[~np.isnan(self.times)]
+            if np.isinf(known).any():
+                raise ValueError("times: a value is infinite")
+            if (np.diff(known) < 0).any():
+                raise ValueError("times: they go back")
         if self.camera_motion is not None:
             require_shape("camera_motion", self.camera_motion, (frames, 2, 3))
             if not np.isfinite(self.camera_motion).all():

@@ -10,7 +10,7 @@ class Decision(NamedTuple):
     """One event of one track.
 
     event: born (its first detection), confirmed (a second sight: it is reported from now on), matched, lost (no
-        detection from here on), recovered (a detection after it was lost), ended (it will not come back).
+        detection from here on), recovered (a detection after it was lost), ended (only the gallery brings it back).
     detection: row in the frame's Detections, -1 where there is none.
     stage: the step that decided, in lower case (`appearance`, `overlap`, ...), "" where none did.
     cost: of the match; NaN where there is none. score: the detection's; NaN where there is none.

@@ -91,8 +91,9 @@ def _build_motion(keys: Any, frame_rate: float) -> Motion:
 
 
 def _build_gallery(keys: Any, frame_rate: float) -> Gallery | None:
-    gallery = Gallery(int(frame_rate / _PUBLISHED_RATE * keys.GALLERY), keys.GALLERY_THRESHOLD)
-    return gallery if gallery.max_age > 0 else None
+    """GALLERY counts from a track's end, which is BUFFER after its last sight."""
+    gallery = Gallery(int(frame_rate / _PUBLISHED_RATE * (keys.BUFFER + keys.GALLERY)), keys.GALLERY_THRESHOLD)
+    return gallery if keys.GALLERY else None
 
 
 def _where(switch: bool, value: float) -> float | None:

@@ -23,13 +23,14 @@ def predict(tracks: TrackTable, rows: IntArray, motion: Motion, *, frames: int, 
     if len(lost):
         for column in box.still:
             belief.means[lost, column] = 0
-        if motion.lost_damping < 1:
-            belief.means[lost, 4:] *= motion.lost_damping**steps
     if motion.dt_rate:
+        belief.means[lost, 4:] *= motion.lost_damping**steps
         belief = kalman.predict(belief, box=box, steps=steps)
     else:
         for _ in range(frames):
+            belief.means[lost, 4:] *= motion.lost_damping
             belief = kalman.predict(belief, box=box)
+    tracks.waits[rows] += steps
     tracks.set_belief(rows, belief)
 
 
@@ -65,6 +66,7 @@ def see(tracks: TrackTable, rows: IntArray, chosen: Candidates, options: Tracker
     share = chosen.shares[:, None]
     tracks.embeddings[rows] = normalise((1 - share) * tracks.embeddings[rows] + share * chosen.embeddings)
     tracks.states[rows] = TrackState.TRACKED
+    tracks.waits[rows] = 0
     tracks.last_frames[rows] = frame
     tracks.detection_index[rows] = chosen.index
 
@@ -112,12 +114,14 @@ def _retrace(
     back = rows_of(gaps >= 2)
     if not len(back):
         return belief
-    box, step = motion.box, motion.steps(1, None)
+    box = motion.box
     gaps, there, here = gaps[back], tracks.seen[rows[back]], measurements[back]
+    steps = (tracks.waits[rows[back]] / gaps)[:, None] if motion.dt_rate else np.ones((len(back), 1))
     path = KalmanState(tracks.seen_means[rows[back]], tracks.seen_covariances[rows[back]])
     for number in range(1, int(gaps.max()) + 1):
         on_the_way = rows_of(gaps >= number)
-        moved = kalman.predict(KalmanState(path.means[on_the_way], path.covariances[on_the_way]), box=box, steps=step)
+        before = KalmanState(path.means[on_the_way], path.covariances[on_the_way])
+        moved = kalman.predict(before, box=box, steps=steps[on_the_way])
         between = gaps[on_the_way] > number
         share = (number / gaps[on_the_way])[:, None]
         virtual = there[on_the_way] + share * (here[on_the_way] - there[on_the_way])

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fairmot.geometry.arrays import FloatArray, IntArray
+from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 from fairmot.tracking.assignment import Matches, assign
 from fairmot.tracking.costs import appearance_cost, forbid_across_classes
 from fairmot.tracking.track import TrackTable
+from fairmot.utils.errors import InputError
 
 PREFIX = "gallery_"
 
@@ -71,13 +72,23 @@ class Remembered:
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> "Remembered":
-        """Return the gallery that `state_dict` described; an empty one where the state holds none."""
+        """Return the gallery that `state_dict` described; an empty one where the state holds none.
+
+        InputError names a column that is missing or misshapen.
+        """
         like = cls.nobody()
         if f"{PREFIX}ids" not in state:
             return like
-        return cls(
-            *(
-                np.asarray(state[f"{PREFIX}{field.name}"]).astype(getattr(like, field.name).dtype)
-                for field in fields(cls)
-            )
-        )
+        columns: list[npt.NDArray[Any]] = []
+        for field in fields(cls):
+            name = f"{PREFIX}{field.name}"
+            if name not in state:
+                raise InputError(f"tracker state: {name} is missing")
+            try:
+                column = np.asarray(state[name]).astype(getattr(like, field.name).dtype)
+                count = len(columns[0]) if columns else None
+                require_shape(name, column, (count, None) if field.name == "embeddings" else (count,))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"tracker state: {' '.join(str(error).split())}") from None
+            columns.append(column)
+        return cls(*columns)

@@ -111,8 +111,8 @@ def initiate(measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> Kalm
     return KalmanState(np.concatenate([measurements, np.zeros_like(measurements)], axis=1), covariances)
 
 
-def predict(state: KalmanState, *, box: BoxModel = ASPECT_HEIGHT, steps: float = 1.0) -> KalmanState:
-    """Return the beliefs `steps` steps later, a whole number or not: process noise grows in proportion."""
+def predict(state: KalmanState, *, box: BoxModel = ASPECT_HEIGHT, steps: float | FloatArray = 1.0) -> KalmanState:
+    """Return the beliefs `steps` steps later, a whole number or not, or (N, 1): process noise grows in proportion."""
     means, before = state
     squares = box.squares(means)
     moved, covariances = means.copy(), before.copy()
@@ -153,7 +153,7 @@ def squared_mahalanobis(
     if not len(measurements):
         return np.zeros((len(state.means), 0))
     precisions = 1 / innovation_variances(state, box=box, noise=noise)
-    origin = measurements[:1]  # near to all of them little is lost in the differences of squares
+    origin = np.median(measurements, axis=0, keepdims=True)  # near to most, little is lost in differences of squares
     means, there = state.means[:, :4] - origin, measurements - origin
     weighted = precisions * means
     distances = weighted @ (-2 * there.T)

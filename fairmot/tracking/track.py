@@ -102,6 +102,7 @@ class TrackTable:
     noises: (N,) what adaptive noise scales a track's measurements with.
     embeddings: (N, D) float32 smoothed embeddings.
     classes: (N,) class index, the first detection's.
+    waits: (N,) the filter's steps since the latest match.
     start_frames, last_frames: (N,) the frames of the first and the latest match.
     expired: (N,) lost for too long once: such a track has one more frame to come back, and is not kept when lost again.
     detection_index: (N,) row of this frame's match in its Detections, -1 without.
@@ -117,6 +118,7 @@ class TrackTable:
     noises: FloatArray
     embeddings: FloatArray
     classes: IntArray
+    waits: FloatArray
     start_frames: IntArray
     last_frames: IntArray
     expired: BoolArray
@@ -148,6 +150,7 @@ class TrackTable:
             noises=np.ones(count),
             embeddings=candidates.embeddings,
             classes=candidates.classes,
+            waits=np.zeros(count),
             start_frames=np.full(count, frame),
             last_frames=np.full(count, frame),
             expired=np.zeros(count, dtype=np.bool_),

@@ -234,7 +234,7 @@ class JointTracker:
         if len(rows) and len(candidates):
             seen_xyxy = tlwh_to_xyxy(self._box.boxes_tlwh(tracks.seen[rows]))
             cost = overlap_cost(seen_xyxy, candidates.boxes_xyxy)
-            if self._options.recovery_appearance < 2:
+            if self._options.use_appearance and self._options.recovery_appearance < 2:
                 looks = appearance_cost(tracks.embeddings[rows], candidates.embeddings)
                 cost = np.where(looks > self._options.recovery_appearance, np.inf, cost)
             candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.RECOVERY)
@@ -265,7 +265,7 @@ class JointTracker:
     def _recognise(self, rows: IntArray) -> None:
         """Give the tracks at `rows` that were just confirmed the identities of people they look like."""
         gallery, tracks = self._options.gallery, self._tracks
-        if gallery is None:
+        if gallery is None or not self._options.use_appearance:
             return
         self._gallery = self._gallery.take(self._frame - self._gallery.last_frames <= gallery.max_age)
         confirmed = rows[tracks.detection_index[rows] >= 0]

@@ -53,7 +53,7 @@ class Bench:
 
     truth: folder of the sequences. work: folder of caches and counts. name: what the table is called.
     seeds: of the stand-in. frames: about how many a segment has. ready: folder of a detector's own caches, which take
-    the place of the stand-in's.
+    the place of the stand-in's. kind: digest of the stand-in, its code and its options.
     """
 
     truth: Path
@@ -62,10 +62,11 @@ class Bench:
     seeds: tuple[int, ...]
     frames: int
     ready: Path | None = None
+    kind: str = ""
 
     def caches(self, seed: int) -> Path:
         """Return the folder of a seed's caches."""
-        return self.ready or self.work / "caches" / self.name / f"seed{seed}"
+        return self.ready or self.work / "caches" / self.name / f"seed{seed}-{self.kind}"
 
     def counts(self, row: Row, seed: int) -> Path:
         """Return where a row's counts of a seed are kept."""
@@ -93,7 +94,9 @@ def make_caches(bench: Bench, options: StandInOptions) -> None:
 
 def make_jobs(bench: Bench, rows: Iterable[Row]) -> list[Job]:
     """Return all rows and seeds, with their stamps."""
-    code = digest(path for name in SOURCES for path in (Path(fairmot.__file__).parent / name).rglob("*.py"))
+    package = Path(fairmot.__file__).parent
+    own = [package / "commands" / "tune_trial.py", Path(__file__).with_name("tracking_bootstrap.py")]
+    code = digest([*own, *(path for name in SOURCES for path in (package / name).rglob("*.py"))])
     truth = digest(path for name in ("gt.txt", "seqinfo.ini") for path in bench.truth.rglob(name))
     data = {seed: digest(bench.caches(seed).glob("*.npz")) for seed in bench.seeds}
     return [
@@ -188,9 +191,13 @@ def run(arguments: argparse.Namespace) -> str:
         if not ready.is_dir():
             raise InputError(f"--caches: {ready}: no such folder")
         name, seeds = f"{name}-own", (0,)
-    bench = Bench(truth, arguments.work, name, seeds, arguments.frames, ready)
+    options = make_options(alike=arguments.alike, alike_share=arguments.alike_share)
+    stand_in = digest(path for path in Path(__file__).parent.glob("*stand_in*.py") if "test" not in path.name)
+    kind = _digest_text(f"{options}{stand_in}")
+    bench = Bench(truth, arguments.work, name, seeds, arguments.frames, ready, kind)
     rows = choose_rows(all_rows(arguments.strong), arguments.rows)
-    make_caches(bench, make_options(alike=arguments.alike, alike_share=arguments.alike_share))
+    if ready is None:
+        make_caches(bench, options)
     jobs = [job for job in make_jobs(bench, rows) if not is_done(bench, job)]
     for place, key in enumerate(map_in_processes(partial(do, bench), jobs, processes=arguments.jobs), 1):
         print(f"{place} of {len(jobs)}: {key}", file=sys.stderr, flush=True)

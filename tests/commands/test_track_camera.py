@@ -42,6 +42,9 @@ def test_the_camera_file_is_one_or_a_folder_of_them(tmp_path, as_folder):
     image = np.zeros((4, 4, 3), np.uint8)
     told = [step(Seen(image, Observation(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
     assert [motion.tolist() for motion in told] == [shift(0, 0).tolist(), shift(1, 0).tolist()]
+    later = build_camera_step(cfg, "street", skipped=1)  # frames 2 and 3 of the sequence, called 1 and 2
+    told_later = [later(Seen(image, Observation(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
+    assert told_later[1].tolist() == MOTIONS[2].tolist()
     replayed = build_replay_step(cfg, "street", cache=Path("c.npz"), has_motion=True)
     assert [replayed(observe(frame)).camera_motion.tolist() for frame in (1, 2)] == [motion.tolist() for motion in told]
     if as_folder:

@@ -67,6 +67,8 @@ def test_copies_for_several_detectors_stay_together(tmp_path):
     data = read(tmp_path / "w")
     stem = data.held_out[0].name[:4]
     assert names(data.held_out) == [f"{stem}-DPM", f"{stem}-SDP"]
+    named = read(tmp_path / "w", "X-02-SDP")
+    assert names(named.held_out) == ["X-02-DPM", "X-02-SDP"]
     write_world(tmp_path / "one", ["X-01-DPM", "X-01-SDP"], frames=3)
     with pytest.raises(InputError, match="copies of one"):
         read(tmp_path / "one")
@@ -91,6 +93,14 @@ def test_another_share_of_its_frames(one):
     assert not read(one, "0").held_out
     with pytest.raises(InputError, match="leaves none"):
         read(one, "0.99")
+
+
+def test_a_held_out_part_without_people_scores_nothing(tmp_path):
+    write_world(tmp_path / "w", frames=20)
+    (path,) = (tmp_path / "w" / "gt").rglob("gt.txt")
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if int(line.split(",")[0]) <= 10))
+    with pytest.raises(InputError, match="no true box"):
+        read(tmp_path / "w")
 
 
 def test_frames_that_nobody_saw_stay_gaps_in_both_parts(tmp_path):

@@ -177,6 +177,15 @@ class TestPresets:
         for name in PRESETS:
             assert load_cfg(path, ["TRACKER.PRESET", name]).TRACKER.CONF_THRESHOLD == 0.3
 
+    def test_it_is_a_whole_tracker(self, tmp_path: Path) -> None:
+        """Keys of an earlier layer that make another tracker of it go; what describes the data stays."""
+        path = write(tmp_path / "a.yaml", "TRACKER:\n  STATE: xywh\n  RECOVERY: true\n  MAX_ASPECT: 0\n")
+        tracker = load_cfg(path, ["TRACKER.PRESET", "fairmot"]).TRACKER
+        assert (tracker.STATE, tracker.RECOVERY, tracker.MAX_ASPECT) == ("xyah", False, 0.0)
+
+    def test_quotes_do_not_matter(self) -> None:
+        assert self.value("PRESET", "'jde'") == ("euclidean", 0.7)
+
     def test_the_effective_configuration_comes_back(self, tmp_path: Path) -> None:
         cfg = load_cfg(None, ["TRACKER.PRESET", "byte", "TRACKER.LOW_THRESHOLD", "0.2"])
         assert load_cfg(write(tmp_path / "whole.yaml", dump_cfg(cfg))) == cfg

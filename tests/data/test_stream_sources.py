@@ -1,5 +1,6 @@
 """Streams of real servers on loopback."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ class TestHttp:
         assert [number_of(frame) for frame in frames] == list(range(1, 10))
         assert only_grow(frames)
         assert note is not None
-        assert "connection lost 2 times" in note
+        assert re.search("connection lost [23] times", note)  # the last sender may be gone already
         assert [line.split(":")[0] for line in told] == ["127.0.0.1_cam"] * len(told)
         assert sum("back after" in line for line in told) == 2
 

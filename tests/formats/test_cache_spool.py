@@ -66,6 +66,18 @@ def test_a_spooled_cache_says_what_was_seen_from_a_tenth_up(tmp_path, counts, ti
             np.testing.assert_array_equal(getattr(given_out, name), None if expected is None else expected[rows])
 
 
+def test_what_trackers_leave_out_leaves_no_cache_that_cannot_be_read(tmp_path):
+    """A box that is not finite, an embedding that is not, and a frame without camera motion among others."""
+    boxes = np.array([[0.0, 0, 4, 4], [0, np.nan, 4, 4]], np.float32)
+    looks = np.array([[np.nan, 1.0], [1.0, 0.0]], np.float32)
+    odd = Observation(1, Detections(boxes, np.ones(2, np.float32), looks))
+    moved = Observation(2, odd.detections[:1], camera_motion=np.full((2, 3), 2.0))
+    cache = spool(tmp_path / "odd.npz", [odd, moved])
+    assert cache.frame_counts.tolist() == [1, 1]
+    assert cache.embeddings.tolist() == [[0.0, 0.0]] * 2
+    np.testing.assert_array_equal(cache.camera_motion, [np.eye(2, 3), np.full((2, 3), 2.0)])
+
+
 def test_a_spooled_cache_equals_a_written_one(tmp_path):
     rng = np.random.default_rng(0)
     seen = [observe(frame, frame % 3, rng) for frame in range(1, 7)]

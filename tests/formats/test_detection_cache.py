@@ -97,6 +97,8 @@ def test_other_arrays_are_ignored_and_types_made_ours(tmp_path: Path) -> None:
         ("classes", np.array([0, 1]), "classes: expected shape"),
         ("classes", np.array([0, 1, -1]), "classes: a class index is below 0"),
         ("scores", np.array([{}, 1, 2], dtype=object), "not a readable"),
+        ("times", np.array([0.0, 1.0, 0.5]), "times: they go back"),
+        ("times", np.array([0.0, 1.0, np.inf]), "times: a value is infinite"),
     ],
 )
 def test_a_wrong_array_is_named(tmp_path: Path, name: str, value: np.ndarray, message: str) -> None:

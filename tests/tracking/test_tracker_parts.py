@@ -13,6 +13,7 @@ from fairmot.structures.detections import Detections
 from fairmot.structures.tracks import Stage
 from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
 from fairmot.tracking.tracker import JointTracker
+from fairmot.utils.errors import InputError
 
 LOW = TrackerOptions(low=LowScores(0.1, 0.5))
 
@@ -124,6 +125,15 @@ class TestRecovery:
         again = JointTracker(TrackerOptions(motion=Motion(reupdate=True)))
         assert_same([again.update(frame) for frame in frames], _plain(frames))
 
+    def test_filtering_again_keeps_to_the_time_that_went_by(self) -> None:
+        """Frames come at a third of the rate that the source tells; a step is 1/30 s."""
+        options = TrackerOptions(motion=Motion(dt_rate=30.0, frame_rate=30.0, reupdate=True))
+        tracker = JointTracker(options)
+        walk = [*[see((0, 3.0 * step)) for step in range(12)], *[NOBODY] * 8, see((0, 60.0))]
+        for number, frame in enumerate(walk):
+            tracker.update(frame, time=number / 10)
+        assert float(tracker.state_dict()["means"][0, 4]) == pytest.approx(1.0, abs=0.1)
+
 
 def _plain(frames: list[Detections]) -> list[Any]:
     tracker = JointTracker()
@@ -131,6 +141,15 @@ def _plain(frames: list[Detections]) -> list[Any]:
 
 
 class TestMotion:
+    def test_damping_is_the_same_over_a_gap_and_frame_by_frame(self) -> None:
+        options = TrackerOptions(motion=Motion(lost_damping=0.8))
+        one, many = JointTracker(options), JointTracker(options)
+        for tracker in (one, many):
+            run(tracker, [*[see((0, 10.0 * step)) for step in range(10)], NOBODY])
+        one.update(NOBODY, frame_index=21)
+        run(many, [NOBODY] * 10)
+        np.testing.assert_allclose(one.state_dict()["means"], many.state_dict()["means"])
+
     def test_damped_tracks_stop(self) -> None:
         places = {}
         for damping in (1.0, 0.5):
@@ -261,6 +280,25 @@ class TestGallery:
         run(first, self.frames()[:-2])
         second.load_state_dict(first.state_dict())
         assert run(second, self.frames()[-2:]) == [[], [1]]
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda state: state.pop("gallery_classes"), "gallery_classes is missing"),
+            (lambda state: state.update(gallery_embeddings=np.zeros((5, 3))), "gallery_embeddings: expected shape"),
+        ],
+    )
+    def test_a_broken_gallery_is_named(self, change: Any, message: str) -> None:
+        tracker = JointTracker(self.OPTIONS)
+        run(tracker, self.frames()[:-2])
+        state = tracker.state_dict()
+        change(state)
+        with pytest.raises(InputError, match=message):
+            JointTracker(self.OPTIONS).load_state_dict(state)
+
+    def test_without_appearance_nobody_is_recognised(self) -> None:
+        blind = replace(self.OPTIONS, use_appearance=False)
+        assert run(JointTracker(blind), self.frames())[-1] == [2]
 
 
 class TestAssociationAlone:

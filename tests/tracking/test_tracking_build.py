@@ -64,7 +64,7 @@ def test_every_key_reaches_a_part_of_the_tracker() -> None:
     assert options(30.0, *tracker("RECOVERY", "True", "RECOVERY_THRESHOLD", "0.6")).recovery_threshold == 0.6
     assert options(30.0, *tracker("RECOVERY_APPEARANCE", "0.3")).recovery_appearance == 0.3
     gallery = options(15.0, *tracker("GALLERY", "100", "GALLERY_THRESHOLD", "0.3"))
-    assert gallery.gallery == Gallery(50, 0.3)
+    assert gallery.gallery == Gallery(65, 0.3)  # 15 frames of BUFFER, and 50
 
 
 def test_the_output_keys() -> None:

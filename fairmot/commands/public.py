@@ -61,9 +61,17 @@ def find_public(source: str | Path, sequence_folder: Path | None, name: str) -> 
     else:
         path = Path(source)
         path = path / f"{name}.txt" if path.is_dir() else path
-    if not path.is_file():
+    if not is_there(path):
         raise InputError(f"{path}: no such file, where the public detections of {name} are wanted")
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file is there; InputError where the system refuses to say."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
 
 
 def check_public(source: str | Path, names: Sequence[str]) -> None:

@@ -43,6 +43,8 @@ def start_run(cfg: CfgNode, output: Path, world: World | None = None) -> Run:
         output.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"OUTPUT: {output} is a file, not a folder") from None
+    except OSError as error:
+        raise InputError(f"OUTPUT: {output} cannot be made: {error.strerror}") from None
     write_text(output / "config.yaml", dump_cfg(cfg))
     return Run(output, device, open_log(output / "run.log"), world)
 

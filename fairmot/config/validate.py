@@ -154,7 +154,8 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, ["LOSS.TASK_WEIGHTS"], lambda pair: min(pair) >= 0 < max(pair), "must be 0 or more, and not both 0")
     _check(cfg, ["MODEL.REID_NESTED"], _are_lengths, "must be different lengths above 0")
     _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one data set or folder")
-    _check(cfg, ["VIDEO.QUALITY"], lambda quality: 0 <= quality <= 51, "must be between 0 and 51")
+    worst = {"h264": 51, "vp9": 63}[cfg.VIDEO.CODEC]
+    _check(cfg, ["VIDEO.QUALITY"], lambda quality: 0 <= quality <= worst, f"must be between 0 and {worst}")
     _check(cfg, ["TRACKER.INTERPOLATE_SMOOTH"], lambda tau: tau > 1, "must be above 1")
     costs = ["TRACKER.APPEARANCE_THRESHOLD", "TRACKER.RECOVERY_APPEARANCE"]
     _check(cfg, costs, lambda cost: 0 <= cost <= 3, "must be between 0 and 3")

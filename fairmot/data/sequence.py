@@ -7,8 +7,10 @@
 While the consumer works on one frame, a thread decodes the next ones.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -94,18 +96,40 @@ class FrameSource:
         self.close()
 
 
-def find_sources(source: str) -> list[str]:
+def find_sources(source: str | Path) -> list[str]:
     """Return what `open_frames` can open: the sequences of a folder of them by name, else `source` alone.
 
-    Raises InputError for a folder that holds neither images nor sequences.
+    A Path is never a camera, whatever its name. Raises InputError for what is not there or cannot be read, and for a
+    folder that holds neither images nor sequences.
     """
+    if isinstance(source, Path):
+        source = os.path.join(os.curdir, source) if _is_address(str(source)) else str(source)  # noqa: PTH118
+    if _is_address(source):
+        return [source]
+    with _readable(source):
+        return _find_files(source)
+
+
+def _find_files(source: str) -> list[str]:
     folder = Path(source)
-    if _is_address(source) or not folder.is_dir() or is_sequence(folder) or list_images(folder):
+    if not folder.exists():
+        raise InputError(f"{source}: no such folder or file, nor a camera index or stream URL")
+    if not folder.is_dir() or is_sequence(folder) or list_images(folder):
         return [source]
     try:
-        return [str(sequence) for sequence in find_sequences(folder)]
+        sequences = find_sequences(folder)
     except InputError:
         raise InputError(f"{source}: no images and no MOTChallenge sequences in this folder") from None
+    return [os.path.join(source, sequence.name) for sequence in sequences]  # noqa: PTH118  (`./0001` is no camera)
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """Turn what the system refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror or error}") from None
 
 
 def open_frames(
@@ -125,7 +149,8 @@ def open_frames(
     or nothing in it can be decoded.
     """
     live = live or LiveOptions()
-    name, reader = _open_reader(source, places=places, live=live, report=report)
+    with _readable(source):
+        name, reader = _open_reader(source, places=places, live=live, report=report)
     return FrameSource(name, reader, drops=live.drops(live=reader.live))
 
 
@@ -161,5 +186,8 @@ def _address_name(source: str) -> str:
     """
     if source.isdecimal():
         return f"camera{source}"
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from None
     return re.sub(r"[^\w.-]+", "_", f"{parts.hostname or 'stream'}{parts.path}").strip("_")

@@ -45,6 +45,7 @@ def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rul
         ("AUGMENT.SCALE", "(0.0, 0.5)", "range"),
         ("DATA.TRAIN", "()", "at least one"),
         ("VIDEO.QUALITY", "52", "between 0 and 51"),
+        ("VIDEO.QUALITY", "-1", "between 0 and 51"),
         ("TRACKER.CAMERA_SIDE", "32", "at least 64"),
         ("TRACKER.INTERPOLATE_SMOOTH", "1.0", "above 1"),
         ("DEVICE", "gpu", "cuda:N"),
@@ -72,3 +73,9 @@ def test_something_is_left_to_associate_by() -> None:
 def test_a_file_of_camera_motion_has_a_name() -> None:
     with pytest.raises(InputError, match=r"TRACKER.CAMERA_FILE: .* needs one"):
         load_cfg(None, ["TRACKER.CAMERA_MOTION", "file"])
+
+
+def test_each_codec_has_its_own_worst_quality() -> None:
+    assert load_cfg(None, ["VIDEO.CODEC", "vp9", "VIDEO.QUALITY", "63"]).VIDEO.QUALITY == 63
+    with pytest.raises(InputError, match="between 0 and 63"):
+        load_cfg(None, ["VIDEO.CODEC", "vp9", "VIDEO.QUALITY", "64"])

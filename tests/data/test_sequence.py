@@ -229,8 +229,36 @@ class TestFindSources:
     def test_everything_else_is_itself(self, tmp_path: Path) -> None:
         sequence = make_sequence(tmp_path / "S", 1)
         pictures = make_images(tmp_path / "pictures", ["1.png"])
-        for source in ("0", "rtsp://host/x", "clip.mp4", str(sequence), str(pictures)):
+        clip = tmp_path / "clip.mp4"
+        clip.touch()
+        for source in ("0", "rtsp://host/x", str(clip), str(sequence), str(pictures)):
             assert find_sources(source) == [source]
+
+    def test_folders_named_by_digits_are_no_cameras(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("0001", "0002"):
+            make_sequence(tmp_path / name, 1)
+        monkeypatch.chdir(tmp_path)
+        assert find_sources(".") == ["./0001", "./0002"]
+        assert find_sources(Path("0002")) == ["./0002"]
+        assert find_sources("0002") == ["0002"]  # a camera
+        with open_frames(find_sources(Path("0002"))[0]) as source:
+            assert (source.name, source.length) == ("0002", 1)
+
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            ("nowhere.mp4", "no such folder or file"),
+            ("x" * 300, "File name too long"),
+        ],
+    )
+    def test_what_is_not_there_is_one_line(self, source: str, message: str) -> None:
+        for look in (find_sources, open_frames):
+            with pytest.raises(InputError, match=message):
+                look(source)
+
+    def test_an_address_that_is_none_is_one_line(self) -> None:
+        with pytest.raises(InputError, match="Invalid IPv6 URL"):
+            open_frames("rtsp://[::1/x")
 
     def test_a_folder_with_nothing_to_track_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no images and no MOTChallenge sequences"):

@@ -15,6 +15,7 @@ import numpy as np
 
 from fairmot.formats.atomic import write_text
 from fairmot.formats.label_table import frames_from_one
+from fairmot.formats.text import read_text
 from fairmot.geometry.arrays import FloatArray, require_shape
 from fairmot.utils.errors import InputError
 
@@ -30,7 +31,7 @@ def read_camera_motion(path: Path) -> FloatArray:
     that has no inverse.
     """
     rows: dict[int, list[float]] = {}
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.partition("#")[0].replace(",", " ").split()
         if not fields:
             continue
@@ -57,17 +58,6 @@ def write_camera_motion(path: Path, matrices: FloatArray) -> None:
     for frame, row in enumerate(np.asarray(matrices, dtype=np.float64).reshape(-1, 6).tolist(), 1):
         lines.append(f"{frame} {' '.join(map(repr, row))}\n")
     write_text(path, "".join(lines))
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
 
 
 def _parse(where: str, fields: list[str]) -> tuple[int, list[float]]:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from fairmot.formats.atomic import write_text
+from fairmot.formats.text import read_text
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError
@@ -194,14 +195,7 @@ def read_boxes(path: Path, kind: Literal["truth", "results"]) -> BoxTable:
     results), a row longer or shorter than those above, text where a number belongs, a fractional frame or identity, a
     frame below 1, a value that is not finite.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
+    text = read_text(path)
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     minimum = 7 if kind == "truth" else 6
     rows = _parse_together(lines, minimum)

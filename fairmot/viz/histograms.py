@@ -12,24 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from fairmot.geometry.arrays import FloatArray, ImageArray, IntArray
+from fairmot.viz.plot_style import ACCENT, BAR, GRID, STYLE
 
-BAR, INK, GRID, MEDIAN = "#3b6ea8", "#22252a", "#d9dce1", "#c8502d"
 BINS = 60
 CENTRE_CELLS = (36, 64)  # height, width
 MOST_SEQUENCES = 30
-_STYLE = {
-    "font.size": 9.5,
-    "axes.edgecolor": "#8a9099",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +53,7 @@ def draw_box_histograms(boxes: BoxSizes, title: str) -> ImageArray:
     unit = "share of the image" if boxes.is_normalised else "pixels"
     sides = boxes.boxes_tlwh[:, 2:].astype(np.float64)
     sides = sides[(sides > 0).all(axis=1)]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13.2, 7.4), dpi=100, layout="constrained")
         figure.suptitle(
             f"{title}: {len(sides):,} boxes in {len(boxes.counts):,} images", fontsize=13, x=0.01, ha="left"
@@ -85,7 +72,7 @@ def draw_box_histograms(boxes: BoxSizes, title: str) -> ImageArray:
 
 def draw_identity_histograms(identities: IdentityLengths, title: str) -> ImageArray:
     """Return how long identities are seen, with how many gaps, and how many each sequence has, (H, W, 3) RGB uint8."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13.2, 4.6), dpi=100, layout="constrained")
         count = len(identities.lengths)
         figure.suptitle(f"{title}: {count:,} identities", fontsize=13, x=0.01, ha="left")
@@ -133,11 +120,11 @@ def _finish(axes: Axes, values: FloatArray | IntArray, *, title: str, label: str
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     if len(values):
         middle = float(np.median(values))
-        axes.axvline(middle, color=MEDIAN, linewidth=1.3)
+        axes.axvline(middle, color=ACCENT, linewidth=1.3)
         note = f"median {middle:,.3g}" if middle < 1000 else f"median {middle:,.0f}"
         text = f"{note}, from {values.min():,.3g} to {values.max():,.3g}" if values.max() < 1000 else note
         place = axes.transAxes
-        axes.text(1.0, 1.02, text, transform=place, ha="right", va="bottom", color=MEDIAN, fontsize=8.5)
+        axes.text(1.0, 1.02, text, transform=place, ha="right", va="bottom", color=ACCENT, fontsize=8.5)
 
 
 def _map(figure: Figure, axes: Axes, centres_xy: FloatArray) -> None:
@@ -168,7 +155,7 @@ def _gaps(axes: Axes, identities: IdentityLengths) -> None:
     axes.set_xlabel("frames from first to last")
     axes.set_ylabel("images seen in")
     text = f"{gaps:,} of {len(identities.spans):,} identities have gaps"
-    axes.text(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", color=MEDIAN, fontsize=8.5)
+    axes.text(0.02, 0.98, text, transform=axes.transAxes, ha="left", va="top", color=ACCENT, fontsize=8.5)
 
 
 def _bars(axes: Axes, identities: IdentityLengths) -> None:

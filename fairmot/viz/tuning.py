@@ -12,23 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from fairmot.geometry.arrays import FloatArray, ImageArray
+from fairmot.viz.plot_style import ACCENT, BAR, GRID, STYLE
 
-BAR, INK, GRID, BEST, START, PALE = "#3b6ea8", "#22252a", "#d9dce1", "#c8502d", "#6d7480", "#a9c1dc"
+START, PALE = "#6d7480", "#a9c1dc"
 MOST_SLICES, COLUMNS = 12, 4
-_STYLE = {
-    "font.size": 9.5,
-    "axes.edgecolor": "#8a9099",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ def draw_tuning(history: TuningHistory, title: str) -> ImageArray:
     order = sorted(history.slices, key=lambda item: -np.nan_to_num(item.importance, nan=-1.0))
     shown = order[:MOST_SLICES]
     rows = -(-len(shown) // COLUMNS)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context({**STYLE, "axes.axisbelow": True}):
         figure = Figure(figsize=(13.6, 4.5 + 2.55 * rows), dpi=100, layout="constrained")
         figure.suptitle(title, fontsize=13, x=0.01, ha="left")
         parts = figure.add_gridspec(2, 1, height_ratios=[4.2, max(2.55 * rows, 0.1)])
@@ -94,7 +81,9 @@ def _history(axes: Axes, history: TuningHistory) -> None:
     axes.scatter(history.numbers, history.scores, s=15, color=PALE, linewidths=0, label="trial", zorder=2)
     axes.step(history.numbers, best, where="post", color=BAR, linewidth=1.6, label="best so far", zorder=3)
     axes.axhline(history.scores[0], color=START, linewidth=1.1, linestyle=(0, (4, 3)), label="start", zorder=1)
-    axes.scatter(history.numbers[history.best], history.scores[history.best], s=46, color=BEST, label="best", zorder=4)
+    axes.scatter(
+        history.numbers[history.best], history.scores[history.best], s=46, color=ACCENT, label="best", zorder=4
+    )
     low, high = _span(history.scores)
     axes.set_ylim(low, high)
     axes.set_xlabel("trial" + _below(history.scores, low))
@@ -121,7 +110,7 @@ def _gains(axes: Axes, history: TuningHistory) -> None:
     pairs = list(zip(history.parts, history.start_scores, history.best_scores, strict=True))
     for place, (_, start, best) in enumerate(pairs):
         axes.plot([place, place], [start, best], color=GRID, linewidth=6, solid_capstyle="round", zorder=1)
-        for side, score, colour, marker in ((-1, start, START, "s"), (1, best, BEST, "o")):
+        for side, score, colour, marker in ((-1, start, START, "s"), (1, best, ACCENT, "o")):
             axes.scatter(place, score, s=46, color=colour, marker=marker, zorder=3)
             where = "right" if side < 0 else "left"
             axes.annotate(
@@ -159,7 +148,7 @@ def _slice(axes: Axes, history: TuningHistory, item: KeySlice, *, is_first: bool
     last = max(float(history.numbers.max()), 1.0)
     shades = Normalize(-0.5 * last, last)  # the first trials stay visible on white
     axes.scatter(places, history.scores, c=history.numbers, cmap="Blues", norm=shades, s=15, linewidths=0, zorder=2)
-    for row, colour, marker in ((0, START, "s"), (history.best, BEST, "o")):
+    for row, colour, marker in ((0, START, "s"), (history.best, ACCENT, "o")):
         axes.scatter(places[row], history.scores[row], s=44, color=colour, marker=marker, zorder=4)
     axes.set_ylim(*_span(history.scores))
     if item.names:

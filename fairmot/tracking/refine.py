@@ -45,8 +45,12 @@ class RefineOptions:
 
 
 def refine(table: BoxTable, options: RefineOptions) -> BoxTable:
-    """Leave out short tracks, by what was seen of them, then fill the gaps of the others."""
-    kept = drop_short(table, min_length=options.min_length)
+    """Leave out short tracks, by what was seen of them, then fill the gaps of the others.
+
+    In a table of fewer frames than `min_length` the tracks of all its frames stay.
+    """
+    frames = int(np.ptp(table.frames)) + 1 if len(table) else 0
+    kept = drop_short(table, min_length=min(options.min_length, frames))
     if options.interpolate == "linear":
         return interpolate_linear(kept, max_gap=options.max_gap)
     if options.interpolate == "gaussian":

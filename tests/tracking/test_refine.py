@@ -231,6 +231,11 @@ class TestRefine:
         found = refine(self.rows, RefineOptions("linear", max_gap=9, min_length=3))
         assert keys_of(found) == [(frame, 1, -1) for frame in range(1, 7)]
 
+    def test_in_a_film_that_is_shorter_still_whole_tracks_stay(self):
+        few = table([1, 2, 3, 2, 3], [1, 1, 1, 2, 2])
+        assert set(refine(few, RefineOptions(min_length=8)).ids.tolist()) == {1}
+        assert len(refine(few[:0], RefineOptions(min_length=8))) == 0
+
     def test_without_steps_only_the_order_is_made(self):
         assert keys_of(refine(self.rows, RefineOptions())) == sorted(keys_of(self.rows))
 

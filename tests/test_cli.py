@@ -1,14 +1,19 @@
 """The command line's own behaviour, with a stand-in job: no job is run here."""
 
 import argparse
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import fairmot
 from fairmot.cli import JOBS, main, run_tool
+from fairmot.commands.interrupt import Interrupted
 from fairmot.utils.errors import InputError
 
 Job = Callable[[argparse.Namespace], int]
@@ -92,6 +97,60 @@ def test_an_interrupt_is_one_line(job: Callable[[Job], None], capsys: pytest.Cap
     job(run)
     assert main(["track"]) == 130
     assert capsys.readouterr().err == "fairmot track: interrupted\n"
+
+
+def test_a_signal_that_a_job_has_heard_gives_its_code(job: Callable[[Job], None]) -> None:
+    def run(arguments: argparse.Namespace) -> int:
+        raise Interrupted(signal.SIGTERM)
+
+    job(run)
+    assert main(["track"]) == 143
+
+
+STAND_IN = """
+import os, sys
+from types import ModuleType
+from fairmot.cli import main
+module = ModuleType("fairmot.commands.track")
+module.add_arguments = lambda parser: None
+module.main = lambda _: eval(sys.argv[1])
+sys.modules["fairmot.commands.track"] = module
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def end_of(work: str, *given: str, stdout: int | None = None) -> tuple[int, str]:
+    """Run a job that does `work`, to an output that nobody reads where none is given; return its code and stderr."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", STAND_IN, work, *given]
+    out = writing if stdout is None else stdout
+    held_back = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        command, stdout=out, stderr=subprocess.PIPE, text=True, env=held_back, timeout=30, check=False
+    )
+    os.close(writing)
+    return done.returncode, done.stderr
+
+
+def test_a_reader_that_has_gone_ends_a_job_quietly() -> None:
+    assert end_of("[print('much', end=500 * ' ') for _ in range(5000)]", "track") == (141, "")
+    assert end_of("print(10**6 * 'much')", "track") == (141, "")  # goes out at once, and leaves nothing to be flushed
+    assert end_of("print('little') or 3", "track") == (3, "")  # done before anything was refused
+    assert end_of("0", "--help") == (0, "")
+    assert end_of("0", "track", "--help") == (0, "")
+
+
+def test_another_broken_pipe_keeps_its_traceback() -> None:
+    code, shown = end_of("(_ for _ in ()).throw(BrokenPipeError('a worker died'))", "track", stdout=subprocess.DEVNULL)
+    assert (code, shown.splitlines()[-1]) == (1, "BrokenPipeError: a worker died")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_output_that_takes_nothing_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = end_of("print('little') or 0", "track", stdout=full.fileno())
+    assert ended == (2, "fairmot: standard output: cannot be written: No space left on device\n")
 
 
 def test_a_job_s_help_and_wrong_options(job: Callable[[Job], None], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,19 @@
 """The tracker alone over a detection cache: `track.py --replay CACHE --output RESULT`."""
 
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from fairmot.commands.interrupt import Interruption
-from fairmot.commands.track_camera import build_replay_step
+from fairmot.commands.track_camera import build_replay_step, camera_file
+from fairmot.commands.track_end import Ending
 from fairmot.commands.track_options import ROWS_ALONE, Outputs
 from fairmot.commands.track_outputs import SequenceOutputs
 from fairmot.commands.track_report import describe_speed
 from fairmot.commands.track_steps import tracking_step
 from fairmot.formats.detection_cache import DetectionCache, read_cache
-from fairmot.formats.line_file import LineStream
+from fairmot.formats.line_file import LineStream, require_apart
 from fairmot.utils.errors import InputError
 from fairmot.utils.pipeline import Pipeline, StageClock, Step
 
@@ -25,7 +27,8 @@ def replay(
     embeddings the first PREDICT.REID_PREFIX values. outputs: what is written beside, by the name of `output` without
     its suffix; stdout: where JSON lines go that are not for a file. `<output>.part` until it is whole.
 
-    Raises InputError when the cache cannot be read or lacks what the configuration asks for, or `output` is a folder.
+    Raises InputError when the cache cannot be read or lacks what the configuration asks for, or `output` is a folder,
+    or a file that is read.
     """
     if output.is_dir():
         raise InputError(f"{output}: is a folder; --replay writes one result file")
@@ -38,11 +41,15 @@ def replay(
         files = SequenceOutputs(
             output, name=output.stem, cfg=cfg, outputs=outputs, frame_rate=detections.frame_rate, stdout=stdout
         )
+        for path, source in product(files.paths, [cache, *filter(None, [camera_file(cfg, output.stem)])]):
+            require_apart(path, source)
+        ending = stack.enter_context(Ending(interruption).heard())
         stack.enter_context(files)
         track = tracking_step(cfg, frame_rate=detections.frame_rate, decisions=outputs.decisions)
         steps = [Step("track", lambda seen: track(camera(seen))), Step("write", files.write)]
-        pipeline = stack.enter_context(Pipeline(detections.observations(), steps, clock=clock, threads=False))
-        stack.enter_context(interruption.calls(pipeline.stop))
+        pipeline = Pipeline(detections.observations(), steps, clock=clock, threads=False)
+        stack.enter_context(ending.stops(pipeline.stop))
+        stack.enter_context(pipeline)
         for _ in pipeline:
             if stdout is not None and stdout.is_gone:
                 pipeline.stop()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
@@ -90,6 +91,15 @@ def resolve_device(name: str, world: World | None = None) -> torch.device:
     return device
 
 
+class _Screen(logging.StreamHandler[TextIO]):
+    """Is quiet where nobody reads it any more: the run goes on, and its log file has all."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Report what went wrong with a record, but for a reader that is gone."""
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            super().handleError(record)
+
+
 def open_log(path: Path | None, *, name: str = "fairmot") -> logging.Logger:
     """Return the logger that writes plain lines to stdout and, with the time, to `path`.
 
@@ -101,7 +111,7 @@ def open_log(path: Path | None, *, name: str = "fairmot") -> logging.Logger:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
-    screen = logging.StreamHandler(sys.stdout if path else sys.stderr)
+    screen = _Screen(sys.stdout if path else sys.stderr)
     screen.setFormatter(logging.Formatter("%(message)s" if path else "%(name)s: %(message)s"))
     log.addHandler(screen)
     if path:

@@ -5,11 +5,12 @@ import sys
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
-from fairmot.commands.interrupt import Interrupted, Interruption
+from fairmot.commands.interrupt import Interruption
 from fairmot.commands.load_file import load_file
 from fairmot.commands.public import check_public
 from fairmot.commands.replay import replay
 from fairmot.commands.run import start_run
+from fairmot.commands.track_files import require_own_names
 from fairmot.commands.track_options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
 from fairmot.commands.track_source import Tracking, track_source
 from fairmot.commands.track_window import Window, require_screen
@@ -22,8 +23,6 @@ from fairmot.formats.line_file import LineStream
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
 from fairmot.utils.errors import InputError
-
-TERMINATED = 143  # exit code: SIGTERM, the files are whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,19 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the tool; exit code 143 where SIGTERM ended it with its files whole."""
+    """Run the tool; Interrupted where Ctrl-C or SIGTERM ended it with its files whole."""
     options, overrides = options_of(arguments)
     cfg = load_cfg(arguments.config, overrides)
-    try:
-        with ExitStack() as stack:
-            stdout = LineStream(sys.stdout) if options.outputs.stdout else None
-            if stdout is not None:  # all else goes to stderr
-                stack.enter_context(redirect_stdout(sys.stderr))
-            _run(cfg, arguments, options=options, stdout=stdout)
-    except Interrupted as interrupted:
-        if interrupted.code != TERMINATED:
-            raise
-        return TERMINATED
+    with ExitStack() as stack:
+        stdout = LineStream() if options.outputs.stdout else None
+        if stdout is not None:  # all else goes to stderr
+            stack.enter_context(redirect_stdout(sys.stderr))
+        _run(cfg, arguments, options=options, stdout=stdout)
     return 0
 
 
@@ -86,7 +80,8 @@ def track(
     """
     if options.show:
         require_screen()
-    sources = find_sources(str(source))
+    sources = find_sources(source)
+    require_own_names(sources)
     if options.detections is not None:
         check_public(options.detections, sources)
     model = build_model(cfg)

@@ -77,14 +77,24 @@ def build_replay_step(
     return lambda seen: seen
 
 
+def camera_file(cfg: Any, sequence: str) -> Path | None:
+    """Return the file that the configuration takes a sequence's camera motion from; None where it names none.
+
+    TRACKER.CAMERA_FILE is one file, or a folder of `<sequence>.txt`.
+    """
+    if cfg.TRACKER.CAMERA_MOTION != "file" or not cfg.TRACKER.CAMERA_FILE:
+        return None
+    path = Path(cfg.TRACKER.CAMERA_FILE)
+    return path / f"{sequence}.txt" if path.is_dir() else path
+
+
 def _estimate(seen: Seen, estimator: CameraMotion) -> Seen:
     motion = estimator.update(seen.image, seen.observation.detections.boxes_xyxy)
     return seen._replace(observation=replace(seen.observation, camera_motion=motion))
 
 
 def _open_file(cfg: Any, sequence: str) -> FileMotion:
-    """Read TRACKER.CAMERA_FILE: one file, or a folder of `<sequence>.txt`."""
-    if not cfg.TRACKER.CAMERA_FILE:
+    path = camera_file(cfg, sequence)
+    if path is None:
         raise InputError("TRACKER.CAMERA_FILE: empty, where TRACKER.CAMERA_MOTION = 'file' wants one")
-    path = Path(cfg.TRACKER.CAMERA_FILE)
-    return FileMotion(read_camera_motion(path / f"{sequence}.txt" if path.is_dir() else path))
+    return FileMotion(read_camera_motion(path))

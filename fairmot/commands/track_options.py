@@ -31,7 +31,7 @@ class TrackOptions:
     """How a tracking run goes.
 
     detections: where public detections are, `det`, a folder or a file; None for the network's own. public: how they
-    are used, `boxes` or `births`. show: open a window. threads: read, look, track and write side by side.
+    are used, `boxes` or `births`. show: open a window. threads: look, track and write side by side.
     """
 
     outputs: Outputs = field(default_factory=Outputs)
@@ -67,7 +67,7 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
         default="births",
         help="--detections in place of the network's, or as leave to start a track",
     )
-    parser.add_argument("--serial", action="store_true", help="one step after the other, in one thread")
+    parser.add_argument("--serial", action="store_true", help="after reading, one step after the other")
 
 
 def options_of(arguments: argparse.Namespace) -> Arguments:
@@ -104,13 +104,28 @@ def _dash(overrides: Sequence[Any]) -> int | None:
 
 def require_replayable(options: TrackOptions) -> None:
     """Raise InputError for what a detection cache cannot give."""
+    for name in _asked_for(options):
+        if name in ("--video", "--show", "--save-cache", "--detections"):
+            raise InputError(f"{name}: not with --replay, whose cache holds detections and no pictures")
+
+
+def require_none(options: TrackOptions) -> None:
+    """Raise InputError where result files are scored, and an option of tracking is given."""
+    for name in _asked_for(options):
+        raise InputError(f"{name}: only with --weights; with --results nothing is tracked")
+
+
+def _asked_for(options: TrackOptions) -> list[str]:
+    """Return the names of the options that differ from what is done without any."""
     outputs = options.outputs
-    wanted = {
+    differs = {
         "--video": outputs.video,
-        "--show": options.show,
+        "--json": outputs.json or outputs.stdout,
+        "--log": outputs.decisions,
         "--save-cache": outputs.cache,
         "--detections": options.detections is not None,
+        "--public": options.public != DEFAULTS.public,
+        "--show": options.show,
+        "--serial": not options.threads,
     }
-    for name, is_wanted in wanted.items():
-        if is_wanted:
-            raise InputError(f"{name}: not with --replay, whose cache holds detections and no pictures")
+    return [name for name, is_other in differs.items() if is_other]

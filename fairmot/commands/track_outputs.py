@@ -63,9 +63,9 @@ class Counts:
 class SequenceOutputs:
     """The files of one sequence: a context manager whose `write` takes each frame.
 
-    rows: the result file. Beside it stand `<stem>.jsonl`, `<stem>.decisions.jsonl` and `<stem>.npz`, as `outputs` asks.
-    Each is `<name>.part` until the block succeeds. The offline steps of the configuration, if any, then make the result
-    file from the rows as they were written.
+    rows: the result file. Beside it stand `<stem>.jsonl`, `<stem>.decisions.jsonl` and `<stem>.npz`, as `outputs` asks;
+    `paths` are all of them. Each is `<name>.part` until the block succeeds. The offline steps of the configuration, if
+    any, then make the result file from the rows as they were written.
     """
 
     def __init__(
@@ -73,14 +73,20 @@ class SequenceOutputs:
     ) -> None:
         self.counts = Counts()
         self.name = name
+        self.paths = [rows]
         self._num_classes = cfg.MODEL.NUM_CLASSES
         refiner = build_refiner(cfg)
         self._rows = LineFile(rows, finish=None if refiner is None else partial(_refine, refiner=refiner))
-        self._json = LineFile(rows.with_name(f"{rows.stem}.jsonl")) if outputs.json else None
+        self._json = LineFile(self._beside(".jsonl")) if outputs.json else None
         self._stdout = stdout
-        self._decisions = LineFile(rows.with_name(f"{rows.stem}.decisions.jsonl")) if outputs.decisions else None
-        self._cache = CacheSpool(rows.with_name(f"{rows.stem}.npz"), frame_rate) if outputs.cache else None
+        self._decisions = LineFile(self._beside(".decisions.jsonl")) if outputs.decisions else None
+        self._cache = CacheSpool(self._beside(".npz"), frame_rate) if outputs.cache else None
         self._stack = ExitStack()
+
+    def _beside(self, suffix: str) -> Path:
+        """Return the path of another file of this sequence, which is one of `paths` from now on."""
+        self.paths.append(self.paths[0].with_name(f"{self.paths[0].stem}{suffix}"))
+        return self.paths[-1]
 
     def write(self, tracked: Tracked) -> Tracked:
         """Write one frame to all files and return it."""

@@ -15,6 +15,8 @@ from fairmot.commands.public import PublicDetector, open_public
 from fairmot.commands.run import Run
 from fairmot.commands.show import TrackPainter
 from fairmot.commands.track_camera import Seen, build_camera_step
+from fairmot.commands.track_end import Ending
+from fairmot.commands.track_files import require_no_input, require_plain
 from fairmot.commands.track_options import TrackOptions
 from fairmot.commands.track_outputs import SequenceOutputs, Tracked
 from fairmot.commands.track_report import describe_speed
@@ -64,13 +66,14 @@ def track_source(tracking: Tracking, name: str, interruption: Interruption) -> D
     with ExitStack() as stack:
         source = stack.enter_context(open_frames(name, live=live_options(tracking.cfg), report=log.info))
         path = tracking.run.output / f"{source.name}.txt"
-        files = _open_outputs(tracking, source, path)
-        stack.push(partial(_tell_of_rows, log, files, part_of(path)))
+        files = _open_outputs(tracking, source, path, given=name)
+        stack.push(partial(_tell_of_rows, log, files, path))
+        ending = stack.enter_context(Ending(interruption).heard())
         steps = _steps(tracking, source, name, files=files, stack=stack)
         clock.busy["read"] = 0.0  # first in the report; known at the end
         pipeline = Pipeline(source, steps, clock=clock, threads=options.threads, release=source.close)
+        stack.enter_context(ending.stops(partial(_end, source, pipeline)))
         stack.enter_context(pipeline)
-        stack.enter_context(interruption.calls(partial(_end, source, pipeline)))
         is_ended = _watch(tracking, source, pipeline)
     clock.busy["read"] = source.seconds
     is_ended = is_ended or interruption.number is not None
@@ -90,15 +93,24 @@ def _end(source: FrameSource, pipeline: Pipeline) -> None:
 
 
 def _tell_of_rows(
-    log: logging.Logger, files: SequenceOutputs, part: Path, kind: type[BaseException] | None, *_: object
+    log: logging.Logger, files: SequenceOutputs, path: Path, kind: type[BaseException] | None, *_: object
 ) -> None:
-    """Where a run failed, say where the rows that it had are."""
-    if kind is not None and files.counts.frames:
-        log.info(f"{files.name}: {files.counts} are in {part}")
+    """Where a run failed, say where the rows that it had are: their file may be whole, and another one refused."""
+    if kind is None or not files.counts.rows:
+        return
+    for place in (part_of(path), path):
+        if place.exists():
+            log.info(f"{files.name}: {files.counts} are in {place}")
+            return
 
 
-def _open_outputs(tracking: Tracking, source: FrameSource, path: Path) -> SequenceOutputs:
-    return SequenceOutputs(
+def _open_outputs(tracking: Tracking, source: FrameSource, path: Path, *, given: str) -> SequenceOutputs:
+    """Return the files of a source, none of them opened; InputError where one is not to be written.
+
+    given: what names the source.
+    """
+    require_plain(source.name, given)
+    files = SequenceOutputs(
         path,
         name=source.name,
         cfg=tracking.cfg,
@@ -106,6 +118,14 @@ def _open_outputs(tracking: Tracking, source: FrameSource, path: Path) -> Sequen
         frame_rate=source.frame_rate,
         stdout=tracking.stdout,
     )
+    video = _video_path(tracking, source)
+    written = [*files.paths, video, video.with_suffix(".png")] if tracking.options.outputs.video else files.paths
+    require_no_input(tracking.cfg, written, options=tracking.options, source=given, name=source.name)
+    return files
+
+
+def _video_path(tracking: Tracking, source: FrameSource) -> Path:
+    return tracking.run.output / f"{source.name}{CODECS[tracking.cfg.VIDEO.CODEC].suffix}"
 
 
 def _watch(tracking: Tracking, source: FrameSource, pipeline: Pipeline) -> bool:
@@ -163,7 +183,7 @@ def _picture_steps(tracking: Tracking, source: FrameSource, stack: ExitStack) ->
     painter = TrackPainter(trail=cfg.VIDEO.TRAIL)
     steps = [Step("draw", lambda tracked: _draw(tracked, painter))]
     if options.outputs.video:
-        path = tracking.run.output / f"{source.name}{CODECS[cfg.VIDEO.CODEC].suffix}"
+        path = _video_path(tracking, source)
         writer = VideoWriter(path, source.frame_rate, codec=cfg.VIDEO.CODEC, quality=cfg.VIDEO.QUALITY)
         stack.enter_context(painter.sheet(path.with_suffix(".png")))
         stack.enter_context(writer)

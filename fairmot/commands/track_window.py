@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -40,7 +41,7 @@ class Window:
         """Show a frame, (H, W, 3) RGB uint8; False when the user wants to end: q, Esc, or the window closed."""
         if not self._is_open:
             self._open(image.shape[0], image.shape[1])
-        elif cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+        elif not self._is_there():
             return False
         cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         return (cv2.waitKey(1) & 0xFF) not in KEYS
@@ -51,6 +52,13 @@ class Window:
         cv2.resizeWindow(self._title, max(1, round(width * scale)), max(1, round(height * scale)))
         self._is_open = True
 
+    def _is_there(self) -> bool:
+        """Tell whether the window that was opened still is; OpenCV's Qt knows no windows once the last was closed."""
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:
+            return False
+
     def __enter__(self) -> Self:
         return self
 
@@ -58,4 +66,5 @@ class Window:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._is_open:
-            cv2.destroyWindow(self._title)
+            with suppress(cv2.error):  # the user closed it
+                cv2.destroyWindow(self._title)

@@ -1,4 +1,4 @@
-"""Named trackers: what each sets of the TRACKER keys, beside the published defaults.
+"""Named trackers: what each changes of the published defaults of the TRACKER keys.
 
 A preset that a file or a command line names is a whole tracker: it sets every TRACKER key but those that belong to the
 detector and the data (KEPT); keys that stand beside it win.

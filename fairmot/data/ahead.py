@@ -38,7 +38,7 @@ class Ahead(Generic[T]):
         self._stop, self._release = stop, release
         self._queue: deque[T] = deque()
         self._changed = threading.Condition()
-        self._closed = self._done = False
+        self._closed = self._done = self._awaited = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
@@ -108,7 +108,9 @@ class Ahead(Generic[T]):
         """
         self.stop()
         if self._thread is not None:
-            self._thread.join(_GRACE)
+            if not self._awaited:
+                self._awaited = True
+                self._thread.join(_GRACE)
         elif not self._done:
             self._done = True
             self._release()

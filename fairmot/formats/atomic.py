@@ -52,6 +52,7 @@ def check_writable(path: Path) -> None:
         if path.is_dir():
             raise InputError(f"{path}: a folder, where a file is to be written")
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.exists()  # refused where the name is too long
     except OSError as error:
         raise InputError(_cannot(path, error)) from None
 

@@ -58,14 +58,18 @@ def read_reduced(path: Path, cover_hw: tuple[float, float]) -> ReducedImage:
 def write_image(path: Path, image: ImageArray, *, quality: int = 95) -> None:
     """Write (H, W, 3) uint8 RGB to `path` atomically, in the format of its suffix.
 
-    quality: of a JPEG, 0 to 100. Raises InputError for a suffix that OpenCV has no writer for.
+    quality: of a JPEG, 0 to 100. Raises InputError for a suffix that OpenCV has no writer for, a picture that the
+    format cannot hold, and a disk that refuses the file.
     """
     if not cv2.haveImageWriter(path.name):
         raise InputError(f"{path}: no image format is written as {path.suffix!r}; use .jpg or .png")
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
     with replacing(path) as temporary:
-        cv2.imwrite(str(temporary), bgr, options)
+        is_encoded, content = cv2.imencode(path.suffix, bgr, options)
+        if not is_encoded:
+            raise InputError(f"{path}: cannot be written")
+        temporary.write_bytes(content.data)  # OpenCV's own writing does not tell why a disk refuses
 
 
 def _read_bytes(path: Path) -> bytes:

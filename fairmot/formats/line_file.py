@@ -6,6 +6,7 @@ Until it is whole the file is `<name>.part`; that is what a run that was killed 
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -21,6 +22,22 @@ def part_of(path: Path) -> Path:
     'street.txt.part'
     """
     return path.with_name(f"{path.name}.part")
+
+
+def require_apart(path: Path, source: Path) -> None:
+    """Raise InputError where a file to be written, `path`, is one that is read, `source`, by whatever names."""
+    try:
+        is_same = path.samefile(source)
+    except OSError:  # one of them is not there, or `source` is no file's name
+        return
+    if is_same:
+        raise InputError(f"{path}: is the input itself; give another --output")
+
+
+def discard_rest(stream: TextIO) -> None:
+    """Let what Python still holds for a stream that takes no more go nowhere, in place of an error as it ends."""
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class LineFile:
@@ -78,15 +95,20 @@ class LineFile:
 class LineStream:
     """Lines to a stream that is open already, stdout for one, flushed at each `write`; the stream stays open.
 
+    stream: None is standard output; InputError where that is closed.
+
     `is_gone` tells that whoever read them has gone; from then on nothing is written.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
+        chosen = stream or sys.stdout
+        if chosen is None:  # as `>&-` leaves it
+            raise InputError("standard output: is closed")
+        self._stream = chosen
         self.is_gone = False
 
     def write(self, lines: Iterable[str]) -> None:
-        """Append lines, which bring their ends."""
+        """Append lines, which bring their ends; InputError where the disk behind the stream refuses them."""
         if self.is_gone:
             return
         try:
@@ -94,8 +116,10 @@ class LineStream:
             self._stream.flush()
         except BrokenPipeError:
             self.is_gone = True
-            with Path(os.devnull).open("wb") as nowhere:  # what Python still holds goes there when it ends
-                os.dup2(nowhere.fileno(), self._stream.fileno())
+            discard_rest(self._stream)
+        except OSError as error:
+            discard_rest(self._stream)
+            raise InputError(f"standard output: cannot be written: {error.strerror or error}") from None
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,8 @@ from fairmot.formats.atomic import replacing
 from fairmot.geometry.arrays import ImageArray, require_shape
 from fairmot.utils.errors import InputError
 
-FASTEST = 1000.0  # frames a second
+SLOWEST, FASTEST = 1e-4, 1000.0  # frames a second
+_REFUSALS = (OSError, av.FFmpegError)
 _HIGH_DEFINITION = 720  # rows from which players take BT.709 for granted
 
 
@@ -37,8 +38,12 @@ class Codec:
     container: dict[str, str] = field(default_factory=dict)
 
 
+_X264 = {
+    "preset": "veryfast",
+    "bf": "0",  # B-frames make the container tell too short a duration where frames are unevenly spaced
+}
 CODECS = {
-    "h264": Codec("libx264", ".mp4", Fraction(1, 90000), 51, {"preset": "veryfast"}, {"movflags": "+faststart"}),
+    "h264": Codec("libx264", ".mp4", Fraction(1, 90000), 51, _X264, {"movflags": "+faststart"}),
     "vp9": Codec(
         "libvpx-vp9",
         ".webm",
@@ -69,8 +74,8 @@ class VideoWriter:
             raise InputError(f"{path}: videos of VIDEO.CODEC {codec} are written as {self._codec.suffix}")
         if not 0 <= quality <= self._codec.highest:
             raise InputError(f"VIDEO.QUALITY = {quality}: {codec} takes 0 to {self._codec.highest}")
-        if not 0 < frame_rate <= FASTEST:
-            raise InputError(f"{path}: frame rate {frame_rate} is not between 0 and {FASTEST:g}")
+        if not SLOWEST <= frame_rate <= FASTEST:
+            raise InputError(f"{path}: frame rate {frame_rate} is not between {SLOWEST:g} and {FASTEST:g}")
         self._path = path
         self._quality = quality
         self._frame_rate = Fraction(frame_rate).limit_denominator(100000)
@@ -98,7 +103,7 @@ class VideoWriter:
     def _open(self, height: int, width: int) -> None:
         temporary = self._stack.enter_context(replacing(self._path))
         with self._refusals():
-            self._output = av.open(str(temporary), "w", options=self._codec.container)
+            self._output = av.open(f"file:{temporary}", "w", options=self._codec.container)  # a colon is no protocol
         self._stack.callback(self._abandon)
         options = {**self._codec.options, "crf": str(self._quality)}
         self._stream = self._output.add_stream(self._codec.encoder, rate=self._frame_rate, options=options)
@@ -129,7 +134,7 @@ class VideoWriter:
     def _refusals(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:  # FFmpeg's refusals of a disk are OSErrors too
+        except _REFUSALS as error:
             raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
 
     def __enter__(self) -> Self:
@@ -201,5 +206,5 @@ def _padded(image: ImageArray) -> ImageArray:
 def _ignored() -> Iterator[None]:
     try:
         yield
-    except OSError:
+    except _REFUSALS:
         return

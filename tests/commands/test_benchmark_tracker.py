@@ -46,6 +46,7 @@ def test_the_reference_equals_the_published_tracks(scene: str) -> None:
     check_plain(FIXTURES / f"tracker_{scene}.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 @pytest.mark.dataset
 @pytest.mark.parametrize("scene", ["street", "crowd", "noisy", "lowfps", "sparse", "reentry", "gaps"])

@@ -18,6 +18,14 @@ from one_of_each import make_one_of_each
 from small_sequences import make_sequence, walkers
 
 Rows = list[tuple[float, ...]]
+DRAWN = ("test_a_sound_set_is_clean", "test_every_layout_is_looked_through", "test_real_frames_are_clean")
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take most of the time: they are drawn where a test is about the whole, and left out elsewhere."""
+    if request.node.originalname not in DRAWN:
+        monkeypatch.setattr("fairmot.commands.inspect_data.write_pictures", lambda *_, **__: [])
 
 
 def run(*argv: object) -> int:

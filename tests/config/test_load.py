@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, dump_cfg, load_cfg
@@ -131,6 +131,7 @@ class TestFiles:
 
 
 class TestRoundTrips:
+    @settings(max_examples=25)
     @given(st.integers(1, 512), st.floats(0.01, 4), st.lists(st.integers(1, 90), max_size=4))
     def test_dicts_and_yaml_give_the_same_configuration_back(self, dim: int, width: float, steps: list[int]) -> None:
         cfg = load_cfg(None, ["MODEL.REID_DIM", str(dim), "MODEL.WIDTH", repr(width), "SOLVER.STEPS", repr(steps)])

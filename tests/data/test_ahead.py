@@ -115,6 +115,9 @@ def test_a_read_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPa
     ahead.close()
     assert not released.is_set()
     assert stopped == [1, 1]
+    assert ahead._thread is not None
+    monkeypatch.setattr(ahead._thread, "join", lambda *_: pytest.fail("waited for a second time"))
+    ahead.close()
     hangs.set()
     assert released.wait(LONG)
 

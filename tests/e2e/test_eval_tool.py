@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from fairmot.cli import main
+from fairmot.commands.interrupt import Interrupted
 from fairmot.commands.track_options import Outputs, TrackOptions
 
 pytestmark = pytest.mark.e2e
@@ -124,6 +126,8 @@ def test_wrong_use_is_one_line(capsys, root):
     assert "EVAL.PROTOCOL: unknown 'mot18'" in refuse(capsys, root, "EVAL.PROTOCOL", "mot18")
     assert "come in pairs" in refuse(capsys, root, "EVAL.PROTOCOL")
     assert "nowhere: no such folder" in refuse(capsys, root, "--gt", f"{root}/nowhere")
+    assert "--video: only with --weights" in refuse(capsys, root, "--video")
+    assert "--serial: only with --weights" in refuse(capsys, root, "--serial", "EVAL.PROTOCOL", "mot17")
     assert main(["eval", *options(root, "--output", f"{root}/results/SQUARE.txt")]) == 2
     assert "a file, where a folder" in capsys.readouterr().err
 
@@ -163,6 +167,15 @@ def test_what_is_asked_for_beside_the_results_reaches_the_tracking(root, fake_tr
     outputs = Outputs(video=True, json=True, decisions=True, cache=True)
     expected = TrackOptions(outputs=outputs, detections="det", public="boxes", threads=False)
     assert [call.options for call in fake_tracker] == [expected]
+
+
+def test_a_signal_during_the_tracking_gives_its_code(monkeypatch, capsys, root):
+    def track(*_, **__):
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setitem(sys.modules, "fairmot.commands.track", SimpleNamespace(track=track))
+    assert main([*with_weights(root), "--output", f"{root}/out"]) == 143
+    assert capsys.readouterr().err == "fairmot eval: interrupted\n"
 
 
 def test_the_table_and_json_lines_do_not_share_standard_output(capsys, root, fake_tracker):

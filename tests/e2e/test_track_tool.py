@@ -4,11 +4,13 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -18,14 +20,17 @@ import pytest
 import torch
 
 from fairmot.cli import main
+from fairmot.commands import track_outputs
 from fairmot.commands.track_window import Window
 from fairmot.config.load import load_cfg
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
 from fairmot.formats.images import write_image
 from fairmot.formats.motchallenge import format_results, read_boxes
+from fairmot.formats.video_writer import VideoWriter
 from fairmot.models.build import build_model
 from fairmot.tracking.build import build_refiner
+from fairmot.utils.errors import InputError
 
 pytestmark = pytest.mark.e2e
 FRAMES = 12
@@ -421,3 +426,143 @@ def test_missing_public_detections_are_one_line(world, tmp_path, capsys):
     assert main(given) == 2
     assert "nowhere: no such file" in capsys.readouterr().err
     assert not list(tmp_path.glob("street*"))
+
+
+def refuse(capsys, *given):
+    """Run, expect exit code 2, and return the one line on stderr."""
+    assert main(list(map(str, given))) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    return shown.removeprefix("fairmot track: ").strip()
+
+
+@pytest.fixture
+def precious(tmp_path):
+    """Makes a copy of a file that the run reads; it is as it was at the end."""
+    copies = {}
+
+    def copy(source, name):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+        copies[path] = path.read_bytes()
+        return path
+
+    yield copy
+    assert copies == {path: path.read_bytes() for path in copies}
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_film_is_not_written_over(world, run, capsys, precious):
+    film = precious(run / "street.mp4", "vids/street.mp4")
+    detections = world / "data" / "street" / "det" / "det.txt"
+    given = arguments(world, film.parent, "--video", "--detections", str(detections), source=film)
+    assert refuse(capsys, *given) == f"{film}: is the input itself; give another --output"
+    assert not film.with_suffix(".txt").exists()
+
+
+@pytest.mark.parametrize("use", ["detections", "camera motion"])
+def test_files_beside_the_frames_are_not_written_over(world, capsys, precious, use):
+    text = precious(world / "data" / "street" / "det" / "det.txt", "texts/street.txt")
+    camera = ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(text.parent)]
+    more = ["--detections", str(text.parent)] if use == "detections" else camera
+    given = arguments(world, text.parent, *more)
+    assert refuse(capsys, *given) == f"{text}: is the input itself; give another --output"
+
+
+def test_a_replay_leaves_what_it_reads(world, run, tmp_path, capsys, precious):
+    cache = precious(run / "street.npz", "street.npz")
+    said = f"{cache}: is the input itself; give another --output"
+    assert refuse(capsys, "track", "--replay", cache, "--output", cache) == said
+    camera, link = tmp_path / "street.txt", tmp_path / "link.npz"
+    camera.write_text("2 1 0 3 0 1 0\n")
+    link.symlink_to(cache)
+    assert "is the input itself" in refuse(capsys, "track", "--replay", link, "--output", cache)
+    more = ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", camera]
+    assert refuse(capsys, "track", "--replay", cache, "--output", camera, *more).startswith(f"{camera}: is the input")
+    assert camera.read_text() == "2 1 0 3 0 1 0\n"
+
+
+def renamed(world, folder, name):
+    folder.mkdir(parents=True)
+    for part in ("img1", "det"):
+        (folder / part).symlink_to(world / "data" / "street" / part)
+    (folder / "seqinfo.ini").write_text(f"[Sequence]\nname={name}\nseqLength={FRAMES}\n")
+
+
+def test_sequences_of_one_name_are_refused_before_any_is_tracked(world, tmp_path, capsys):
+    for place in "ab":
+        renamed(world, tmp_path / "data" / place, "MOT")
+    said = refuse(capsys, *arguments(world, tmp_path / "out", source=tmp_path / "data"))
+    assert said.endswith("they would write the same files")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(world, tmp_path, capsys):
+    renamed(world, tmp_path / "data", "../escaped")
+    said = refuse(capsys, *arguments(world, tmp_path / "out", "--video", source=tmp_path / "data"))
+    assert said.endswith("called '../escaped' (seqinfo.ini), which is no plain file name to write results under")
+    assert not list(tmp_path.glob("escaped*"))
+
+
+def send_before(monkeypatch, place, name, number):
+    """Have a signal come as something is called."""
+    called = getattr(place, name)
+
+    def act(*given, **named):
+        os.kill(os.getpid(), number)
+        return called(*given, **named)
+
+    monkeypatch.setattr(place, name, act)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_files_are_finished_leaves_them_whole(world, tmp_path, monkeypatch, number, code):
+    send_before(monkeypatch, VideoWriter, "_finish", number)
+    assert main(arguments(world, tmp_path, *EVERYTHING, source=world / "data")) == code
+    assert not list(tmp_path.glob("*.part"))
+    assert len(decode(tmp_path / "empty.mp4")) == len(read_cache(tmp_path / "empty.npz")) == FRAMES
+    assert len((tmp_path / "empty.jsonl").read_text().splitlines()) == FRAMES
+    assert not (tmp_path / "street.txt").exists()
+
+
+def test_a_signal_while_files_are_opened_ends_the_run_before_the_first_frame(world, tmp_path, monkeypatch, in_frame):
+    calls = in_frame(1, lambda: None)
+    send_before(monkeypatch, VideoWriter, "__enter__", signal.SIGINT)
+    assert main(arguments(world, tmp_path, *EVERYTHING)) == 130
+    assert calls == []
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_signal_while_a_replay_is_refined_leaves_its_files_whole(run, other, tmp_path, monkeypatch):
+    send_before(monkeypatch, track_outputs, "write_results", signal.SIGINT)
+    given = ["track", "--replay", str(run / "street.npz"), "--output", str(tmp_path / "street.txt"), "--json", *OFFLINE]
+    assert main(given) == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["street.jsonl", "street.txt"]
+    assert (tmp_path / "street.txt").read_bytes() == (other.output / "street.txt").read_bytes()
+
+
+def test_a_video_that_is_refused_at_its_end_tells_where_the_rows_are(world, run, tmp_path, monkeypatch, capsys):
+    def refuse_end(_):
+        raise InputError("street.mp4: cannot be written: No space left on device")
+
+    monkeypatch.setattr(VideoWriter, "_finish", refuse_end)
+    assert main(arguments(world, tmp_path, "--video", "TRACKER.CAMERA_MOTION", "flow")) == 2
+    assert f"rows of {FRAMES} frames are in {tmp_path / 'street.txt'}\n" in capsys.readouterr().out
+    assert (tmp_path / "street.txt").read_bytes() == (run / "street.txt").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_json_to_a_standard_output_that_takes_nothing_is_one_line(run, tmp_path, monkeypatch, capsys):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        said = refuse(
+            capsys, "track", "--replay", run / "street.npz", "--output", tmp_path / "street.txt", "--json", "-"
+        )
+    assert said == "standard output: cannot be written: No space left on device"
+
+
+def test_json_to_a_closed_standard_output_is_one_line(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    given = ["track", "--replay", run / "street.npz", "--output", tmp_path / "street.txt", "--json", "-"]
+    assert refuse(capsys, *given) == "standard output: is closed"

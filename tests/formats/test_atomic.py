@@ -138,3 +138,9 @@ def test_leftovers(tmp_path, dead, template, fresh_stays, old_stays):
     file.touch()
     remove_leftovers(tmp_path / "last.pt", now=file.stat().st_ctime + LONGEST_PAUSE + 1)
     assert file.exists() == old_stays
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "new" / ("x" * 300)
+    with pytest.raises(InputError, match="File name too long"), replacing(path):
+        pass

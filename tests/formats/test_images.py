@@ -1,3 +1,5 @@
+import resource
+
 import cv2
 import numpy as np
 import pytest
@@ -44,6 +46,27 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
 def test_an_unknown_suffix_writes_nothing(tmp_path, picture):
     with pytest.raises(InputError, match=r"'\.xyz'; use \.jpg or \.png"):
         write_image(tmp_path / "a.xyz", picture)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_its_format_cannot_hold_is_one_line(tmp_path):
+    with pytest.raises(InputError) as raised:
+        write_image(tmp_path / "a.jpg", np.zeros((1, 70_000, 3), np.uint8))
+    assert str(raised.value) == f"{tmp_path / 'a.jpg'}: cannot be written"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".JPG"])
+def test_a_disk_that_refuses_a_picture_says_why(tmp_path, picture, suffix):
+    """A limit on a file's size stands for a quota; Python ignores the signal that comes with it."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(InputError) as raised:
+            write_image(tmp_path / f"a{suffix}", picture)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert str(raised.value) == f"{tmp_path / 'a'}{suffix}: cannot be written: File too large"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fairmot.formats.line_file import LineFile, LineStream, part_of
+from fairmot.formats.line_file import LineFile, LineStream, part_of, require_apart
 from fairmot.utils.errors import InputError
 
 
@@ -96,3 +96,50 @@ for number in range(100000):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(20) == 7
+
+
+def run_program(code, *, stdout):
+    """Run a program whose standard output the shell sends elsewhere; return its code and what it says."""
+    command = ["sh", "-c", f'exec "$@" {stdout}', "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    return done.returncode, done.stderr
+
+
+ONE_LINE = """
+import sys
+from fairmot.formats.line_file import LineStream
+from fairmot.utils.errors import InputError
+try:
+    LineStream().write(["a\\n"])
+except InputError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_a_standard_output_that_takes_nothing_is_one_line_and_no_complaint_at_the_end():
+    line = "standard output: cannot be written: No space left on device\n"
+    assert run_program(ONE_LINE, stdout=">/dev/full") == (2, line)
+
+
+def test_a_closed_standard_output_is_one_line():
+    assert run_program(ONE_LINE, stdout=">&-") == (2, "standard output: is closed\n")
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_file_that_is_read_is_not_written(tmp_path, link):
+    film, other = tmp_path / "film.mp4", tmp_path / "out" / "film.mp4"
+    film.touch()
+    other.parent.mkdir()
+    require_apart(other, film)  # not there yet
+    require_apart(film, tmp_path / "gone.mp4")
+    require_apart(film, tmp_path / ("long" * 100))
+    getattr(other, link)(film)
+    for path in (film, other, tmp_path / "out" / ".." / "film.mp4"):
+        with pytest.raises(InputError) as raised:
+            require_apart(path, film)
+        assert str(raised.value) == f"{path}: is the input itself; give another --output"
+    other.unlink()
+    other.touch()
+    require_apart(other, film)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairmot.formats.video_writer import VideoWriter
+from fairmot.formats.video_writer import SLOWEST, VideoWriter
 from fairmot.utils.errors import InputError
 
 RED, GREEN = (200, 40, 30), (30, 190, 60)
@@ -124,11 +124,44 @@ def test_no_frame_leaves_no_file(tmp_path):
         ("clip.mp4", 25.0, {"codec": "xvid"}, r"VIDEO\.CODEC: unknown 'xvid'; choose from h264, vp9"),
         ("clip.mp4", 25.0, {"quality": 52}, r"VIDEO\.QUALITY = 52: h264 takes 0 to 51"),
         ("clip.mp4", 0.0, {}, "frame rate"),
+        ("clip.mp4", 1e-9, {}, r"frame rate 1e-09 is not between 0\.0001 and 1000"),
+        ("clip.mp4", float("nan"), {}, "frame rate nan"),
     ],
 )
 def test_what_cannot_be_written_is_one_line(tmp_path, name, rate, options, word):
     with pytest.raises(InputError, match=word):
         VideoWriter(tmp_path / name, rate, **options)
+
+
+def test_the_slowest_film_has_its_times(tmp_path):
+    _, found, _ = read(write(tmp_path / "clip.mp4", [plain(RED, (16, 16))] * 3, SLOWEST))
+    np.testing.assert_allclose(found, [0, 10_000, 20_000])
+
+
+@KINDS
+def test_the_container_tells_the_duration_of_uneven_times(tmp_path, codec, suffix):
+    times = [*np.arange(50) / 25, 12.0, 12.04]
+    path = write(tmp_path / f"clip{suffix}", [plain(RED, (16, 16))] * 52, times=times, codec=codec)
+    with av.open(str(path)) as file:
+        assert file.duration / 1e6 == pytest.approx(12.08, abs=2e-3)
+
+
+@KINDS
+def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, codec, suffix):
+    monkeypatch.chdir(tmp_path)
+    for name in (f"at 12:30{suffix}", f"http:{suffix}", f"10%{suffix}"):
+        write(Path(name), [plain(RED)], codec=codec)
+        assert len(read(tmp_path / name)[0]) == 1
+
+
+@pytest.mark.parametrize("refusal", [av.error.ProtocolNotFoundError, av.error.ExternalError])
+def test_what_the_library_refuses_is_one_line(tmp_path, monkeypatch, refusal):
+    def refuse(*_, **__):
+        raise refusal(1, "Said by FFmpeg")
+
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(InputError, match=r"clip\.mp4: cannot be written: Said by FFmpeg"):
+        write(tmp_path / "clip.mp4", [plain(RED)])
 
 
 @KINDS

@@ -86,6 +86,7 @@ TABLE = (  # a key stands below those that it needs
     SearchKey("CONF_THRESHOLD", Float(0.2, 0.7, step=0.01)),
     SearchKey("BIRTH_THRESHOLD", Float(0.0, 0.85, step=0.01)),
     SearchKey("BUFFER", Int(5, 150, log=True)),
+    SearchKey("MOTION_GATE", Float(4.0, 40.0, step=0.5), (_MOTION,), "by name"),
     SearchKey("MOTION_LAMBDA", Float(0.8, 1.0, step=0.005), (_LOOKS, _MOTION)),
     SearchKey("OVERLAP_WEIGHT", Float(0.0, 1.0, step=0.05), (), "when on", off=0.0),
     SearchKey("APPEARANCE_THRESHOLD", Float(0.1, 1.5, step=0.01)),

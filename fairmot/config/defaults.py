@@ -150,6 +150,7 @@ def default_cfg() -> CfgNode:
                     "USE_MOTION": True,  # False: no prediction, no gate, no motion cost
                     "USE_OVERLAP": True,  # False leaves the associations by overlap out
                     "APPEARANCE_METRIC": "cosine",  # cosine | euclidean (JDE's)
+                    "MOTION_GATE": 9.4877,  # highest squared Mahalanobis distance: 95 % of chi-square, 4 degrees
                     "MOTION_LAMBDA": 0.98,  # weight of appearance; 1 - lambda is the Mahalanobis distance's
                     "OVERLAP_WEIGHT": 0.0,  # weight of 1 - IoU in the same cost
                     "APPEARANCE_THRESHOLD": 0.4,

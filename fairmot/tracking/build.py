@@ -32,6 +32,7 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
         use_motion=keys.USE_MOTION,
         use_overlap=keys.USE_OVERLAP,
         metric=keys.APPEARANCE_METRIC,
+        gate=keys.MOTION_GATE,
         motion_lambda=keys.MOTION_LAMBDA,
         overlap_weight=keys.OVERLAP_WEIGHT,
         appearance_threshold=keys.APPEARANCE_THRESHOLD,

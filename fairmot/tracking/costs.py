@@ -32,13 +32,15 @@ def appearance_cost(embeddings: FloatArray, others: FloatArray, *, metric: str =
     return cost if metric == "cosine" else np.sqrt(2 * cost)
 
 
-def fuse_motion(appearance: FloatArray, distances: FloatArray, *, motion_lambda: float) -> FloatArray:
-    """Return lambda * appearance + (1 - lambda) * squared Mahalanobis distance, infinite beyond the gate.
+def fuse_motion(
+    appearance: FloatArray, distances: FloatArray, *, motion_lambda: float, gate: float = GATE
+) -> FloatArray:
+    """Return lambda * appearance + (1 - lambda) * squared Mahalanobis distance, infinite beyond `gate`.
 
     Both arguments are (N, M). Source: Zhang et al., FairMOT (2021), section 3.4, after Wojke et al. (2017), equation 5.
     """
     cost = motion_lambda * appearance + (1 - motion_lambda) * distances
-    cost[distances > GATE] = np.inf
+    cost[distances > gate] = np.inf
     return cost
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from fairmot.tracking.costs import GATE
 from fairmot.tracking.kalman import BOX_MODELS, BoxModel
 
 METRICS = ("cosine", "euclidean")
@@ -93,6 +94,7 @@ class TrackerOptions:
     use_motion: False takes prediction, gate and motion term away: a track stays where it was seen.
     use_overlap: False leaves out the associations by overlap; tentative tracks are then confirmed by the first cost.
     metric: distance of embeddings, `cosine` or `euclidean`.
+    gate: the highest squared Mahalanobis distance, of 4 degrees of freedom.
     motion_lambda: weight of appearance in the first association; 1 - lambda weighs the squared Mahalanobis distance.
     overlap_weight: weight of 1 - IoU beside them.
     appearance_threshold, overlap_threshold, unconfirmed_threshold: the highest cost of each association.
@@ -112,6 +114,7 @@ class TrackerOptions:
     use_motion: bool = True
     use_overlap: bool = True
     metric: str = "cosine"
+    gate: float = GATE
     motion_lambda: float = 0.98
     overlap_weight: float = 0.0
     appearance_threshold: float = 0.4

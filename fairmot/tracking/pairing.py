@@ -20,7 +20,7 @@ def joint_cost(tracks: TrackTable, rows: IntArray, candidates: Candidates, optio
         noise = tracks.noises[rows] if options.motion.noise == "adaptive" else None
         belief = tracks.belief(rows)
         distances = kalman.squared_mahalanobis(belief, candidates.measurements, box=box, noise=noise)
-        cost = fuse_motion(cost, distances, motion_lambda=options.motion_lambda)
+        cost = fuse_motion(cost, distances, motion_lambda=options.motion_lambda, gate=options.gate)
     if options.overlap_weight:
         cost += options.overlap_weight * overlap_cost(tracks.boxes_xyxy(rows, box), candidates.boxes_xyxy)
     return cost

@@ -65,6 +65,7 @@ def test_fused_cost_weighs_and_gates() -> None:
     np.testing.assert_allclose(fused, [[0.53, 0.49 + 0.02 * GATE, np.inf]])
     assert fuse_motion(appearance, distances, motion_lambda=0.0).tolist() == [[2.0, GATE, np.inf]]
     assert fuse_motion(appearance, distances, motion_lambda=1.0).tolist() == [[0.5, 0.5, np.inf]]
+    assert fuse_motion(appearance, distances, motion_lambda=1.0, gate=2.0).tolist() == [[0.5, np.inf, np.inf]]
 
 
 @settings(max_examples=50, deadline=None)

@@ -38,6 +38,7 @@ def test_every_key_reaches_the_tracker() -> None:
     keys = {
         "CONF_THRESHOLD": "conf_threshold",
         "MOTION_LAMBDA": "motion_lambda",
+        "MOTION_GATE": "gate",
         "APPEARANCE_THRESHOLD": "appearance_threshold",
         "OVERLAP_THRESHOLD": "overlap_threshold",
         "UNCONFIRMED_THRESHOLD": "unconfirmed_threshold",

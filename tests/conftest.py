@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -16,3 +17,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: processes s
 def _indexes_stay_with_the_test(tmp_path_factory, monkeypatch):
     """Indexes of made-up data go to a folder that goes away, and so in the processes that a test starts."""
     monkeypatch.setenv("FAIRMOT_CACHE", str(tmp_path_factory.getbasetemp() / "indexes"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_heard() -> None:
+    """Jobs in a shell's background start with Ctrl-C ignored; tests that send it must hear it, and their children."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -91,6 +91,15 @@ def test_squared_mahalanobis_equals_the_textbook() -> None:
             assert distances[row, column] == pytest.approx(expected)
 
 
+def test_one_flat_box_spoils_no_other_distance() -> None:
+    """A box a thousandth of a pixel high has an aspect in the tens of thousands."""
+    state, boxes = moving_state(4), make_boxes(3, seed=2)
+    flat = np.array([[50.0, 50.0, 40_000.0, 1e-3]])
+    expected = kalman.squared_mahalanobis(state, boxes)
+    for crowd, rows in ((np.concatenate([flat, boxes]), slice(1, None)), (np.concatenate([boxes, flat]), slice(3))):
+        np.testing.assert_allclose(kalman.squared_mahalanobis(state, crowd)[:, rows], expected, rtol=1e-9)
+
+
 def test_warp_carries_centres_velocities_and_heights() -> None:
     state = KalmanState(np.array([[10.0, 20.0, 0.5, 40.0, 1.0, 2.0, 0.1, 3.0]]), np.ones((1, 3, 4)))
     quarter_turn_twice_as_large = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])

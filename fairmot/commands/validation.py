@@ -66,6 +66,8 @@ class Validator:
         self.path = run.output / METRICS
         self.spans = [_read_span(span) for span in build_val_spans(cfg)]
         choose_protocol([span.truth for span in self.spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
+        for span in self.spans:  # a camera motion file that is missing shows now, not after an epoch
+            build_camera_step(cfg, span.truth.info.name)
 
     def __call__(self, trainer: Trainer) -> float:
         """Score the trainer's model, or its average; the score that chooses the best checkpoint is HOTA."""

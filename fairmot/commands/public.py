@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from fairmot.engine.predictor import Predictor
-from fairmot.formats.motchallenge import class_numbers, is_sequence, read_sequence_info
+from fairmot.formats.motchallenge import class_numbers, is_sequence, sequence_name
 from fairmot.formats.public_detections import read_public_detections
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
 from fairmot.geometry.boxes import pairwise_iou, tlwh_to_xyxy
@@ -84,8 +84,7 @@ def check_public(source: str | Path, names: Sequence[str]) -> None:
     for name in names:
         folder = Path(name)
         if is_sequence(folder):
-            has_info = (folder / "seqinfo.ini").exists()
-            find_public(source, folder, read_sequence_info(folder).name if has_info else folder.resolve().name)
+            find_public(source, folder, sequence_name(folder))
 
 
 def open_public(

@@ -7,23 +7,21 @@ from typing import Any
 from fairmot.commands.public import find_public
 from fairmot.commands.track_camera import camera_file
 from fairmot.commands.track_options import TrackOptions
-from fairmot.data.sequence import open_frames
 from fairmot.formats.line_file import require_apart
-from fairmot.formats.motchallenge import is_sequence
+from fairmot.formats.motchallenge import is_sequence, sequence_name
 from fairmot.utils.errors import InputError
 
 
 def require_own_names(sources: Sequence[str]) -> None:
     """Raise InputError before anything is tracked, where two of several sequences are called the same.
 
-    sources: what `find_sources` returned: one source of any kind, or folders.
+    sources: what `find_sources` returned: one source of any kind, or folders of sequences.
     """
     if len(sources) < 2:
         return
     taken: dict[str, str] = {}
     for source in sources:
-        with open_frames(source) as frames:
-            name = frames.name
+        name = sequence_name(Path(source))
         require_plain(name, source)
         if name in taken:
             raise InputError(f"{source}: called {name!r}, as {taken[name]} is: they would write the same files")

@@ -48,6 +48,11 @@ def is_sequence(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("seqinfo.ini", "img1", "gt/gt.txt"))
 
 
+def sequence_name(folder: Path) -> str:
+    """Return what the results of a folder of frames are called: as its seqinfo.ini says, else as the folder."""
+    return read_sequence_info(folder).name if (folder / "seqinfo.ini").exists() else folder.resolve().name
+
+
 def has_official_names(names: Sequence[str]) -> bool:
     """Whether all of a class list are the challenge's own names, in any case of letters."""
     return all(_plain(name) in CLASS_NAMES for name in names)

@@ -186,17 +186,11 @@ class JointTracker:
         options, pool = self._options, self._pool()
         if len(pool) and len(candidates):
             if options.use_appearance or options.use_motion:
-                cost, limit, stage = (
-                    joint_cost(self._tracks, pool, candidates, options),
-                    options.appearance_threshold,
-                    Stage.APPEARANCE,
-                )
+                cost = joint_cost(self._tracks, pool, candidates, options)
+                limit, stage = options.appearance_threshold, Stage.APPEARANCE
             else:
-                cost, limit, stage = (
-                    scored_overlap_cost(self._tracks, pool, candidates, options),
-                    options.overlap_threshold,
-                    Stage.OVERLAP,
-                )
+                cost = scored_overlap_cost(self._tracks, pool, candidates, options)
+                limit, stage = options.overlap_threshold, Stage.OVERLAP
             candidates = self._match(pool, candidates, cost, limit=limit, stage=stage)
         self._lap("appearance")
         return candidates
@@ -206,10 +200,8 @@ class JointTracker:
         if self._options.use_overlap:
             rows = self._unmatched(TrackState.TRACKED)
             if len(rows) and len(candidates):
-                cost, limit = (
-                    scored_overlap_cost(self._tracks, rows, candidates, self._options),
-                    self._options.overlap_threshold,
-                )
+                cost = scored_overlap_cost(self._tracks, rows, candidates, self._options)
+                limit = self._options.overlap_threshold
                 candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.OVERLAP)
         self._lap("overlap")
         return candidates
@@ -251,10 +243,8 @@ class JointTracker:
         rows = self._unmatched(TrackState.TENTATIVE)
         if len(rows) and len(candidates):
             if options.use_overlap:
-                cost, limit = (
-                    scored_overlap_cost(self._tracks, rows, candidates, options),
-                    options.unconfirmed_threshold,
-                )
+                cost = scored_overlap_cost(self._tracks, rows, candidates, options)
+                limit = options.unconfirmed_threshold
             else:
                 cost, limit = joint_cost(self._tracks, rows, candidates, options), options.appearance_threshold
             candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.TENTATIVE)

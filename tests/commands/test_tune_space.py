@@ -54,6 +54,9 @@ def test_a_strength_is_searched_where_it_is_not_off():
 
 def test_no_motion_no_weight_of_it():
     assert "MOTION_LAMBDA" not in names_of(choose_space(start_of("TRACKER.USE_MOTION", "False")))
+    blind = start_of("TRACKER.USE_OVERLAP", "False", "TRACKER.LOW_STAGE", "True", "TRACKER.RECOVERY", "True")
+    overlaps = {"OVERLAP_THRESHOLD", "UNCONFIRMED_THRESHOLD", "LOW_THRESHOLD", "RECOVERY_THRESHOLD"}
+    assert not overlaps & set(names_of(choose_space(blind)))
 
 
 def test_names_with_and_without_their_section():

@@ -14,6 +14,7 @@ from fairmot.formats.motchallenge import (
     list_images,
     read_boxes,
     read_sequence_info,
+    sequence_name,
     write_results,
     write_sequence_info,
     write_truth,
@@ -229,3 +230,9 @@ def test_class_numbers_are_the_challenge_s_or_the_list_s_own(names, numbers):
 def test_class_lists_that_name_nothing_or_one_class_twice(names):
     with pytest.raises(InputError, match=r"DATA\.CLASSES"):
         class_numbers(names)
+
+
+def test_a_folder_is_called_as_its_seqinfo_says_else_as_itself(tmp_path: Path) -> None:
+    assert sequence_name(tmp_path / "street") == "street"
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nname=MOT17-02\nseqLength=1\n")
+    assert sequence_name(tmp_path) == "MOT17-02"

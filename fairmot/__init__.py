@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairmot.commands.load_predictor import load_predictor
+    from fairmot.commands.predictor import load_predictor
     from fairmot.config.load import load_cfg
     from fairmot.engine.predictor import Predictor
     from fairmot.models.build import build_model
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "load_cfg": "fairmot.config.load",
-    "load_predictor": "fairmot.commands.load_predictor",
+    "load_predictor": "fairmot.commands.predictor",
     "Predictor": "fairmot.engine.predictor",
     "build_model": "fairmot.models.build",
     "load_weights": "fairmot.models.weights",

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import NoReturn, TextIO
 
 from fairmot import __version__
-from fairmot.formats.line_file import discard_rest
+from fairmot.formats.text_io import discard_rest
 from fairmot.utils.errors import InputError
 
 JOBS = {
@@ -23,6 +23,7 @@ JOBS = {
     "inspect_data": "look a data set through before a training does: counts, pictures, mistakes, a corrected copy",
 }
 
+MODULES = {"eval": "evaluate.command", "convert": "convert", "synthesize": "synthesize"}  # default: JOB.command
 
 INTERRUPTED, UNREAD = 130, 141  # exit codes, as shells give them for SIGINT and SIGPIPE
 
@@ -67,7 +68,7 @@ def _run_any(arguments: Sequence[str]) -> int:
 
 
 def _run_job(job: str, argv: Sequence[str] | None) -> int:
-    module = import_module(f"fairmot.commands.{'evaluate' if job == 'eval' else job}")
+    module = import_module(f"fairmot.commands.{MODULES.get(job, f'{job}.command')}")
     parser = _Parser(
         prog=f"fairmot {job}", description=JOBS[job], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.locations import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "fairmot").rglob("*.py"))
 HEAVY = (
     "torch",
@@ -114,7 +114,7 @@ def test_tools_are_shims() -> None:
 def test_only_builders_and_commands_take_the_configuration() -> None:
     """A `cfg` parameter outside commands/, config/ and the build.py files would carry the tree where it stops."""
     for path in MODULES:
-        if path.name == "build.py" or path.parent.name in ("commands", "config"):
+        if path.name == "build.py" or {"commands", "config"} & set(path.parts):
             continue
         takers = [
             node.name

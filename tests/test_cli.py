@@ -13,7 +13,7 @@ import pytest
 
 import fairmot
 from fairmot.cli import JOBS, main, run_tool
-from fairmot.commands.interrupt import Interrupted
+from fairmot.commands.track.interrupt import Interrupted
 from fairmot.utils.errors import InputError
 
 Job = Callable[[argparse.Namespace], int]
@@ -21,13 +21,13 @@ Job = Callable[[argparse.Namespace], int]
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], None]:
-    """Put a function in the place of `fairmot.commands.track.main`."""
+    """Put a function in the place of `fairmot.commands.track.command.main`."""
 
     def install(run: Job) -> None:
-        module = ModuleType("fairmot.commands.track")
+        module = ModuleType("fairmot.commands.track.command")
         module.add_arguments = lambda parser: parser.add_argument("--count", type=int, default=0)  # type: ignore[attr-defined]
         module.main = run  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "fairmot.commands.track", module)
+        monkeypatch.setitem(sys.modules, "fairmot.commands.track.command", module)
 
     return install
 
@@ -111,10 +111,10 @@ STAND_IN = """
 import os, sys
 from types import ModuleType
 from fairmot.cli import main
-module = ModuleType("fairmot.commands.track")
+module = ModuleType("fairmot.commands.track.command")
 module.add_arguments = lambda parser: None
 module.main = lambda _: eval(sys.argv[1])
-sys.modules["fairmot.commands.track"] = module
+sys.modules["fairmot.commands.track.command"] = module
 sys.exit(main(sys.argv[2:]))
 """
 

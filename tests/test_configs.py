@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from helpers.locations import ROOT
 
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").rglob("*.yaml"))
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 def test_the_configurations_of_the_contract_exist() -> None:

@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers.locations import ROOT
 
 import fairmot
 
-ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "cv2", "scipy", "numpy", "supervision")
 
 

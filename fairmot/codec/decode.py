@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from fairmot.codec.gather import gather_at
+from fairmot.codec.points import boxes_at, gather_at
 
 
 class Peaks(NamedTuple):
@@ -31,15 +31,6 @@ def decode(heatmap_BCHW: torch.Tensor, size_ltrb: torch.Tensor, offset: torch.Te
     sides_BK4, offsets_BK2 = gather_at(size_ltrb, indices_BK), gather_at(offset, indices_BK)
     boxes_BK4 = boxes_at(indices_BK, sides_BK4, offsets_BK2, width=heatmap_BCHW.shape[-1])
     return Peaks(boxes_BK4, scores_BK, classes_BK, indices_BK)
-
-
-def boxes_at(
-    indices_BK: torch.Tensor, sides_BK4: torch.Tensor, offsets_BK2: torch.Tensor, *, width: int
-) -> torch.Tensor:
-    """Return boxes (B, K, 4) in map cells around flat cells y * `width` + x, from what the heads say there."""
-    cells_BK2 = torch.stack([indices_BK % width, indices_BK // width], dim=-1)
-    centres_BK2 = cells_BK2 + offsets_BK2
-    return torch.cat([centres_BK2 - sides_BK4[..., :2], centres_BK2 + sides_BK4[..., 2:]], dim=-1)
 
 
 def find_peaks(heatmap_BCHW: torch.Tensor, *, top_k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

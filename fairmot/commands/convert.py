@@ -8,16 +8,15 @@ from typing import Any
 
 import torch
 
+from fairmot.config.derived import embedding_lengths
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.config.reid import embedding_lengths
 from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
-from fairmot.formats.fetch import locate
+from fairmot.formats.download import locate
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
 from fairmot.models.joint_detector import JointDetector
-from fairmot.models.names import HEAD_PREFIXES
-from fairmot.models.naming import BACKBONE, OURS, to_ours, to_published, unwrapped
+from fairmot.models.weight_names import BACKBONE, HEAD_PREFIXES, OURS, to_ours, to_published, unwrapped
 from fairmot.models.weights import LoadReport, Match, lay_beside, match_weights, tensors_of
 from fairmot.utils.errors import InputError
 

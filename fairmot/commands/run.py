@@ -15,7 +15,7 @@ from tqdm import tqdm
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
 from fairmot.formats.atomic import write_text
-from fairmot.structures.labels import LabelBlock
+from fairmot.structures.annotations import LabelBlock
 from fairmot.utils.distributed import World
 from fairmot.utils.errors import InputError
 

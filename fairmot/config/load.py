@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from fairmot.config.data_sets import data_set_node
+from fairmot.config.datasets import data_set_node
 from fairmot.config.defaults import default_cfg
 from fairmot.config.node import CfgNode
-from fairmot.config.presets import PRESETS, preset_keys
+from fairmot.config.tracker_presets import PRESETS, preset_keys
 from fairmot.config.validate import validate_cfg
 from fairmot.utils.errors import InputError
 

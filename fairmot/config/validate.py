@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fairmot.config.derived import embedding_lengths
 from fairmot.config.node import CfgNode
-from fairmot.config.presets import PRESETS
-from fairmot.config.reid import embedding_lengths
+from fairmot.config.tracker_presets import PRESETS
 from fairmot.utils.errors import InputError
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -7,18 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fairmot.config.node import CfgNode
-from fairmot.data.augment import AugmentOptions
-from fairmot.data.cache import Wanted, cache_folder, load_index
+from fairmot.data.augment.affine import AugmentOptions
 from fairmot.data.catalog import SequenceSpan, resolve_data_set, resolve_spans
-from fairmot.data.index import LabelIndex
+from fairmot.data.index.cache import Wanted, cache_folder, load_index
+from fairmot.data.index.label_index import LabelIndex
 from fairmot.data.joint_dataset import JointDataset, TargetOptions
-from fairmot.data.layouts import LAYOUTS
-from fairmot.data.live import LiveOptions
 from fairmot.data.loader import TrainLoader
-from fairmot.data.reading import Bar, no_bar
+from fairmot.data.readers.base import Bar, no_bar
+from fairmot.data.readers.registry import LAYOUTS
 from fairmot.data.sampler import EpochSampler
 from fairmot.data.samples import join_indexes
-from fairmot.formats.stream import Patience
 from fairmot.geometry.letterbox import round_up_hw
 from fairmot.utils.errors import InputError
 
@@ -125,9 +123,3 @@ def build_train_loader(
         bad_limit=cfg.DATA.BAD_IMAGES,
         report=report,
     )
-
-
-def live_options(cfg: CfgNode) -> LiveOptions:
-    """Return SOURCE's options: how streams are opened again, and who drops frames under load."""
-    patience = Patience(attempts=cfg.SOURCE.RECONNECT, wait=cfg.SOURCE.RECONNECT_WAIT, timeout=cfg.SOURCE.TIMEOUT)
-    return LiveOptions(patience=patience, drop=cfg.SOURCE.DROP)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairmot.config.data_sets import DATA_SETS, data_set_node
-from fairmot.data.build_index import Selection
-from fairmot.data.cache import Wanted
-from fairmot.data.layouts import recognise_layout
+from fairmot.config.datasets import DATA_SETS, data_set_node
+from fairmot.data.index.builder import Selection
+from fairmot.data.index.cache import Wanted
+from fairmot.data.index.splits import Split
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.motchallenge import chosen_sequences
-from fairmot.data.splits import Split
+from fairmot.data.readers.registry import recognise_layout
 from fairmot.formats.motchallenge import class_numbers
 from fairmot.utils.errors import InputError
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmot.data.index import LabelIndex, Origin
+from fairmot.data.index.label_index import LabelIndex, Origin
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
-from fairmot.structures.labels import UNKNOWN
+from fairmot.structures.annotations import UNKNOWN
 from fairmot.utils.errors import InputError
 
 

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from fairmot.codec.decode import find_peaks
-from fairmot.codec.places import places_of
-from fairmot.codec.sample import read_embeddings
-from fairmot.engine.maps import CellMaps, Maps, ReadsAtCells, WholeMaps
+from fairmot.codec.embedding_sampling import read_embeddings
+from fairmot.codec.points import places_of
+from fairmot.engine.head_reading import CellMaps, Maps, ReadsAtCells, WholeMaps
 from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.geometry.letterbox import (
     Letterbox,

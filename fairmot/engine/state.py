@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from fairmot.engine.ema import average_state, load_average_state
-from fairmot.engine.whole import cut_module, cut_optimizer, join_module, join_optimizer
+from fairmot.engine.sharded_state import cut_module, cut_optimizer, join_module, join_optimizer
 from fairmot.utils.distributed import World, is_split
 
 

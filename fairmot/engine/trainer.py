@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fairmot.codec.render import complete_heatmap
-from fairmot.engine.feed import Pace, feed
+from fairmot.codec.render_heatmap import complete_heatmap
 from fairmot.engine.hooks import Hook, StepResult
+from fairmot.engine.model_with_loss import Balances, JointPass, Learned, Passed, describe_fairness, read_gradients
+from fairmot.engine.prefetch import Pace, feed
 from fairmot.engine.state import TrainState
-from fairmot.engine.step import Balances, JointPass, Learned, Passed, describe_fairness, read_gradients
-from fairmot.engine.surgery import TaskGradients
+from fairmot.engine.task_gradients import TaskGradients
 from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import LossTerms, TaskReading
 from fairmot.utils.distributed import World, is_split

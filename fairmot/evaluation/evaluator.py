@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from fairmot.evaluation.checks import check_sequence
-from fairmot.evaluation.events import accumulate, event_table, motmetrics_scores
-from fairmot.evaluation.prepare import PreparedSequence, prepare_sequence
+from fairmot.evaluation.motmetrics_backend import accumulate, event_table, motmetrics_scores
+from fairmot.evaluation.preprocess import PreparedSequence, prepare_sequence
 from fairmot.evaluation.protocol import PEOPLE, Protocol, choose_protocol
-from fairmot.evaluation.scores import score_sequence, trackeval_scores
+from fairmot.evaluation.trackeval_backend import score_sequence, trackeval_scores
 from fairmot.formats.motchallenge import class_numbers
 from fairmot.structures.report import EvalReport, ScoredSequence
 from fairmot.utils.errors import InputError

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from fairmot.evaluation.prepare import is_scored
+from fairmot.evaluation.preprocess import is_scored
 from fairmot.evaluation.protocol import Protocol
 from fairmot.formats.motchallenge import class_numbers
 from fairmot.geometry.arrays import FloatArray, IntArray, require_shape

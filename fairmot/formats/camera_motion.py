@@ -15,7 +15,7 @@ import numpy as np
 
 from fairmot.formats.atomic import write_text
 from fairmot.formats.label_table import frames_from_one
-from fairmot.formats.text import read_text
+from fairmot.formats.text_io import read_text
 from fairmot.geometry.arrays import FloatArray, require_shape
 from fairmot.utils.errors import InputError
 

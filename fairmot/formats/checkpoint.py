@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 import torch
 
 from fairmot.formats.atomic import remove_leftovers, replacing
-from fairmot.formats.numpy_pickle import SAFE_GLOBALS
+from fairmot.formats.legacy_pickle import SAFE_GLOBALS
 from fairmot.utils.errors import InputError
 
 _WANTED_CLASS = re.compile(r"GLOBAL (\S+)")

@@ -15,7 +15,7 @@ import numpy as np
 
 from fairmot.formats.label_table import LabelTable, frames_from_one
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.labels import UNKNOWN
+from fairmot.structures.annotations import UNKNOWN
 from fairmot.utils.errors import InputError
 
 _LARGEST = 1e30  # float32 holds it with room for sums

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from fairmot.formats.atomic import replacing
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape
 from fairmot.structures.detections import Detections
-from fairmot.structures.observation import Observation
+from fairmot.structures.tracker_input import Observation
 from fairmot.utils.errors import InputError
 
 LOWEST_SCORE = 0.1  # a written cache keeps scores from here up

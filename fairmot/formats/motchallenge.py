@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from fairmot.formats.atomic import write_text
-from fairmot.formats.text import read_text
+from fairmot.formats.text_io import read_text
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError

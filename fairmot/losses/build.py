@@ -5,14 +5,21 @@ from functools import partial
 
 from torch import nn
 
+from fairmot.config.derived import embedding_lengths
 from fairmot.config.node import CfgNode
-from fairmot.config.reid import embedding_lengths
-from fairmot.losses.balance import Balance, FixedWeighting, GradientSurgery, GradNorm, MinNorm, UncertaintyWeighting
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.joint import JointLoss
-from fairmot.losses.logits import CircleLoss, FocalCrossEntropy
-from fairmot.losses.nested import NestedIdentityLoss
+from fairmot.losses.matryoshka import NestedIdentityLoss
 from fairmot.losses.partial_fc import PartialIdentityLoss
+from fairmot.losses.softmax_losses import CircleLoss, FocalCrossEntropy
+from fairmot.losses.task_weighting import (
+    Balance,
+    FixedWeighting,
+    GradientSurgery,
+    GradNorm,
+    MinNorm,
+    UncertaintyWeighting,
+)
 from fairmot.losses.triplet import TripletLoss
 from fairmot.utils.distributed import World
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.losses.logits import LogitLoss, cross_entropy
+from fairmot.losses.softmax_losses import LogitLoss, cross_entropy
 from fairmot.structures.outputs import EmbeddingSamples
 
 

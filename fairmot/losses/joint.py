@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from fairmot.codec.sample import sample_for_training
-from fairmot.losses.balance import Balance
+from fairmot.codec.embedding_sampling import sample_for_training
 from fairmot.losses.focal import HeatmapFocalLoss
 from fairmot.losses.regression import ObjectL1Loss
+from fairmot.losses.task_weighting import Balance
 from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import HeadOutputs, LossTerms, TaskLosses
 

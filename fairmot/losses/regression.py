@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from fairmot.codec.gather import gather_at
+from fairmot.codec.points import gather_at
 
 
 class ObjectL1Loss(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -10,15 +11,25 @@ from fairmot.models.backbones.dla import DLA
 from fairmot.models.backbones.hrnet import HRNet
 from fairmot.models.backbones.resnet import Block, ResNet
 from fairmot.models.backbones.yolo import YOLOBackbone
-from fairmot.models.body import Body
-from fairmot.models.layers.channels import scale_channels
-from fairmot.models.layers.deform_conv import DeformConv2d
-from fairmot.models.names import DLA_PREFIXES, HRNET_PREFIXES, RESNET_PREFIXES, YOLO_PREFIXES
+from fairmot.models.layers.deform_conv.layer import DeformConv2d
 from fairmot.models.necks.concat import ConcatNeck
 from fairmot.models.necks.deconv import DeconvFPN, DeconvNeck
 from fairmot.models.necks.dla_up import CONCATENATING, DLANeck, Junction, adding
-from fairmot.models.necks.yolo_up import YOLONeck
+from fairmot.models.necks.yolo_fpn import YOLONeck
+from fairmot.models.weight_names import DLA_PREFIXES, HRNET_PREFIXES, RESNET_PREFIXES, YOLO_PREFIXES, Prefixes
 from fairmot.utils.registry import Registry
+
+
+class Body(NamedTuple):
+    """What a backbone's factory returns."""
+
+    backbone: nn.Module  # (B, 3, H, W) images -> maps
+    neck: nn.Module  # those maps -> one (B, channels, H/4, W/4) map
+    channels: int
+    prefixes: Prefixes  # published names -> ours, backbone and neck
+    max_head_channels: int | None = None  # where the published heads are narrower than the others' 256
+    head_activation: Callable[[], nn.Module] = partial(nn.ReLU, inplace=True)  # between a head's two convolutions
+
 
 BodyFactory = Callable[[float], Body]
 """Channel multiplier -> everything below the heads."""
@@ -82,3 +93,12 @@ BACKBONES.register("resdcn_50")(partial(make_resdcn, block=Bottleneck, depths=DE
 BACKBONES.register("resfpndcn_34")(partial(make_resfpndcn, depths=DEPTHS_34))
 BACKBONES.register("hrnet_18")(partial(make_hrnet, finest=18))
 BACKBONES.register("hrnet_32")(partial(make_hrnet, finest=32))
+
+
+def scale_channels(channels: tuple[int, ...], width: float) -> tuple[int, ...]:
+    """Multiply each count by `width`, to the nearest multiple of 8, at least 8; width 1 changes nothing.
+
+    >>> scale_channels((16, 64, 512), 0.25)
+    (8, 16, 128)
+    """
+    return tuple(count if width == 1.0 else max(8, round(count * width / 8) * 8) for count in channels)

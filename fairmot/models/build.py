@@ -1,12 +1,12 @@
 """From the MODEL section to a network."""
 
+from fairmot.config.derived import embedding_lengths
 from fairmot.config.node import CfgNode
-from fairmot.config.reid import embedding_lengths
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.heads import make_heads
 from fairmot.models.joint_detector import JointDetector
-from fairmot.models.names import HEAD_PREFIXES
 from fairmot.models.norms import set_norms
+from fairmot.models.weight_names import HEAD_PREFIXES
 
 
 def build_model(cfg: CfgNode) -> JointDetector:

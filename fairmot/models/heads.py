@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.models.layers.bands import in_bands
+from fairmot.models.layers.tiling import in_bands
 
 KERNEL = 3
 

@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from fairmot.models.backbones.dla import DLA
 from fairmot.models.heads import Head
 from fairmot.models.joint_detector import JointDetector
-from fairmot.models.layers.deform_conv import DeformConv2d
+from fairmot.models.layers.deform_conv.layer import DeformConv2d
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, DeformConv2d)
 BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.codec.places import Places
+from fairmot.codec.points import Places
 from fairmot.models.heads import Head, patches_at
-from fairmot.models.names import HEAD_PREFIXES, Prefixes
+from fairmot.models.weight_names import HEAD_PREFIXES, Prefixes
 from fairmot.structures.outputs import CellOutputs, HeadOutputs
 
 GREY = 0.5  # near what a letterbox frames an image with

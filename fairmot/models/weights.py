@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fairmot.formats.checkpoint import read_checkpoint
-from fairmot.models.naming import recognise
+from fairmot.models.weight_names import recognise
 from fairmot.utils.errors import InputError
 
 WRAPPERS = ("ema", "model", "state_dict")  # the averaged weights before those they are the average of

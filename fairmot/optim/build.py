@@ -8,11 +8,9 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fairmot.config.node import CfgNode
-from fairmot.optim.closed_form import ClosedFormSchedule
 from fairmot.optim.groups import parameter_groups, require_each_once, take_out_tables
-from fairmot.optim.joined import JoinedOptimizer
-from fairmot.optim.rows import RowAdam, RowSGD
-from fairmot.optim.schedules import Rate, cosine_rate, step_rate, warmed_up
+from fairmot.optim.schedules import ClosedFormSchedule, Rate, cosine_rate, step_rate, warmed_up
+from fairmot.optim.sparse import JoinedOptimizer, RowAdam, RowSGD
 
 
 def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> Optimizer:

@@ -8,13 +8,13 @@ import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, ImageArray, IntArray
 from fairmot.structures.sequence import BoxTable
+from fairmot.synthetic.backdrop import paint_backdrop
 from fairmot.synthetic.body import Pose, build_body
 from fairmot.synthetic.camera import Shot
-from fairmot.synthetic.compose import Picture, Placement
-from fairmot.synthetic.light import build_light
+from fairmot.synthetic.compositing import Picture, Placement
+from fairmot.synthetic.lighting import build_light
+from fairmot.synthetic.occlusion_preview import LEAST_INSIDE, share_inside
 from fairmot.synthetic.props import draw_prop
-from fairmot.synthetic.rehearsal import LEAST_INSIDE, share_inside
-from fairmot.synthetic.scene import paint_backdrop
 from fairmot.synthetic.sprite import PHASES, VIEWS, Sprite, SpriteBook, draw_body
 from fairmot.synthetic.world import PEDESTRIAN, Actor, World
 from fairmot.utils.seed import make_rng

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fairmot.formats.atomic import check_writable
-from fairmot.formats.odgt import MASK, PERSON, OdgtRow, make_record, write_odgt
+from fairmot.formats.crowdhuman import MASK, PERSON, OdgtRow, make_record, write_odgt
 from fairmot.geometry.arrays import IntArray
 from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.render import RenderedFrame, Renderer

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmot.synthetic.appearance import Appearance, draw_appearance, draw_lookalike, draw_statue
+from fairmot.synthetic.backdrop import KINDS
 from fairmot.synthetic.body import Posture
 from fairmot.synthetic.camera import Camera, CameraMotion, Shot, build_camera, build_motion
-from fairmot.synthetic.choreography import Stage, count_passes, plan_ride, plan_walks
+from fairmot.synthetic.occlusion_preview import Rehearsal, Role
 from fairmot.synthetic.options import Preset, WorldOptions
+from fairmot.synthetic.path_planning import Stage, count_passes, plan_ride, plan_walks
 from fairmot.synthetic.props import CLUTTER, SCREENS, Prop
-from fairmot.synthetic.rehearsal import Rehearsal, Role
-from fairmot.synthetic.scene import KINDS
 from fairmot.synthetic.statistics import measure, occlusion_runs
-from fairmot.synthetic.walks import Walk, stand
+from fairmot.synthetic.trajectories import Walk, stand
 from fairmot.utils.seed import make_rng
 
 PEDESTRIAN, RIDER, STATIC_PERSON, DISTRACTOR = 1, 2, 7, 8  # MOTChallenge classes; only the first is scored

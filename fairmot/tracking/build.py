@@ -7,7 +7,7 @@ from typing import Any
 from fairmot.structures.sequence import BoxTable
 from fairmot.tracking.camera_motion import CameraMotion, EccMotion, FlowMotion
 from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
-from fairmot.tracking.refine import RefineOptions, refine
+from fairmot.tracking.postprocess import RefineOptions, refine
 from fairmot.tracking.run import OutputFilters
 from fairmot.tracking.tracker import JointTracker, Laps, Log
 

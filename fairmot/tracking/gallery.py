@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 from fairmot.tracking.assignment import Matches, assign
 from fairmot.tracking.costs import appearance_cost, forbid_across_classes
-from fairmot.tracking.track import TrackTable
+from fairmot.tracking.track_table import TrackTable
 from fairmot.utils.errors import InputError
 
 PREFIX = "gallery_"

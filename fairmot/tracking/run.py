@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmot.structures.observation import Observation
 from fairmot.structures.sequence import BoxTable
+from fairmot.structures.tracker_input import Observation
 from fairmot.structures.tracks import Tracks
 from fairmot.tracking.tracker import JointTracker
 

@@ -13,18 +13,17 @@ import numpy as np
 
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape, rows_of
 from fairmot.geometry.boxes import tlwh_to_xyxy, xyxy_to_tlwh
-from fairmot.structures.decision import Decision
 from fairmot.structures.detections import Detections
+from fairmot.structures.track_event import Decision
 from fairmot.structures.tracks import Stage, Tracks
 from fairmot.tracking.assignment import assign
+from fairmot.tracking.association import find_duplicates, joint_cost, scored_overlap_cost
 from fairmot.tracking.costs import appearance_cost, forbid_across_classes, overlap_cost
-from fairmot.tracking.duplicates import find_duplicates
-from fairmot.tracking.follow import follow_camera, predict, see, weigh_looks
+from fairmot.tracking.events import Before, tell_duplicates, tell_ends, tell_matches
 from fairmot.tracking.gallery import Remembered
+from fairmot.tracking.motion import follow_camera, predict, see, weigh_looks
 from fairmot.tracking.options import TrackerOptions
-from fairmot.tracking.pairing import joint_cost, scored_overlap_cost
-from fairmot.tracking.story import Before, tell_duplicates, tell_ends, tell_matches
-from fairmot.tracking.track import Candidates, TrackState, TrackTable, select_candidates
+from fairmot.tracking.track_table import Candidates, TrackState, TrackTable, select_candidates
 from fairmot.utils.errors import InputError
 
 Log = Callable[[list[Decision]], None]

@@ -13,7 +13,7 @@ from torch import distributed, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from fairmot.utils.errors import InputError
-from fairmot.utils.meeting import meet
+from fairmot.utils.rendezvous import meet
 
 LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
 PATIENCE = timedelta(minutes=10)  # for the others to start

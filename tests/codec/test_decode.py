@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fairmot.codec.decode import decode
 from fairmot.codec.encode import encode
-from fairmot.codec.gather import gather_at
+from fairmot.codec.points import gather_at
 
 MAP_HW = (24, 40)
 places = st.lists(

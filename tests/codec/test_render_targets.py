@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmot.codec import render
+from fairmot.codec import render_heatmap as render
 from fairmot.codec.encode import encode
-from fairmot.codec.render import complete_heatmap, render_heatmap
+from fairmot.codec.render_heatmap import complete_heatmap, render_heatmap
 from fairmot.structures.batch import Batch
 
 INPUT_HW, MAP_HW = (64, 96), (16, 24)

@@ -8,7 +8,7 @@ from fairmot.commands.convert import convert
 from fairmot.config.load import cfg_from_dict, load_cfg
 from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
 from fairmot.models.build import build_model
-from fairmot.models.naming import to_published
+from fairmot.models.weight_names import to_published
 from fairmot.models.weights import load_weights
 from fairmot.utils.errors import InputError
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fairmot.cli import main
-from fairmot.commands.train import train
+from fairmot.commands.train.command import train
 from fairmot.config.load import load_cfg
 from fairmot.formats.images import write_image
 from fairmot.models.build import build_model

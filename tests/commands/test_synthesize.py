@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.locations import ROOT
 
 from fairmot.cli import run_tool
 from fairmot.commands.synthesize import sequence_seed
@@ -15,13 +16,13 @@ from fairmot.data.build import build_train_dataset
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.crowdhuman import CrowdHumanReader
 from fairmot.formats.motchallenge import find_sequences, list_images, read_boxes, read_sequence_info
-from fairmot.structures.labels import LabelBlock
+from fairmot.structures.annotations import LabelBlock
 from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.stills import ANNOTATION, write_stills
 from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, build_world
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 SMALL = ["--frames", "6", "--size", "90x160", "--people", "4"]
 
 

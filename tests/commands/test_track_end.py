@@ -3,8 +3,7 @@ import signal
 
 import pytest
 
-from fairmot.commands.interrupt import Interruption
-from fairmot.commands.track_end import Ending
+from fairmot.commands.track.interrupt import Ending, Interruption
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from fairmot.commands.show import SHEET_TILES, TrackPainter
-from fairmot.commands.track_report import describe_speed
+from fairmot.commands.visualize import SHEET_TILES, TrackPainter
 from fairmot.formats.images import read_image
 from fairmot.structures.tracks import Tracks
-from fairmot.utils.pipeline import StageClock
+from fairmot.utils.pipeline import StageClock, describe_speed
 
 
 def one_track(frame):

@@ -9,11 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tune_worlds import write_world
+from helpers.locations import ROOT
+from helpers.tune_worlds import write_world
 
 from fairmot.cli import main
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "tune.py"
+TOOL = ROOT / "tools" / "tune.py"
 FINISHED = "SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'"
 
 

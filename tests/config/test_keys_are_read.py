@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.locations import ROOT
 
 from fairmot.config.defaults import default_cfg
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.data.build import build_train_dataset, build_train_loader, live_options
+from fairmot.data.build import build_train_dataset, build_train_loader
 from fairmot.engine.build import build_predictor, build_train_options
 from fairmot.evaluation.build import build_evaluator
 from fairmot.formats.images import write_image
@@ -20,10 +21,11 @@ from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.tracking.build import build_camera_motion, build_filters, build_refiner, build_tracker
+from fairmot.video.build import live_options
 
 EMBEDDING = {"MODEL.REID_DIM", "MODEL.REID_NESTED", "MODEL.REID_SAMPLING"}
 WHILE_LOADING = {"TRACKER.PRESET"}  # sets other keys; tests/config/test_load.py shows it
-COMMANDS = Path(__file__).resolve().parents[2] / "fairmot" / "commands"
+COMMANDS = ROOT / "fairmot" / "commands"
 
 
 class Recorder:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, dump_cfg, load_cfg
-from fairmot.config.presets import PRESETS
+from fairmot.config.tracker_presets import PRESETS
 from fairmot.utils.errors import InputError
 
 

@@ -1,5 +1,5 @@
 import pytest
-from small_sequences import make_sequence, walkers
+from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.config.load import load_cfg
 from fairmot.data.build import build_val_spans, build_wanted

@@ -2,15 +2,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sequences import make_sequence, walkers
+from helpers.locations import SHARED
+from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.config.load import load_cfg
-from fairmot.data.augment import AugmentOptions
+from fairmot.data.augment.affine import AugmentOptions
 from fairmot.data.build import build_augment_options, build_train_dataset, build_train_loader
 from fairmot.data.joint_dataset import SampleKey
 from fairmot.utils.errors import InputError
 
-HALF = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mot17-half" / "train"
+HALF = SHARED / "data" / "mot17-half" / "train"
 
 
 def configured(root, *overrides):

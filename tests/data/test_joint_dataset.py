@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from small_sequences import index_samples, make_sequence, walkers
+from helpers.small_sequences import index_samples, make_sequence, walkers
 
-from fairmot.data.augment import AugmentOptions
+from fairmot.data.augment.affine import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset, SampleKey, TargetOptions
 from fairmot.utils.errors import InputError
 

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 import torch
-from small_sequences import index_samples, make_sequence, walkers
+from helpers.small_sequences import index_samples, make_sequence, walkers
 
-from fairmot.data.augment import AugmentOptions
+from fairmot.data.augment.affine import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset
 from fairmot.data.loader import TrainLoader, _cause_of_death, _start_worker
 from fairmot.data.sampler import EpochSampler

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from one_of_each import make_one_of_each
-from small_sequences import make_sequence, walkers
+from helpers.one_of_each import make_one_of_each
+from helpers.small_sequences import make_sequence, walkers
 
-from fairmot.codec.render import complete_heatmap
+from fairmot.codec.render_heatmap import complete_heatmap
 from fairmot.config.load import load_cfg
 from fairmot.data.build import build_train_dataset, build_train_loader, build_val_spans
 from fairmot.data.joint_dataset import SampleKey

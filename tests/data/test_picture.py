@@ -1,15 +1,15 @@
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from helpers.locations import SHARED
+from helpers.small_sequences import index_samples
 from hypothesis import given
 from hypothesis import strategies as st
-from small_sequences import index_samples
 
-from fairmot.data.augment import AugmentOptions, draw_augmentation
-from fairmot.data.picture import read_augmented, read_picture
+from fairmot.data.augment.affine import AugmentOptions, draw_augmentation
+from fairmot.data.joint_dataset import read_augmented, read_picture
 from fairmot.data.samples import Sample
 from fairmot.formats.images import read_image, write_image
 from fairmot.formats.motchallenge import find_sequences
@@ -17,7 +17,7 @@ from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox
 from fairmot.utils.errors import InputError
 from fairmot.utils.seed import make_rng
 
-MINI = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mot17-mini"
+MINI = SHARED / "data" / "mot17-mini"
 INPUT_HW = (152, 272)
 OPTIONS = AugmentOptions()
 

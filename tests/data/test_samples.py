@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from small_sequences import index_samples, make_sequence, walkers
+from helpers.small_sequences import index_samples, make_sequence, walkers
 
-from fairmot.data.build_index import Selection, build_index
+from fairmot.data.index.builder import Selection, build_index
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.csv_table import CSVReader
 from fairmot.data.samples import join_indexes

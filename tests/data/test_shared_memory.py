@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_sequences import index_samples, make_sequence, walkers
+from helpers.small_loaders import make_dataset, make_loader
 
 from fairmot.data.collate import collate
-from fairmot.data.joint_dataset import JointDataset, SampleKey, TargetOptions
-from fairmot.data.loader import TrainLoader
-from fairmot.data.sampler import EpochSampler
+from fairmot.data.joint_dataset import SampleKey
 from fairmot.data.shared_memory import SentBatch
 from fairmot.utils.errors import InputError
 
@@ -25,7 +23,7 @@ IN_A_SMALL_ROOM = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_shared_memory import make_dataset, make_loader
+from helpers.small_loaders import make_dataset, make_loader
 from fairmot.utils.errors import InputError
 
 dataset, room = make_dataset(Path(sys.argv[2])), Path("/dev/shm")
@@ -45,15 +43,6 @@ try:
 except InputError as error:
     print(error)
 """
-
-
-def make_dataset(folder: Path, *, renders: bool = True) -> JointDataset:
-    sequence = make_sequence(folder, "S1", walkers((1, 2), 6), frames=6)
-    return JointDataset(index_samples([sequence]), input_hw=(256, 320), targets=TargetOptions(renders=renders))
-
-
-def make_loader(dataset: JointDataset, workers: int = 0) -> TrainLoader:
-    return TrainLoader(dataset, EpochSampler(len(dataset), 2), workers=workers)
 
 
 def mapped() -> int:

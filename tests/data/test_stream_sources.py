@@ -10,14 +10,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from stream_servers import Pictures, RtspServer, http_server, missing_for_rtsp
+from helpers.stream_servers import Pictures, RtspServer, http_server, missing_for_rtsp
 
-from fairmot.data.live import LiveOptions
-from fairmot.data.sequence import FrameSource, open_frames
-from fairmot.formats.stream import Patience
-from fairmot.formats.video_writer import VideoWriter
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
+from fairmot.video.live import LiveOptions
+from fairmot.video.source import FrameSource, open_frames
+from fairmot.video.stream import Patience
+from fairmot.video.writer import VideoWriter
 
 LONG = 20.0  # s that a test waits for what happens at once
 PATIENT = Patience(attempts=9, wait=0.05, timeout=LONG)  # gives up after 26 s

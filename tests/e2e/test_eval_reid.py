@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairmot.cli import main
-from fairmot.commands.evaluate_reid import evaluate_reid
+from fairmot.commands.evaluate.reid import evaluate_reid
 from fairmot.config.load import load_cfg
 from fairmot.formats.images import write_image
 from fairmot.models.build import build_model

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from helpers.locations import ROOT
 
 from fairmot.cli import main
-from fairmot.commands.interrupt import Interrupted
-from fairmot.commands.track_options import Outputs, TrackOptions
+from fairmot.commands.track.interrupt import Interrupted
+from fairmot.commands.track.options import Outputs, TrackOptions
 
 pytestmark = pytest.mark.e2e
-REPOSITORY = Path(__file__).resolve().parents[2]
 SEQINFO = "[Sequence]\nname={name}\nseqLength=4\nframeRate=30\nimWidth=100\nimHeight=100\n"
 
 
@@ -95,7 +95,7 @@ assert "torch" not in sys.modules
 
 
 def test_the_shim(root):
-    shim = [sys.executable, str(REPOSITORY / "tools" / "eval.py"), *options(root)]
+    shim = [sys.executable, str(ROOT / "tools" / "eval.py"), *options(root)]
     done = subprocess.run(shim, cwd=root, check=True, capture_output=True, text=True)
     assert "COMBINED" in done.stdout
     assert done.stderr == ""
@@ -145,7 +145,7 @@ def fake_tracker(monkeypatch, root):
             path.write_text((root / "results" / path.name).read_text())
         return written
 
-    monkeypatch.setitem(sys.modules, "fairmot.commands.track", SimpleNamespace(track=track))
+    monkeypatch.setitem(sys.modules, "fairmot.commands.track.command", SimpleNamespace(track=track))
     return calls
 
 
@@ -173,7 +173,7 @@ def test_a_signal_during_the_tracking_gives_its_code(monkeypatch, capsys, root):
     def track(*_, **__):
         raise Interrupted(signal.SIGTERM)
 
-    monkeypatch.setitem(sys.modules, "fairmot.commands.track", SimpleNamespace(track=track))
+    monkeypatch.setitem(sys.modules, "fairmot.commands.track.command", SimpleNamespace(track=track))
     assert main([*with_weights(root), "--output", f"{root}/out"]) == 143
     assert capsys.readouterr().err == "fairmot eval: interrupted\n"
 

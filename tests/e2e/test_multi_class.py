@@ -12,7 +12,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.images import write_image
 from fairmot.formats.motchallenge import read_boxes, write_results
 from fairmot.structures.detections import Detections
-from fairmot.structures.observation import Observation
+from fairmot.structures.tracker_input import Observation
 from fairmot.tracking.run import OutputFilters, collect_tracks, track_sequence
 from fairmot.tracking.tracker import JointTracker
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.locations import ROOT
 
 from fairmot.cli import main
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import load_cfg
 from fairmot.data.build import build_train_dataset
-from fairmot.data.sequence import open_frames
 from fairmot.engine.build import build_predictor
 from fairmot.formats.motchallenge import read_boxes
 from fairmot.geometry.boxes import pairwise_iou, tlwh_to_xyxy
 from fairmot.models.build import build_model
 from fairmot.models.weights import load_weights
+from fairmot.video.source import open_frames
 
-ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data"
 pytestmark = [
     pytest.mark.e2e,

@@ -20,17 +20,17 @@ import pytest
 import torch
 
 from fairmot.cli import main
-from fairmot.commands import track_outputs
-from fairmot.commands.track_window import Window
+from fairmot.commands.track import outputs as track_outputs
+from fairmot.commands.track.window import Window
 from fairmot.config.load import load_cfg
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
 from fairmot.formats.images import write_image
 from fairmot.formats.motchallenge import format_results, read_boxes
-from fairmot.formats.video_writer import VideoWriter
 from fairmot.models.build import build_model
 from fairmot.tracking.build import build_refiner
 from fairmot.utils.errors import InputError
+from fairmot.video.writer import VideoWriter
 
 pytestmark = pytest.mark.e2e
 FRAMES = 12
@@ -328,8 +328,8 @@ def test_a_kill_leaves_the_rows_of_all_frames_but_the_one_under_way(run, tmp_pat
     code = """
 import sys
 from pathlib import Path
-from fairmot.commands.replay import replay
-from fairmot.commands.track_options import Outputs
+from fairmot.commands.track.replay import replay
+from fairmot.commands.track.options import Outputs
 from fairmot.config.load import load_cfg
 replay(load_cfg(), cache=Path(sys.argv[1]), output=Path(sys.argv[2]), outputs=Outputs(json=True))
 """
@@ -380,7 +380,7 @@ class Screen:
 
 def test_a_key_in_the_window_ends_the_run(world, tmp_path, monkeypatch):
     screen = Screen(monkeypatch, at=3)
-    monkeypatch.setattr("fairmot.commands.track.require_screen", lambda: None)
+    monkeypatch.setattr("fairmot.commands.track.command.require_screen", lambda: None)
     assert main(arguments(world, tmp_path, "--show", source=world / "data")) == 0
     assert len(screen.shown) == 3
     assert screen.shown[0].shape == (133, 191, 3)

@@ -6,19 +6,19 @@ from functools import partial
 
 import pytest
 import torch
-from shared_steps import IDENTITIES, SMALL, Opposed, make_alike, make_batch
-from test_trainer import BATCHES, StopAt, TinyCriterion, TinyLoader, TinyModel, same_values
+from helpers.shared_steps import IDENTITIES, SMALL, Opposed, make_alike, make_batch
+from helpers.tiny_training import BATCHES, StopAt, TinyCriterion, TinyLoader, TinyModel, same_values
 from torch.amp import GradScaler
 
 from fairmot.config.load import load_cfg
 from fairmot.engine.hooks import CheckpointHook, FairnessHook
+from fairmot.engine.model_with_loss import JointPass
 from fairmot.engine.state import TrainState
-from fairmot.engine.step import JointPass
 from fairmot.engine.trainer import Outcome, Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
-from fairmot.formats.json_lines import append_row
-from fairmot.losses.balance import GradientSurgery, GradNorm, MinNorm, dot, project_conflicts
+from fairmot.formats.text_io import append_row
 from fairmot.losses.build import build_criterion
+from fairmot.losses.task_weighting import GradientSurgery, GradNorm, MinNorm, dot, project_conflicts
 from fairmot.models.build import build_model
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.outputs import TaskLosses

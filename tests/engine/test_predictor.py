@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairmot.codec.sample import READERS
+from fairmot.codec.embedding_sampling import READERS
 from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor, Reading

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from shared_steps import STEPS, VARIANTS, run_all
+from helpers.locations import ROOT
+from helpers.shared_steps import STEPS, VARIANTS, run_all
 
-SCRIPT = Path(__file__).with_name("shared_steps.py")
+SCRIPT = ROOT / "tests" / "helpers" / "shared_steps.py"
 
 
 def by_two(folder, *arguments):

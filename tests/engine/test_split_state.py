@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from shared_steps import make_batch
-from split_runs import IDENTITIES, new_state, run_all, run_by, train
+from helpers.shared_steps import make_batch
+from helpers.split_runs import IDENTITIES, new_state, run_all, run_by, train
 
 from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from test_trainer import BATCHES, StopAt, TinyCriterion, TinyLoader, TinyModel, same_values
+from helpers.tiny_training import BATCHES, StopAt, TinyCriterion, TinyLoader, TinyModel, same_values
 from torch import nn
 from torch.amp import GradScaler
 
@@ -214,7 +214,7 @@ def test_the_network_runs_in_the_precision_asked_for_and_the_losses_in_float32(p
 def test_a_whole_network_trains_in_bf16_near_float32():
     """DLA with deformable layers; ten steps on one batch."""
     small = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "SOLVER.BASE_LR", "0.002"]
-    from shared_steps import IDENTITIES, make_batch
+    from helpers.shared_steps import IDENTITIES, make_batch
 
     batch = make_batch()
     batch = type(batch)(*(v.float() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for v in batch))

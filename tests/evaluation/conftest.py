@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.locations import SHARED
 
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable, SequenceInfo
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 
 def make_table(rows: Iterable[tuple[float, ...]]) -> BoxTable:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from trackeval.metrics import CLEAR, HOTA, Identity
 
 from fairmot.evaluation.evaluator import Evaluator, evaluate_tables
-from fairmot.evaluation.prepare import prepare_sequence
+from fairmot.evaluation.preprocess import prepare_sequence
 from fairmot.evaluation.protocol import PROTOCOLS, choose_protocol
-from fairmot.evaluation.scores import score_sequence
+from fairmot.evaluation.trackeval_backend import score_sequence
 from fairmot.utils.errors import InputError
 
 PEDESTRIAN, CAR = 1, 3  # in truth; results number the class list from 1

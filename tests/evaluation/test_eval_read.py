@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairmot.evaluation.read import add_results, read_truths
+from fairmot.evaluation.sequences import add_results, read_truths
 from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
 from fairmot.utils.errors import InputError
 

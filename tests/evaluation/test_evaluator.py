@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairmot.config.load import load_cfg
 from fairmot.evaluation.build import build_evaluator
 from fairmot.evaluation.evaluator import Evaluator, evaluate_tables
-from fairmot.evaluation.read import add_results, read_truths
+from fairmot.evaluation.sequences import add_results, read_truths
 from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
 from fairmot.utils.errors import InputError
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairmot.evaluation.evaluator import Evaluator
-from fairmot.evaluation.read import add_results, read_truths
+from fairmot.evaluation.sequences import add_results, read_truths
 
 pytestmark = pytest.mark.dataset
 SETS = ("ordinary", "holes", "distractors", "unscored", "empty", "perfect", "noisy")

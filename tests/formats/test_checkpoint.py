@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmot.formats import numpy_pickle
+from fairmot.formats import legacy_pickle as numpy_pickle
 from fairmot.formats.checkpoint import _Outlet, offer_previous, read_checkpoint, write_checkpoint
 from fairmot.utils.errors import InputError
 

@@ -2,9 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from helpers.label_tables import label_tables, require_equal
+from helpers.label_writers import write_coco
 from hypothesis import HealthCheck, given, settings
-from label_tables import label_tables, require_equal
-from label_writers import write_coco
 
 from fairmot.formats.coco import is_coco, read_coco
 from fairmot.utils.errors import InputError

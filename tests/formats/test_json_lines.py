@@ -2,7 +2,7 @@
 
 import json
 
-from fairmot.formats.json_lines import append_row, cut_rows
+from fairmot.formats.text_io import append_row, cut_rows
 
 
 def up_to_20(row):

@@ -1,9 +1,8 @@
 """det.txt files: scores of any scale come to [0, 1] in their order, and what is wrong is named by its line."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from helpers.locations import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -11,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from fairmot.formats.public_detections import map_scores, read_public_detections
 from fairmot.utils.errors import InputError
 
-MINI = Path(__file__).resolve().parents[3] / "shared" / "data" / "mot17-mini"
+MINI = SHARED / "data" / "mot17-mini"
 any_scores = hnp.arrays(np.float64, st.integers(0, 30), elements=st.floats(-1e6, 1e6))
 
 

@@ -11,8 +11,8 @@ from torch.nn import functional
 from fairmot.config.load import load_cfg
 from fairmot.losses.build import build_identity
 from fairmot.losses.identity import IdentityLoss
-from fairmot.losses.logits import CircleLoss, FocalCrossEntropy, cross_entropy
-from fairmot.losses.nested import NestedIdentityLoss
+from fairmot.losses.matryoshka import NestedIdentityLoss
+from fairmot.losses.softmax_losses import CircleLoss, FocalCrossEntropy, cross_entropy
 from fairmot.losses.triplet import TripletLoss, mine_triplets
 from fairmot.structures.outputs import EmbeddingSamples
 

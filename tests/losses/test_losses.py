@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from fairmot.config.load import load_cfg
-from fairmot.losses.balance import UncertaintyWeighting
 from fairmot.losses.build import build_criterion
 from fairmot.losses.focal import HeatmapFocalLoss
 from fairmot.losses.identity import IdentityLoss, embedding_scale
 from fairmot.losses.regression import ObjectL1Loss
+from fairmot.losses.task_weighting import UncertaintyWeighting
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import EmbeddingSamples, HeadOutputs
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from partial_fc_steps import STEPS, VARIANTS, run_by
+from helpers.partial_fc_steps import STEPS, VARIANTS, run_by
 from torch import nn
 
 from fairmot.config.load import load_cfg

@@ -1,16 +1,16 @@
 """Every registered backbone, slim: shapes, start, gradients, tracing."""
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.locations import ROOT
 from torch import distributed, nn
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import BACKBONES, build_model
 from fairmot.models.layers.conv import bilinear_upsample
-from fairmot.models.layers.deform_conv import DeformConv2d
+from fairmot.models.layers.deform_conv.layer import DeformConv2d
 from fairmot.utils.errors import InputError
 
 NAMES = tuple(BACKBONES)
@@ -32,7 +32,7 @@ def images(*size):
 
 
 def test_the_documentation_lists_every_network_and_no_other():
-    table = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    table = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(NAMES)
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_deform_conv import NAMES, made_up
+from helpers.deform_inputs import NAMES, made_up
 from torchvision.ops import deform_conv2d as reference
 
-from fairmot.models.layers import deform_conv_cuda
-from fairmot.models.layers.deform_conv import DeformConv2d
-from fairmot.models.layers.deform_conv_cpu import deform_conv2d as cpu_deform_conv2d
-from fairmot.models.layers.deform_conv_cuda import deform_conv2d
+from fairmot.models.layers.deform_conv import cuda as deform_conv_cuda
+from fairmot.models.layers.deform_conv.cpu import deform_conv2d as cpu_deform_conv2d
+from fairmot.models.layers.deform_conv.cuda import deform_conv2d
+from fairmot.models.layers.deform_conv.layer import DeformConv2d
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 CASES = {
@@ -123,7 +123,7 @@ def places_touched_by(value):
 
 def print_interpreted():
     deform_conv_cuda.runs_triton = anywhere
-    answers = {"loaded": "fairmot.models.layers.deform_kernels" in sys.modules}
+    answers = {"loaded": "fairmot.models.layers.deform_conv.triton_kernels" in sys.modules}
     usual = deform_conv_cuda.COLUMN_BYTES, deform_conv_cuda.GRADIENT_BYTES
     for name, case in CASES.items():
         budgets = [case["budget"]] * 2 if "budget" in case else usual

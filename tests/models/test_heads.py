@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from fairmot.codec.decode import find_peaks
-from fairmot.codec.gather import gather_at
+from fairmot.codec.points import gather_at
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
 from fairmot.models.heads import Head, patches_at
-from fairmot.models.layers import bands
+from fairmot.models.layers import tiling as bands
 
 SLIM = ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "32"]
 

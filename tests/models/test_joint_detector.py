@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fairmot.codec.gather import gather_at
+from fairmot.codec.points import gather_at
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
 from fairmot.models.layers.conv import bilinear_upsample

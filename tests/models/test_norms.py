@@ -5,8 +5,8 @@ import torch
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
+from fairmot.models.deterministic_weights import load_made_up_weights
 from fairmot.models.inference import prepare_for_inference
-from fairmot.models.made_up import load_made_up_weights
 
 SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8"]
 

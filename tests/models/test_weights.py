@@ -8,7 +8,7 @@ from torch import nn
 from fairmot.config.load import load_cfg
 from fairmot.formats.checkpoint import write_checkpoint
 from fairmot.models.build import build_model
-from fairmot.models.naming import BACKBONE, OURS, PUBLISHED, to_published
+from fairmot.models.weight_names import BACKBONE, OURS, PUBLISHED, to_published
 from fairmot.models.weights import load_weights
 from fairmot.utils.errors import InputError
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from fairmot.config.load import load_cfg
 from fairmot.optim.build import build_optimizer, build_schedule
-from fairmot.optim.describe import describe_groups
+from fairmot.optim.groups import describe_groups
 
 CFG = load_cfg(
     None,

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from fairmot.config.load import load_cfg
 from fairmot.optim.build import build_optimizer, build_schedule
-from fairmot.optim.describe import describe_groups
-from fairmot.optim.joined import JoinedOptimizer
+from fairmot.optim.groups import describe_groups
+from fairmot.optim.sparse import JoinedOptimizer
 
 ROWS = 9
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from published import BY_TIME, HEADS, REFERENCE, published_images, published_state, relative_error
+from helpers.published import BY_TIME, HEADS, REFERENCE, published_images, published_state, relative_error
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
-from fairmot.models.naming import to_ours, to_published
+from fairmot.models.weight_names import to_ours, to_published
 
 pytestmark = [pytest.mark.parity, pytest.mark.dataset]
 DEAD = 1e-12

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from published import FIXTURES
+from helpers.locations import SHARED
+from helpers.published import FIXTURES
 
 from fairmot.codec.decode import decode
 
-FULL = FIXTURES.parents[2].parent / "shared" / "reference" / "parts" / "decode.npz"
+FULL = SHARED / "reference" / "parts" / "decode.npz"
 pytestmark = pytest.mark.parity
 
 

@@ -1,16 +1,15 @@
 """The letterbox and the way back, against the published code's arrays."""
 
 import hashlib
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from helpers.locations import FIXTURES, SHARED
 
 from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox, undo_published
 
-FIXTURES = Path(__file__).parent / "fixtures"
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "parts"
+REFERENCE = SHARED / "reference" / "parts"
 INPUT_HW = (608, 1088)
 # SHA-256 of the published code's letterbox of `patterned()`: letterbox_down.npz's `image`, row by row.
 DOWN_SHA256 = "21ad6ba9ad8df25b7dc022023395913ca926411cc4cc9d4978b980bf02c7b73d"

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from published import FIXTURES, relative_error
+from helpers.locations import SHARED
+from helpers.published import FIXTURES, relative_error
 
-from fairmot.losses.balance import UncertaintyWeighting
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.joint import JointLoss
+from fairmot.losses.task_weighting import UncertaintyWeighting
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs
 
-FULL = FIXTURES.parents[2].parent / "shared" / "reference" / "parts" / "losses.npz"
+FULL = SHARED / "reference" / "parts" / "losses.npz"
 SETS = [
     pytest.param(FIXTURES / "losses.npz", id="compact"),
     pytest.param(

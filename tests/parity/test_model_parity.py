@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from published import FIXTURES, HEADS, published_images, published_keys, published_state, relative_error
+from helpers.published import FIXTURES, HEADS, published_images, published_keys, published_state, relative_error
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
-from fairmot.models.naming import to_ours
+from fairmot.models.weight_names import to_ours
 from fairmot.models.weights import load_weights
 
 pytestmark = pytest.mark.parity

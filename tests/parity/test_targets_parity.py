@@ -1,16 +1,14 @@
 """Target maps against the published code's: equal, sizes and offsets to 1e-4 cells."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from helpers.locations import FIXTURES, SHARED
 
 from fairmot.codec.encode import encode
 from fairmot.geometry.boxes import cxcywh_to_xyxy
 from fairmot.geometry.letterbox import fit_letterbox, letterbox_boxes
 
-FIXTURES = Path(__file__).parent / "fixtures"
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "parts"
+REFERENCE = SHARED / "reference" / "parts"
 
 pytestmark = pytest.mark.parity
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.locations import FIXTURES, SHARED
 
-from fairmot.commands.replay import replay
+from fairmot.commands.track.replay import replay
 from fairmot.config.load import load_cfg
 from fairmot.formats.detection_cache import read_cache
 from fairmot.formats.motchallenge import read_boxes
 from fairmot.tracking.build import build_tracker
 
-FIXTURES = Path(__file__).parent / "fixtures"
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "tracker"
+REFERENCE = SHARED / "reference" / "tracker"
 SCENES = ("street", "crowd", "noisy", "lowfps", "sparse", "reentry", "gaps")
 
 

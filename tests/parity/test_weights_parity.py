@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from published import ARCHITECTURES, REFERENCE, published_keys, published_state
+from helpers.published import ARCHITECTURES, REFERENCE, published_keys, published_state
 
 from fairmot.commands.convert import convert
 from fairmot.config.load import load_cfg

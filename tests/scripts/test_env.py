@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.locations import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("bash", "cat", "cut", "sha256sum", "sed", "tail", "mkdir", "cp")
 PYTHON = """#!/bin/bash
 case "$*" in

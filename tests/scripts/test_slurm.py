@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.locations import ROOT
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "slurm_train.sh"
+SCRIPT = ROOT / "scripts" / "slurm_train.sh"
 STANDINS = {
     # Saves where it is told to, when it starts or when it is signalled, and ends with the code it is given.
     "srun": """

@@ -8,7 +8,7 @@ from fairmot.synthetic.camera import Camera, CameraMotion
 from fairmot.synthetic.options import EASY, WorldOptions
 from fairmot.synthetic.props import Prop
 from fairmot.synthetic.render import Renderer
-from fairmot.synthetic.walks import Leg, Walk, stand, walk_along
+from fairmot.synthetic.trajectories import Leg, Walk, stand, walk_along
 from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, STATIC_PERSON, Actor, World, build_world
 from fairmot.synthetic.write import join_tables
 from fairmot.utils.seed import make_rng

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fairmot.synthetic.camera import Camera
+from fairmot.synthetic.occlusion_preview import Rehearsal, Role
 from fairmot.synthetic.options import PRESETS, WorldOptions
-from fairmot.synthetic.rehearsal import Rehearsal, Role
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.statistics import WorldStatistics, measure
-from fairmot.synthetic.walks import stand
+from fairmot.synthetic.trajectories import stand
 from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, RIDER, STATIC_PERSON, World, build_world
 from fairmot.synthetic.write import join_tables
 from fairmot.utils.errors import InputError

@@ -1,19 +1,17 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
+from helpers.locations import SHARED
 
 from fairmot.formats.images import read_image
 from fairmot.formats.motchallenge import read_boxes
 from fairmot.geometry.boxes import tlwh_to_xyxy
-from fairmot.tracking.camera_motion import EccMotion, FlowMotion
-from fairmot.tracking.reduced import identity
+from fairmot.tracking.camera_motion import EccMotion, FlowMotion, identity
 
 SIZE_HW = (270, 480)
 CENTRE = np.array([240.0, 135.0])
 NOBODY = np.zeros((0, 4))
-VAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "mot17-half" / "val" / "MOT17-11-val"
+VAL = SHARED / "data" / "mot17-half" / "val" / "MOT17-11-val"
 KINDS = [FlowMotion, EccMotion]
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmot.tracking.reduced import identity, is_plausible, mask_people, reduce_image, to_full_size
+from fairmot.tracking.camera_motion import identity, is_plausible, mask_people, reduce_image, to_full_size
 
 RNG = np.random.default_rng(0)
 

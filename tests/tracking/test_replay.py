@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairmot.commands.replay import replay
+from fairmot.commands.track.replay import replay
 from fairmot.config.load import load_cfg
 from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
 from fairmot.formats.motchallenge import read_boxes

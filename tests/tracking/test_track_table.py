@@ -3,7 +3,7 @@ import pytest
 
 from fairmot.structures.detections import Detections
 from fairmot.tracking import kalman
-from fairmot.tracking.track import TrackState, TrackTable, select_candidates
+from fairmot.tracking.track_table import TrackState, TrackTable, select_candidates
 from fairmot.utils.errors import InputError
 
 

@@ -1,23 +1,20 @@
 """The tracker's rules one by one, its state, and what must hold whatever comes in."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.locations import FIXTURES
+from helpers.walkers import BOX, NOBODY, PARTS, assert_same, random_frames, run, see
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from walkers import BOX, NOBODY, PARTS, assert_same, random_frames, run, see
 
 from fairmot.formats.detection_cache import read_cache
 from fairmot.structures.detections import Detections
 from fairmot.tracking.options import TrackerOptions
 from fairmot.tracking.tracker import JointTracker
 from fairmot.utils.errors import InputError
-
-FIXTURES = Path(__file__).resolve().parents[1] / "parity" / "fixtures"
-
 
 # ------------------------------------------------------------------------------------------------ birth
 

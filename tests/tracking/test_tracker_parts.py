@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from walkers import NOBODY, PARTS, assert_same, random_frames, run, see
+from helpers.walkers import NOBODY, PARTS, assert_same, random_frames, run, see
 
-from fairmot.structures.decision import Decision
 from fairmot.structures.detections import Detections
+from fairmot.structures.track_event import Decision
 from fairmot.structures.tracks import Stage
 from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
 from fairmot.tracking.tracker import JointTracker

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from fairmot.config.load import load_cfg
-from fairmot.config.presets import PRESETS
+from fairmot.config.tracker_presets import PRESETS
 from fairmot.structures.detections import Detections
 from fairmot.tracking.build import build_camera_motion, build_filters, build_options, build_refiner, build_tracker
 from fairmot.tracking.camera_motion import EccMotion, FlowMotion
 from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
-from fairmot.tracking.refine import RefineOptions
+from fairmot.tracking.postprocess import RefineOptions
 from fairmot.tracking.run import OutputFilters
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from fairmot.formats.motchallenge import format_results
 from fairmot.structures.detections import Detections
-from fairmot.structures.observation import Observation
+from fairmot.structures.tracker_input import Observation
 from fairmot.structures.tracks import Tracks
 from fairmot.tracking.run import FrameTracks, OutputFilters, apply_filters, collect_tracks, to_table, track_sequence
 from fairmot.tracking.tracker import JointTracker

@@ -1,6 +1,6 @@
 """Rounds are run in turn and the first is not counted."""
 
-from fairmot.utils.timer import paired_ratio, time_in_turn
+from fairmot.commands.benchmark.timing import paired_ratio, time_in_turn
 
 
 def test_every_way_runs_once_a_round() -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.blocks import block_of_table
-from fairmot.data.readers.places import existing, files_with, find_label_file, folder_of, relative_to
+from fairmot.data.readers.label_blocks import block_of_table
+from fairmot.data.readers.paths import existing, files_with, find_label_file, folder_of, relative_to
 from fairmot.formats.coco import is_coco, read_coco
-from fairmot.structures.labels import LabelBlock
+from fairmot.structures.annotations import LabelBlock
 from fairmot.utils.errors import InputError
 
 SUFFIX = ".json"

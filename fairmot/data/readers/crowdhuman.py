@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.blocks import block_of_stills
-from fairmot.data.readers.places import (
+from fairmot.data.readers.label_blocks import block_of_stills
+from fairmot.data.readers.paths import (
     existing,
     files_with,
     find_label_file,
@@ -18,9 +18,9 @@ from fairmot.data.readers.places import (
     relative_to,
     subfolders_of,
 )
-from fairmot.formats.odgt import BOX_KEYS, OdgtLabels, Part, read_odgt, split_lines
+from fairmot.formats.crowdhuman import BOX_KEYS, OdgtLabels, Part, read_odgt, split_lines
 from fairmot.geometry.arrays import IntArray
-from fairmot.structures.labels import UNKNOWN, LabelBlock
+from fairmot.structures.annotations import UNKNOWN, LabelBlock
 from fairmot.utils.errors import InputError
 
 SUFFIX = ".odgt"

@@ -1,13 +1,13 @@
-"""A CSV file with a header as labels; its columns are told in `fairmot.formats.label_csv`."""
+"""A CSV file with a header as labels; its columns are told in `fairmot.formats.csv_labels`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.blocks import block_of_table
-from fairmot.data.readers.places import files_with, find_label_file, folder_of, relative_to
-from fairmot.formats.label_csv import is_label_csv, read_label_csv
-from fairmot.structures.labels import LabelBlock
+from fairmot.data.readers.label_blocks import block_of_table
+from fairmot.data.readers.paths import files_with, find_label_file, folder_of, relative_to
+from fairmot.formats.csv_labels import is_label_csv, read_label_csv
+from fairmot.structures.annotations import LabelBlock
 from fairmot.utils.errors import InputError
 
 SUFFIX = ".csv"

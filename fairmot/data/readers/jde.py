@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.places import (
+from fairmot.data.readers.paths import (
     existing,
     files_with,
     first_line,
@@ -20,7 +20,7 @@ from fairmot.data.readers.places import (
     walk_folders,
     walk_images,
 )
-from fairmot.data.readers.text_files import (
+from fairmot.data.readers.text_labels import (
     IMAGES,
     TextUnit,
     block_of_text,
@@ -32,8 +32,8 @@ from fairmot.data.readers.text_files import (
     require_label_trees,
     split_images,
 )
-from fairmot.formats.label_text import parse_jde
-from fairmot.structures.labels import LabelBlock
+from fairmot.formats.text_labels import parse_jde
+from fairmot.structures.annotations import LabelBlock
 from fairmot.utils.errors import InputError
 
 LABELS = "labels_with_ids"

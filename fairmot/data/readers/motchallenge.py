@@ -21,7 +21,7 @@ from fairmot.formats.motchallenge import (
     without_copies,
 )
 from fairmot.geometry.arrays import BoolArray, IntArray
-from fairmot.structures.labels import LabelBlock
+from fairmot.structures.annotations import LabelBlock
 from fairmot.structures.sequence import BoxTable
 from fairmot.utils.errors import InputError
 

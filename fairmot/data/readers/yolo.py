@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.places import (
+from fairmot.data.readers.paths import (
     existing,
     files_with,
     first_line,
@@ -22,7 +22,7 @@ from fairmot.data.readers.places import (
     subfolders_of,
     walk_images,
 )
-from fairmot.data.readers.text_files import (
+from fairmot.data.readers.text_labels import (
     IMAGES,
     TextUnit,
     block_of_text,
@@ -34,9 +34,9 @@ from fairmot.data.readers.text_files import (
     require_label_trees,
     split_images,
 )
-from fairmot.formats.label_text import parse_yolo
+from fairmot.formats.text_labels import parse_yolo
 from fairmot.formats.yolo_yaml import DataYaml, is_data_yaml, read_data_yaml
-from fairmot.structures.labels import LabelBlock
+from fairmot.structures.annotations import LabelBlock
 from fairmot.utils.errors import InputError
 
 LABELS = "labels"

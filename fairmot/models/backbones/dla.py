@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from fairmot.models.layers.bands import in_bands
 from fairmot.models.layers.conv import conv_bn, conv_bn_relu, initialise_convolutions
+from fairmot.models.layers.tiling import in_bands
 
 
 class BasicBlock(nn.Module):

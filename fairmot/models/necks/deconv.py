@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fairmot.models.layers.conv import ConvNode, bilinear_upsample
-from fairmot.models.layers.deform_conv import DeformConv2d
+from fairmot.models.layers.deform_conv.layer import DeformConv2d
 
 
 def deconv_stage(in_channels: int, out_channels: int) -> list[nn.Module]:

@@ -1,5 +1,5 @@
 import pytest
-from small_trees import read_all, read_images, read_one, write, write_all, write_json
+from helpers.small_trees import read_all, read_images, read_one, write, write_all, write_json
 
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.coco import COCOReader, recognises

@@ -1,11 +1,11 @@
 import pickle
 
 import pytest
-from small_trees import read_all, read_images, read_one, write_all, write_json
+from helpers.small_trees import read_all, read_images, read_one, write_all, write_json
 
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.crowdhuman import CrowdHumanReader, recognises
-from fairmot.formats import odgt
+from fairmot.formats import crowdhuman as odgt
 from fairmot.utils.errors import InputError
 
 NAMES = ("273271,c9db000d5146c15", "273271,1a0d6000b9e1f5b7")

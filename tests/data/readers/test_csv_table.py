@@ -1,5 +1,5 @@
 import pytest
-from small_trees import read_all, read_images, read_one, write, write_all
+from helpers.small_trees import read_all, read_images, read_one, write, write_all
 
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.csv_table import CSVReader, recognises

@@ -1,5 +1,5 @@
 import pytest
-from small_sequences import make_sequence, walkers
+from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.motchallenge import MotChallengeReader, recognises

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_trees import read_all, read_images, read_one, write, write_all
+from helpers.small_trees import read_all, read_images, read_one, write, write_all
 
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.yolo import YOLOReader, recognises

@@ -1,0 +1,145 @@
+"""`fairmot benchmark`: ours and a reference, timed in turn in one run."""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torchvision
+from tqdm import tqdm
+
+from fairmot.commands.benchmark.loader import benchmark_data
+from fairmot.commands.benchmark.model import benchmark_model, describe_model
+from fairmot.commands.benchmark.timing import BenchmarkRow
+from fairmot.commands.benchmark.tracker import benchmark_tracker
+from fairmot.commands.benchmark.training import SMALL, benchmark_train, describe_batch
+from fairmot.commands.run import resolve_device
+from fairmot.config.load import load_cfg
+from fairmot.config.node import CfgNode
+from fairmot.formats.atomic import check_writable, write_text
+from fairmot.utils.errors import InputError
+
+SUBJECTS = ("model", "data", "train", "tracker")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the tool's options."""
+    parser.add_argument("subject", choices=SUBJECTS, help="what to time")
+    parser.add_argument("--config", type=Path, help="YAML file (default: the published DLA-34)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="data, train: a data set to read (default: made-up JPEGs)"
+    )
+    parser.add_argument(
+        "--scenes", type=Path, metavar="DIR", help="tracker: street, crowd and noisy.npz to replay (default: made up)"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="rounds, after one that is not counted")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to FILE too")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the tool: print a table and, with `--json`, write the figures."""
+    if arguments.repeats < 1:
+        raise InputError(f"--repeats {arguments.repeats}: at least 1 round is wanted")
+    device_key = [] if arguments.device is None else ["DEVICE", arguments.device]
+    cfg = load_cfg(arguments.config, [*arguments.overrides, *device_key])
+    if arguments.json is not None:
+        check_writable(arguments.json)
+    device = resolve_device(cfg.DEVICE)
+    machine = describe_machine(device)
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    facts, rows = start_subject(arguments, cfg, device)
+    done = list(tqdm(rows, desc="timing", unit="row", leave=False, disable=None))
+    print(format_rows(done))
+    if arguments.json is not None:
+        content = {"machine": machine, **facts, "rows": [row.to_dict() for row in done]}
+        write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        print(f"wrote {arguments.json}")
+    return 0
+
+
+def start_subject(
+    arguments: argparse.Namespace, cfg: CfgNode, device: torch.device
+) -> tuple[Mapping[str, object], Iterator[BenchmarkRow]]:
+    """Return what the JSON tells beside machine and rows, and the rows, timed as they are asked for."""
+    if arguments.subject == "data":
+        return {}, benchmark_data(cfg, images=arguments.images, repeats=arguments.repeats)
+    if arguments.subject == "train":
+        return start_training(arguments, cfg, device)
+    if arguments.subject == "tracker":
+        source = "made up" if arguments.scenes is None else str(arguments.scenes)
+        facts = {"scenes": source, "seed": cfg.SEED}
+        return facts, benchmark_tracker(cfg, scenes=arguments.scenes, repeats=arguments.repeats)
+    model = describe_model(cfg)
+    print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
+    return {"model": model}, benchmark_model(cfg, device=device, repeats=arguments.repeats)
+
+
+def start_training(
+    arguments: argparse.Namespace, cfg: CfgNode, device: torch.device
+) -> tuple[Mapping[str, object], Iterator[BenchmarkRow]]:
+    """As `start_subject`: on a CPU with small batches, unless a file or an override has others.
+
+    A GPU compiles too, unless an override says SOLVER.COMPILE False.
+    """
+    if device.type == "cpu" and arguments.config is None:
+        cfg = load_cfg(None, [*SMALL, *arguments.overrides])
+    compiles = cfg.SOLVER.COMPILE or (device.type == "cuda" and "SOLVER.COMPILE" not in arguments.overrides[::2])
+    source = "made-up images" if arguments.images is None else str(arguments.images)
+    facts = {
+        "backbone": cfg.MODEL.BACKBONE,
+        "batch": describe_batch(cfg),
+        "workers": cfg.DATA.WORKERS,
+        "images": source,
+    }
+    print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    rows = benchmark_train(cfg, images=arguments.images, device=device, repeats=arguments.repeats, compiles=compiles)
+    return {"training": facts}, rows
+
+
+def describe_machine(device: torch.device) -> dict[str, str | int]:
+    """Return what a figure depends on: processor, threads, GPU, versions."""
+    machine: dict[str, str | int] = {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count() or 0,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }
+    if device.type == "cuda":
+        machine["tf32"] = str(torch.backends.cudnn.allow_tf32)
+    return machine
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def format_rows(rows: Sequence[BenchmarkRow]) -> str:
+    """Return the rows as a table; a figure that a row lacks stays empty."""
+    columns = ["name", "ours", "reference", "ratio", "unit", *dict.fromkeys(name for row in rows for name in row.extra)]
+    cells = [columns, *([_cell(row.to_dict().get(name)) for name in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    lines = []
+    for first, *others in cells:
+        numbers = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: float | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value >= 100 else f"{value:.3f}"

@@ -1,0 +1,80 @@
+"""How long a training takes to know its labels: ours beside a plain reading of the published start-up."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from fairmot.commands.benchmark.timing import BenchmarkRow, paired_ratio, time_in_turn
+from fairmot.data.index.builder import Selection
+from fairmot.data.index.cache import Wanted, load_index
+from fairmot.data.index.label_index import LabelIndex
+from fairmot.data.readers.base import Source
+from fairmot.data.readers.registry import LAYOUTS
+from fairmot.utils.seed import make_rng
+
+LABEL_FILES, BOXES_A_FILE, FILES_A_FOLDER = 20_000, 10, 1000
+LIST = "made-up.train"
+PUBLISHED, AGAIN, FIRST = "published", "index second start", "index first start"
+
+
+def index_rows(*, repeats: int) -> Iterator[BenchmarkRow]:
+    """Yield seconds until label files in JDE's layout are known: with an index that is there, and without.
+
+    The reference reads every label file with `np.loadtxt` to learn how many identities there are, as published.
+    """
+    with TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        images = _write_labels(root)
+
+        def load(*, verify: bool) -> LabelIndex:
+            wanted = Wanted("jde", Source(root, labels=LIST, name="made-up"), Selection(("person",), (0,)))
+            return load_index(wanted, LAYOUTS["jde"].make_reader(wanted.source), cache=root / "index", verify=verify)
+
+        counts = (load(verify=True).info.identity_counts[0], count_identities(root / LIST, root))
+        if counts[0] != counts[1]:
+            raise AssertionError(f"ours finds {counts[0]} identities, the reference {counts[1]}")
+        runs = {
+            PUBLISHED: lambda: count_identities(root / LIST, root),
+            AGAIN: lambda: load(verify=False),
+            FIRST: lambda: load(verify=True),
+        }
+        seconds = time_in_turn(runs, repeats=repeats)
+    for name in (AGAIN, FIRST):
+        yield BenchmarkRow(
+            f"{name}, {len(images)} label files",
+            ours=median(seconds[name]),
+            reference=median(seconds[PUBLISHED]),
+            ratio=paired_ratio(seconds[PUBLISHED], seconds[name]),
+        )
+
+
+def count_identities(image_list: Path, root: Path) -> int:
+    """Return the largest identity of a JDE data set + 1, by reading every label file."""
+    largest = -1.0
+    for image in image_list.read_text(encoding="utf-8").split():
+        path = root / image.replace("images", "labels_with_ids").replace(".jpg", ".txt")
+        rows = np.loadtxt(path, ndmin=2)
+        if len(rows):
+            largest = max(largest, float(rows[:, 1].max()))
+    return int(largest) + 1
+
+
+def _write_labels(root: Path) -> list[str]:
+    """Write label files and the list of their images below `root`; return the images. Only the first exists."""
+    rng = make_rng(LABEL_FILES)
+    names = [f"images/{number // FILES_A_FOLDER:03d}/{number:06d}.jpg" for number in range(LABEL_FILES)]
+    for number, name in enumerate(names):
+        image = root / name
+        labels = root / name.replace("images", "labels_with_ids").replace(".jpg", ".txt")
+        for folder in {image.parent, labels.parent} if number % FILES_A_FOLDER == 0 else ():
+            folder.mkdir(parents=True)
+        boxes = rng.uniform(0.1, 0.3, (BOXES_A_FILE, 4))
+        ids = (number + np.arange(BOXES_A_FILE)) % LABEL_FILES
+        rows = (f"0 {own} {' '.join(f'{side:.6f}' for side in box)}\n" for own, box in zip(ids, boxes, strict=True))
+        labels.write_text("".join(rows), encoding="ascii")
+    (root / names[0]).touch()
+    (root / LIST).write_text("\n".join(names) + "\n", encoding="ascii")
+    return names

@@ -1,0 +1,45 @@
+"""Everything that learns, as the configuration describes it: what `fairmot train` and its benchmark share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.amp import GradScaler
+
+from fairmot.config.node import CfgNode
+from fairmot.engine.ema import average_of
+from fairmot.engine.state import TrainState
+from fairmot.losses.build import build_criterion
+from fairmot.models.memory_format import lay_channels_last
+from fairmot.optim.build import build_optimizer, build_schedule
+from fairmot.utils.distributed import World
+
+
+def build_train_state(
+    cfg: CfgNode,
+    model: nn.Module,
+    *,
+    num_identities: Sequence[int],
+    steps_per_epoch: int,
+    device: torch.device,
+    world: World | None = None,
+) -> TrainState:
+    """Return `model`, moved to `device` and laid out for training, with criterion, optimiser, schedule and average.
+
+    world: the processes that train together.
+    """
+    world = world or World()
+    model.to(device)
+    if cfg.SOLVER.CHANNELS_LAST:
+        lay_channels_last(model)
+    criterion = build_criterion(cfg, num_identities=num_identities, world=world, seed=cfg.SEED).to(device)
+    optimizer = build_optimizer(cfg, model=model, criterion=criterion)
+    return TrainState(
+        model,
+        criterion,
+        optimizer,
+        build_schedule(cfg, optimizer, steps_per_epoch=steps_per_epoch),
+        scaler=GradScaler(device.type, enabled=cfg.SOLVER.PRECISION == "fp16"),
+        average=average_of(model, decay=cfg.SOLVER.EMA) if cfg.SOLVER.EMA else None,
+        world=world,
+    )

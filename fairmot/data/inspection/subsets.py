@@ -1,0 +1,73 @@
+"""The parts of a folder that holds a data set more than once: to train on, and to validate on."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from fairmot.data.index.cache import Wanted
+from fairmot.data.readers import coco, crowdhuman, csv_table, jde
+from fairmot.data.readers.paths import files_with, folder_of, starts_with_image
+from fairmot.data.readers.registry import LAYOUTS
+from fairmot.formats.coco import is_coco
+from fairmot.formats.csv_labels import is_label_csv
+from fairmot.utils.errors import InputError
+
+TRAIN, VAL = "train", "val"
+_VAL_NAME = re.compile(r"(?<![a-z])(val|valid|validation|test)(?![a-z])")
+
+
+class Part(NamedTuple):
+    """What LABELS names a part by, "" where there is no choice, and whether it is to validate on."""
+
+    labels: str
+    is_val: bool
+
+
+def parts_of(wanted: Wanted) -> list[Part]:
+    """Return the parts that a folder has, in an order that is always the same; one where there is nothing to choose."""
+    if wanted.source.labels or wanted.source.root.is_file() or wanted.layout == "mot":
+        return [Part(wanted.source.labels, is_val=False)]
+    root = folder_of(wanted.source)
+    if wanted.layout == "yolo":
+        return [Part("", is_val=False), *([Part(VAL, is_val=True)] if _has_part(wanted, VAL) else [])]
+    files = _label_files(wanted.layout, root)
+    if len(files) < 2:
+        return [Part("", is_val=False)]
+    return [Part(file.relative_to(root).as_posix(), is_val=is_for_validation(file.stem, file.suffix)) for file in files]
+
+
+def is_for_validation(*names: str) -> bool:
+    """Whether a name says so.
+
+    >>> is_for_validation("instances_val2017"), is_for_validation("cuhksysu", ".val"), is_for_validation("interval")
+    (True, True, False)
+    """
+    return any(_VAL_NAME.search(name.lower()) for name in names)
+
+
+def _has_part(wanted: Wanted, labels: str) -> bool:
+    """Whether the reader finds a part of that name."""
+    source = wanted.source
+    try:
+        LAYOUTS[wanted.layout].make_reader(type(source)(root=source.root, labels=labels, name=source.name)).plan()
+    except InputError:
+        return False
+    return True
+
+
+def _label_files(layout: str, root: Path) -> list[Path]:
+    if layout == "jde":
+        return [path for suffix in jde.LIST_SUFFIXES for path in files_with(root, suffix, starts_with_image)]
+    if layout == "csv":
+        return files_with(root, csv_table.SUFFIX, is_label_csv)
+    if layout == "crowdhuman":
+        return _first_with(root, ("", *crowdhuman.ANNOTATIONS), crowdhuman.SUFFIX)
+    found = [path for path in _first_with(root, ("", coco.ANNOTATIONS), coco.SUFFIX) if is_coco(path)]
+    boxes = [path for path in found if path.name.startswith("instances_")]
+    split = [path for part in ("train", "valid", "val") for path in files_with(root / part, coco.SUFFIX, is_coco)]
+    return boxes or found or split
+
+
+def _first_with(root: Path, folders: tuple[str, ...], suffix: str) -> list[Path]:
+    found = (files_with(root / folder, suffix) for folder in folders)
+    return next((files for files in found if files), [])

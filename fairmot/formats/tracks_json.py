@@ -1,0 +1,58 @@
+"""Tracks and decisions as JSON lines, for programs: an object on a line of its own for each frame, or each decision.
+
+{"sequence": "street", "frame": 7, "time": 0.24, "tracks": [{"id": 3, "box": [12.5, 40.0, 31.2, 88.9], ...}]}
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fairmot.structures.track_event import Decision
+from fairmot.structures.tracks import Stage, Tracks
+
+
+def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | None = None) -> str:
+    """Return the line of one frame; a frame without tracks has one too, with an empty list.
+
+    frame: its number from 1. time: seconds since the first frame, null where it is not known. Of each track: `id`;
+    `box`: left, top, width, height in pixels; `score` of its detection; `class`: index from 0; `age`: frames since its
+    first, which counts 1; `stage` that matched it, in lower case; `cost` of that match, null at a birth; `detection`:
+    its row in the frame's detections.
+    """
+    row = {
+        "sequence": sequence,
+        "frame": int(frame),
+        "time": None if time is None else _number(time, 6),
+        "tracks": [_track(tracks, index) for index in range(len(tracks))],
+    }
+    return f"{json.dumps(row, allow_nan=False)}\n"
+
+
+def format_decisions(decisions: Iterable[Decision]) -> Iterator[str]:
+    """Yield a line for each decision, in the tracker's order; a key that says nothing is left out."""
+    for decision in decisions:
+        row = {key: _number(value, 6) if isinstance(value, float) else value for key, value in _fields(decision)}
+        yield f"{json.dumps(row, allow_nan=False)}\n"
+
+
+def _fields(decision: Decision) -> Iterable[tuple[str, Any]]:
+    return decision.to_dict().items()
+
+
+def _track(tracks: Tracks, index: int) -> dict[str, Any]:
+    return {
+        "id": int(tracks.ids[index]),
+        "box": [_number(value, 3) for value in tracks.boxes_tlwh[index]],
+        "score": _number(tracks.scores[index], 6),
+        "class": int(tracks.classes[index]),
+        "age": int(tracks.ages[index]),
+        "stage": Stage(int(tracks.stages[index])).name.lower(),
+        "cost": _number(tracks.costs[index], 6),
+        "detection": int(tracks.detection_index[index]),
+    }
+
+
+def _number(value: float, digits: int) -> float | None:
+    """Return a rounded plain number, None for what JSON cannot say."""
+    return round(float(value), digits) if math.isfinite(value) else None

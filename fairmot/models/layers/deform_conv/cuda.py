@@ -1,0 +1,318 @@
+"""Modulated deformable convolution for NVIDIA GPUs, equal to `torchvision.ops.deform_conv2d` and several times as fast.
+
+torchvision's operator works in float32 and channels first, also under autocast. Here maps lie channels last and stay in
+autocast's precision: a Triton kernel samples columns (one row a place: all taps and channels), one matrix product on
+the tensor cores applies the layer's kernel. Backward, a matrix product gives the columns' gradient, and one kernel
+samples again, writes the columns for the gradient of the layer's kernel, sums up the gradients of offsets and mask, and
+adds to the map's by atomic float32 additions. Rows of the output go through in chunks, so that columns never lie in
+memory for a large map, and nothing but the inputs is kept for the backward pass.
+
+Coordinates, shares and sums are float32. float32 products use TF32 where `torch.backends.cuda.matmul.allow_tf32` says
+so, as torchvision's do: not `cudnn.allow_tf32`, which is on by default. The order of atomic additions differs from run
+to run, and so do last bits of the map's gradient; when deterministic algorithms are wanted, torchvision's operator runs
+and says what it thinks of them. FAIRMOT_DEFORM_CONV=torchvision in the environment makes it run always.
+
+Legend: B images, C channels, O output channels, H W map size, T taps of the kernel, K = T * C, M = B * H' * W' places,
+n places of one chunk.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
+
+from fairmot.models.layers.deform_conv.bilinear import Pair, Window
+
+IS_WANTED = (
+    os.environ.get("FAIRMOT_DEFORM_CONV", "") != "torchvision" and importlib.util.find_spec("triton") is not None
+)
+OLDEST = (8, 0)  # Ampere: the first with bfloat16
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+INDEX_LIMIT = 1 << 30  # values of one image, or of one output row's columns: kernels count them in 32 bits
+COLUMN_BYTES = 256 << 20  # of one chunk of the forward pass
+GRADIENT_BYTES = 128 << 20  # of the backward pass, which holds two such arrays
+LEAST_BYTES = 16 << 20  # above it the backward pass takes two chunks at least: torchvision holds the columns once
+SAMPLE_BLOCK_BYTES, GRADIENT_BLOCK = 8192, 2048  # columns that one program does: bytes, and values
+WARPS, CHANNELS = 4, 128  # warps a program, and channels that it does at a time
+
+
+def is_wanted(environment: Mapping[str, str]) -> bool:
+    """Tell whether triton is there and FAIRMOT_DEFORM_CONV does not ask for torchvision's operator.
+
+    >>> is_wanted({"FAIRMOT_DEFORM_CONV": "torchvision"})
+    False
+    """
+    return environment.get("FAIRMOT_DEFORM_CONV") != "torchvision" and importlib.util.find_spec("triton") is not None
+
+
+IS_WANTED = is_wanted(os.environ)  # once: compilers follow `deform_conv2d`, and need not follow this
+
+
+def deform_conv2d(
+    features_BCHW: torch.Tensor,
+    offset: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Same as `torchvision.ops.deform_conv2d`, arguments included; first derivatives only.
+
+    features: (B, C, H, W); offset: (B, 2T, H', W'), y and x of each tap; weight: (O, C, kernel height, kernel width);
+    bias: (O,); mask: (B, T, H', W'), 1 where absent. Returns (B, O, H', W'), channels last, in autocast's dtype or else
+    that of `features`. What the kernels do not do (groups, float64, older cards) goes to torchvision's operator.
+    Source: Zhu et al., Deformable ConvNets v2, equation 1.
+    """
+    window = Window((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
+    if mask is None:
+        mask = offset.new_ones(()).expand(offset.shape[0], offset.shape[1] // 2, *offset.shape[2:])
+    device = features_BCHW.device
+    suited = IS_WANTED and runs_triton(device) and _is_suited(features_BCHW, offset, mask, weight, window)
+    if not suited or torch.are_deterministic_algorithms_enabled():
+        out: torch.Tensor = torchvision_deform_conv2d(
+            features_BCHW, offset, weight, bias, window.stride, window.padding, window.dilation, mask
+        )
+        return out
+    dtype = features_BCHW.dtype
+    if torch.is_autocast_enabled(device.type):
+        dtype = torch.get_autocast_dtype(device.type)
+    bias = None if bias is None else bias.to(dtype)
+    numbers = [*window.stride, *window.padding, *window.dilation]
+    result: torch.Tensor = _convolve(features_BCHW.to(dtype), offset, mask, weight.to(dtype), bias, numbers)
+    return result
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def runs_triton(device: torch.device) -> bool:
+    """Tell whether the kernels run there."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
+
+
+def _is_suited(
+    features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, window: Window
+) -> bool:
+    """Tell whether shapes belong together, without groups, and dtypes are the kernels'."""
+    B, C, H, W = features.shape
+    taps = window.kernel[0] * window.kernel[1]
+    out_h, out_w = output_hw((H, W), window)
+    return (
+        all(tensor.dtype in DTYPES for tensor in (features, offset, mask, weight))
+        and all(tensor.device == features.device for tensor in (offset, mask, weight))
+        and tuple(offset.shape) == (B, 2 * taps, out_h, out_w)
+        and tuple(mask.shape) == (B, taps, out_h, out_w)
+        and weight.shape[1] == C
+        and max((H + 4) * (W + 4), out_w * taps) * C < INDEX_LIMIT
+    )
+
+
+def output_hw(map_hw: Pair, window: Window) -> Pair:
+    """Return the height and width of what comes out.
+
+    >>> output_hw((152, 272), Window((3, 3), (2, 2), (1, 1), (1, 1)))
+    (76, 136)
+    """
+    sides = (
+        (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+        for side, kernel, stride, padding, dilation in zip(map_hw, *window, strict=True)
+    )
+    height, width = sides
+    return height, width
+
+
+class _Sampler:
+    """Maps on a GPU and where the layer reads them; runs the kernels over runs of output rows, those of all images."""
+
+    def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: Window) -> None:
+        self.features_BHWC = features.permute(0, 2, 3, 1).contiguous()
+        self.offset, self.mask, self.window = offset, mask, window
+        self.out_h, self.out_w = offset.shape[2], offset.shape[3]
+        self.rows, self.taps = len(features) * self.out_h, mask.shape[1]
+        self.columns_K = self.taps * features.shape[1]
+
+    def chunks(self, budget: int, *, least: int | None = None) -> Iterator[slice]:
+        """Cut the rows into runs whose columns take at most about `budget` bytes; above `least`, into two at least."""
+        bytes_a_row = max(1, self.out_w * self.columns_K * self.features_BHWC.element_size())
+        if least is not None:
+            budget = min(budget, max(least, -(-self.rows // 2) * bytes_a_row))
+        step = max(1, budget // bytes_a_row)
+        return (slice(start, min(start + step, self.rows)) for start in range(0, self.rows, step))
+
+    def places(self, rows: slice) -> slice:
+        """Return the places that these rows are."""
+        return slice(rows.start * self.out_w, rows.stop * self.out_w)
+
+    def sample(self, rows: slice) -> torch.Tensor:
+        """Return the columns (n, K) of these rows."""
+        from fairmot.models.layers.deform_conv.triton_kernels import sample_kernel
+
+        columns_nK = self.features_BHWC.new_empty((rows.stop - rows.start) * self.out_w, self.columns_K)
+        channels = self.features_BHWC.shape[3]
+        values = SAMPLE_BLOCK_BYTES // columns_nK.element_size() // (1 if channels % 8 == 0 else 4)
+        tensors = (self.features_BHWC, self.offset, self.mask, columns_nK)
+        self._launch(sample_kernel, tensors, rows, values=values, splits_channels=True)
+        return columns_nK
+
+    def carry_back(self, to_columns_nK: torch.Tensor, sums: "_Gradients", rows: slice) -> torch.Tensor:
+        """Add to the gradients of features, offset and mask; return the columns (n, K) of these rows."""
+        from fairmot.models.layers.deform_conv.triton_kernels import gradient_kernel
+
+        columns_nK = torch.empty_like(to_columns_nK)
+        inputs = (self.features_BHWC, self.offset, self.mask, to_columns_nK)
+        values = GRADIENT_BLOCK // (1 if self.features_BHWC.shape[3] % 4 == 0 else 4)
+        tensors = (*inputs, columns_nK, sums.to_features_BHWC, sums.to_offset, sums.to_mask)
+        self._launch(gradient_kernel, tensors, rows, values=values, splits_channels=False)
+        return columns_nK
+
+    def _launch(
+        self, kernel: Any, tensors: Sequence[torch.Tensor], rows: slice, *, values: int, splits_channels: bool
+    ) -> None:
+        """Run a kernel whose programs do about `values` samples times channels of one row."""
+        _, H, W, C = self.features_BHWC.shape
+        block_c = min(CHANNELS, _power_of_two(C))
+        block_n = max(8, min(256, values // block_c, _power_of_two(self.out_w * self.taps)))
+        tiles = -(-self.out_w * self.taps // block_n)
+        grid = ((rows.stop - rows.start) * tiles, -(-C // block_c) if splits_channels else 1)
+        (stride_y, stride_x), (padding_y, padding_x), (dilation_y, dilation_x) = self.window[1:]
+        with torch.cuda.device_of(self.features_BHWC):  # type: ignore[no-untyped-call]
+            kernel[grid](
+                *tensors, rows.start, tiles, H, W, self.out_h, self.out_w, *self.offset.stride(), *self.mask.stride(),
+                C=C, TAPS=self.taps, KERNEL_W=self.window.kernel[1],
+                STRIDE_Y=stride_y, STRIDE_X=stride_x, PADDING_Y=padding_y, PADDING_X=padding_x,
+                DILATION_Y=dilation_y, DILATION_X=dilation_x,
+                BLOCK_N=block_n, BLOCK_C=block_c, num_warps=WARPS, num_stages=1,
+            )  # fmt: skip
+
+
+class _Gradients(NamedTuple):
+    """What the backward pass adds up, chunk by chunk."""
+
+    to_features_BHWC: torch.Tensor  # float32
+    to_offset: torch.Tensor  # (B, H', W', 2T)
+    to_mask: torch.Tensor  # (B, H', W', T)
+    to_kernel_OK: torch.Tensor  # float32
+
+
+@torch.library.custom_op(
+    "fairmot::deform_conv2d",
+    mutates_args=(),
+    schema="(Tensor features, Tensor offset, Tensor mask, Tensor weight, Tensor? bias, int[] numbers) -> Tensor",
+)
+def _convolve(
+    features: torch.Tensor,
+    offset: torch.Tensor,
+    mask: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    numbers: Sequence[int],
+) -> torch.Tensor:
+    """One group; numbers: the window's strides, paddings and dilations. An operator, so that compilers leave it be."""
+    sampler = _Sampler(features, offset, mask, _window(weight, numbers))
+    out = _new_output(features, offset, weight)
+    out_MO = out.permute(0, 2, 3, 1).view(sampler.rows * sampler.out_w, len(weight))
+    kernel_KO = _kernel_matrix(weight).T
+    for rows in sampler.chunks(COLUMN_BYTES):
+        _project(sampler.sample(rows), kernel_KO, bias, out_MO[sampler.places(rows)])
+    return out
+
+
+def _project(columns: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor) -> None:
+    if bias is None:
+        torch.mm(columns, kernel, out=out)
+    else:
+        torch.addmm(bias, columns, kernel, out=out)
+
+
+@torch.library.custom_op(
+    "fairmot::deform_conv2d_backward",
+    mutates_args=(),
+    schema="(Tensor gradient, Tensor features, Tensor offset, Tensor mask, Tensor weight, int[] numbers)"
+    " -> (Tensor, Tensor, Tensor, Tensor)",
+)
+def _carry_back(
+    gradient: torch.Tensor,
+    features: torch.Tensor,
+    offset: torch.Tensor,
+    mask: torch.Tensor,
+    weight: torch.Tensor,
+    numbers: Sequence[int],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the gradients of features, offset, mask and weight, all channels last."""
+    sampler = _Sampler(features, offset, mask, _window(weight, numbers))
+    gradient_MO = gradient.permute(0, 2, 3, 1).contiguous().view(sampler.rows * sampler.out_w, len(weight))
+    kernel_OK = _kernel_matrix(weight)
+    out_shape = (len(features), sampler.out_h, sampler.out_w)
+    sums = _Gradients(
+        to_features_BHWC=torch.zeros_like(sampler.features_BHWC, dtype=torch.float32),
+        to_offset=offset.new_empty(*out_shape, 2 * sampler.taps),
+        to_mask=mask.new_empty(*out_shape, sampler.taps),
+        to_kernel_OK=torch.zeros_like(kernel_OK, dtype=torch.float32),
+    )
+    for rows in sampler.chunks(GRADIENT_BYTES, least=LEAST_BYTES):
+        gradient_nO = gradient_MO[sampler.places(rows)]
+        sums.to_kernel_OK.add_(gradient_nO.T @ sampler.carry_back(gradient_nO @ kernel_OK, sums, rows))
+    to_weight = sums.to_kernel_OK.to(weight.dtype).view(len(weight), *weight.shape[2:], weight.shape[1])
+    to_features = sums.to_features_BHWC.to(features.dtype)
+    to_features, to_offset, to_mask, to_weight = (
+        value.permute(0, 3, 1, 2) for value in (to_features, sums.to_offset, sums.to_mask, to_weight)
+    )
+    return to_features, to_offset, to_mask, to_weight
+
+
+@_convolve.register_fake
+def _(
+    features: torch.Tensor, offset: torch.Tensor, _mask: torch.Tensor, weight: torch.Tensor, *_: object
+) -> torch.Tensor:
+    return _new_output(features, offset, weight)
+
+
+@_carry_back.register_fake
+def _(_gradient: torch.Tensor, *inputs: Any) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.empty_like(value, memory_format=torch.channels_last) for value in inputs[:4])
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG001 (called by keyword)
+    """Keep the inputs for the backward pass, no samples."""
+    *tensors, _bias, ctx.numbers = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    to_inputs = _carry_back(gradient, *ctx.saved_tensors, ctx.numbers)
+    to_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None
+    return *to_inputs, to_bias, None
+
+
+_convolve.register_autograd(_differentiate, setup_context=_keep)
+
+
+def _new_output(features: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    shape = (features.shape[0], weight.shape[0], offset.shape[2], offset.shape[3])
+    return torch.empty(shape, dtype=features.dtype, device=features.device, memory_format=torch.channels_last)
+
+
+def _kernel_matrix(weight: torch.Tensor) -> torch.Tensor:
+    """(O, K), taps before channels, as columns have them: a view of a channels-last kernel, a copy of another."""
+    return weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
+
+
+def _window(weight: torch.Tensor, numbers: Sequence[int]) -> Window:
+    kernel = (weight.shape[2], weight.shape[3])
+    return Window(kernel, (numbers[0], numbers[1]), (numbers[2], numbers[3]), (numbers[4], numbers[5]))
+
+
+def _power_of_two(number: int) -> int:
+    """The least power of two that is no less.
+
+    >>> [_power_of_two(number) for number in (1, 24, 64)]
+    [1, 32, 64]
+    """
+    return 1 << max(0, number - 1).bit_length()
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])

@@ -1,0 +1,132 @@
+"""How the tracks of a table move: on their own, with the camera, and to the detections they are matched with."""
+
+import numpy as np
+
+from fairmot.geometry.arrays import FloatArray, IntArray, rows_of
+from fairmot.tracking import kalman
+from fairmot.tracking.costs import covered_shares, normalise
+from fairmot.tracking.kalman import BoxModel, KalmanState
+from fairmot.tracking.options import Motion, TrackerOptions
+from fairmot.tracking.track_table import Candidates, TrackState, TrackTable
+
+LEAST_NOISE = 0.05  # share of a measurement's noise that a perfect score leaves
+NOISE_RANGE = (0.25, 4.0)  # of adaptive noise
+NOISE_MOMENTUM = 0.9
+
+
+def predict(tracks: TrackTable, rows: IntArray, motion: Motion, *, frames: int, steps: float) -> None:
+    """Move the tracks at `rows` by `frames` frames (`steps` steps with `Motion.dt_rate`); lost ones keep their size."""
+    if not len(rows):
+        return
+    box, belief = motion.box, tracks.belief(rows)
+    lost = rows_of(tracks.states[rows] == TrackState.LOST)
+    if len(lost):
+        for column in box.still:
+            belief.means[lost, column] = 0
+    if motion.dt_rate:
+        belief.means[lost, 4:] *= motion.lost_damping**steps
+        belief = kalman.predict(belief, box=box, steps=steps)
+    else:
+        for _ in range(frames):
+            belief.means[lost, 4:] *= motion.lost_damping
+            belief = kalman.predict(belief, box=box)
+    tracks.waits[rows] += steps
+    tracks.set_belief(rows, belief)
+
+
+def follow_camera(tracks: TrackTable, camera_motion: FloatArray, *, box: BoxModel) -> None:
+    """Carry all tracks, and what is kept of their last sight, to the moved camera's coordinates."""
+    belief = KalmanState(tracks.means, tracks.covariances)
+    tracks.means, tracks.covariances = kalman.warp(belief, camera_motion, box=box)
+    seen = KalmanState(tracks.seen_means, tracks.seen_covariances)
+    tracks.seen_means, tracks.seen_covariances = kalman.warp(seen, camera_motion, box=box)
+    there = KalmanState(
+        np.concatenate([tracks.seen, np.zeros_like(tracks.seen)], axis=1), np.zeros((len(tracks), 3, 4))
+    )
+    tracks.seen = kalman.warp(there, camera_motion, box=box).means[:, :4]
+
+
+def weigh_looks(candidates: Candidates, options: TrackerOptions) -> None:
+    """Lower the shares of embeddings that are unsure or hidden, in place."""
+    looks, lowest = options.looks, options.conf_threshold
+    if looks.by_score:
+        candidates.shares[:] *= np.clip((candidates.scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
+    if looks.freeze < 1:
+        hidden = covered_shares(candidates.boxes_xyxy, candidates.boxes_xyxy) > looks.freeze
+        candidates.shares[hidden] = 0
+
+
+def see(tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int) -> None:
+    """Give each track at `rows` its candidate: belief, smoothed embedding, state and frame."""
+    belief = _believe(tracks, rows, chosen, options, frame=frame)
+    tracks.set_belief(rows, belief)
+    if options.recovery_threshold is not None or options.motion.reupdate:
+        tracks.seen[rows] = chosen.measurements
+        tracks.seen_means[rows], tracks.seen_covariances[rows] = belief
+    share = chosen.shares[:, None]
+    tracks.embeddings[rows] = normalise((1 - share) * tracks.embeddings[rows] + share * chosen.embeddings)
+    tracks.states[rows] = TrackState.TRACKED
+    tracks.waits[rows] = 0
+    tracks.last_frames[rows] = frame
+    tracks.detection_index[rows] = chosen.index
+
+
+def _believe(
+    tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int
+) -> KalmanState:
+    """Return the beliefs of the tracks at `rows` after their measurements; adaptive noise learns from them."""
+    motion, box = options.motion, options.motion.box
+    if not options.use_motion:
+        return kalman.initiate(chosen.measurements, box=box)
+    belief = tracks.belief(rows)
+    if motion.reupdate:
+        gaps = np.minimum(frame - tracks.last_frames[rows], options.max_lost + 1)
+        belief = _retrace(tracks, rows, chosen.measurements, belief, gaps=gaps, motion=motion)
+    noise = None
+    if motion.noise == "nsa":
+        noise = np.maximum(1 - chosen.scores.astype(np.float64), LEAST_NOISE)
+    elif motion.noise == "adaptive":
+        noise = _learn_noise(tracks.noises[rows], belief, chosen.measurements, box=box)
+        tracks.noises[rows] = noise
+    return kalman.update(belief, chosen.measurements, box=box, noise=noise)
+
+
+def _learn_noise(noises: FloatArray, belief: KalmanState, measurements: FloatArray, *, box: BoxModel) -> FloatArray:
+    """(N,) scales of noise -> (N,) those after these measurements: a running mean of how surprising they were."""
+    variances = kalman.innovation_variances(belief, box=box, noise=noises)
+    surprises = (np.square(measurements - belief.means[:, :4]) / variances).mean(axis=1)
+    return np.asarray(np.clip(NOISE_MOMENTUM * noises + (1 - NOISE_MOMENTUM) * noises * surprises, *NOISE_RANGE))
+
+
+def _retrace(
+    tracks: TrackTable,
+    rows: IntArray,
+    measurements: FloatArray,
+    belief: KalmanState,
+    *,
+    gaps: IntArray,
+    motion: Motion,
+) -> KalmanState:
+    """Return `belief`, but for tracks that were out of sight as if they had been seen along a straight line.
+
+    gaps: (N,) frames since the last sight. Source: OC-SORT (Cao et al., 2023), equation 8.
+    """
+    back = rows_of(gaps >= 2)
+    if not len(back):
+        return belief
+    box = motion.box
+    gaps, there, here = gaps[back], tracks.seen[rows[back]], measurements[back]
+    steps = (tracks.waits[rows[back]] / gaps)[:, None] if motion.dt_rate else np.ones((len(back), 1))
+    path = KalmanState(tracks.seen_means[rows[back]], tracks.seen_covariances[rows[back]])
+    for number in range(1, int(gaps.max()) + 1):
+        on_the_way = rows_of(gaps >= number)
+        before = KalmanState(path.means[on_the_way], path.covariances[on_the_way])
+        moved = kalman.predict(before, box=box, steps=steps[on_the_way])
+        between = gaps[on_the_way] > number
+        share = (number / gaps[on_the_way])[:, None]
+        virtual = there[on_the_way] + share * (here[on_the_way] - there[on_the_way])
+        told = kalman.update(moved, virtual, box=box)
+        path.means[on_the_way] = np.where(between[:, None], told.means, moved.means)
+        path.covariances[on_the_way] = np.where(between[:, None, None], told.covariances, moved.covariances)
+    belief.means[back], belief.covariances[back] = path
+    return belief

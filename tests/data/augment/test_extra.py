@@ -1,0 +1,193 @@
+"""Each person is painted in a colour of their own, so that pixels tell who stands where."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairmot.data.augment.affine import AugmentOptions, LabelledImage
+from fairmot.data.augment.extra import MIN_VISIBLE, add_extras, add_jpeg_noise, blur, erase, mix_up, mosaic
+from fairmot.utils.seed import make_rng
+
+INPUT_HW = (96, 160)
+seeds = st.integers(0, 10**6)
+
+
+def colour_of(identity):
+    return np.array([250, 20 + 40 * (identity % 6), 20 + 40 * (identity // 6)])
+
+
+def painted(seed, first=0, count=4):
+    """People side by side, some reaching out of the picture; identities from `first`, classes their halves."""
+    rng = np.random.default_rng(seed)
+    height, width = INPUT_HW
+    left = np.arange(count) * (width / count) + rng.uniform(-15, 3, count)
+    top = rng.uniform(-30, height - 25, count)
+    boxes = np.stack([left, top, left + rng.uniform(12, 30, count), top + rng.uniform(20, 70, count)], axis=1).round()
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    identities = np.arange(first, first + count)
+    for identity, (x0, y0, x1, y1) in zip(identities, boxes.astype(int), strict=True):
+        image[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = colour_of(identity)
+    return LabelledImage(image, boxes, identities, identities // 2)
+
+
+def part_in(image, box_xyxy):
+    x0, y0, x1, y1 = box_xyxy.round().astype(int).clip(0, [INPUT_HW[1], INPUT_HW[0]] * 2)
+    return image[y0:y1, x0:x1].astype(int)
+
+
+def share_of_colour(picture, place):
+    part = part_in(picture.image, picture.boxes_xyxy[place])
+    return (part == colour_of(picture.identities[place])).all(axis=-1).mean()
+
+
+@given(seeds)
+def test_a_mosaics_boxes_hold_their_own_people(seed):
+    pictures = [painted(seed + number, first=6 * number) for number in range(4)]
+    made = mosaic(pictures, make_rng(seed))
+    assert made.image.shape == (*INPUT_HW, 3)
+    assert len(set(made.identities.tolist())) == len(made.identities)
+    np.testing.assert_array_equal(made.classes, made.identities // 2)
+    sides = made.boxes_xyxy[:, 2:] - made.boxes_xyxy[:, :2]
+    assert (sides > 4).all()
+    assert made.boxes_xyxy.min(initial=0) >= 0
+    assert (made.boxes_xyxy[:, 2:] <= [INPUT_HW[1], INPUT_HW[0]]).all()
+    whole = np.concatenate([picture.boxes_xyxy for picture in pictures])
+    areas = dict(
+        zip(
+            np.concatenate([picture.identities for picture in pictures]).tolist(),
+            (whole[:, 2:] - whole[:, :2]).prod(axis=1),
+            strict=True,
+        )
+    )
+    for place, identity in enumerate(made.identities.tolist()):
+        assert sides[place].prod() >= MIN_VISIBLE * areas[identity] - 1e-6
+        assert share_of_colour(made, place) > 0.4  # neighbours may stand before them, never another tile
+
+
+@given(seeds)
+def test_nobody_who_is_plain_to_see_in_a_mosaic_is_left_out(seed):
+    pictures = [painted(seed + number, first=6 * number) for number in range(4)]
+    made = mosaic(pictures, make_rng(seed))
+    for picture in pictures:
+        for identity, box in zip(picture.identities.tolist(), picture.boxes_xyxy, strict=True):
+            seen = (made.image == colour_of(identity)).all(axis=-1).sum()
+            if identity not in made.identities:
+                assert seen <= max(0.35 * (box[2:] - box[:2]).prod(), 6 * 100)
+
+
+def test_a_mosaic_cuts_and_drops_at_the_tile():
+    people = LabelledImage(
+        np.zeros((*INPUT_HW, 3), np.uint8), np.array([[0.0, 0, 160, 96]]), np.array([3]), np.array([1])
+    )
+    nobody = LabelledImage(np.full((*INPUT_HW, 3), 9, np.uint8), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, int))
+    kept = dropped = 0
+    for seed in range(60):
+        made = mosaic([people, nobody, nobody, nobody], make_rng(seed))
+        y, x = (made.image[..., 0] == 0).any(axis=1).sum(), (made.image[..., 0] == 0).any(axis=0).sum()
+        if y * x >= MIN_VISIBLE * 96 * 160:
+            kept += 1
+            assert made.boxes_xyxy.tolist() == [[0, 0, x, y]]
+        else:
+            dropped += 1
+            assert len(made.boxes_xyxy) == 0
+    assert kept
+    assert dropped
+
+
+@given(seeds)
+def test_a_mix_up_has_the_people_of_both(seed):
+    one, other = painted(seed), painted(seed + 1, first=10)
+    made = mix_up(one, other, make_rng(seed))
+    assert made.identities.tolist() == [*one.identities, *other.identities]
+    assert made.classes.tolist() == [*one.classes, *other.classes]
+    np.testing.assert_array_equal(made.boxes_xyxy, np.concatenate([one.boxes_xyxy, other.boxes_xyxy]))
+    lower, upper = np.minimum(one.image, other.image), np.maximum(one.image, other.image)
+    assert ((made.image >= lower) & (made.image <= upper)).all()
+    differ = one.image != other.image
+    weights = (made.image.astype(float) - other.image)[differ] / (one.image.astype(float) - other.image)[differ]
+    assert 0.05 < np.median(weights) < 0.95
+
+
+@given(seeds)
+def test_erasing_keeps_those_who_are_seen(seed):
+    picture = painted(seed, count=6)
+    made = erase(picture, make_rng(seed))
+    assert (made.image != picture.image).any()
+    for place, identity in enumerate(picture.identities.tolist()):
+        before, after = (part_in(image, picture.boxes_xyxy[place]) for image in (picture.image, made.image))
+        left = 1.0 if before.size == 0 else (before == after).all(axis=-1).mean()
+        assert (identity in made.identities) == (left >= MIN_VISIBLE)
+    where = np.isin(picture.identities, made.identities)
+    np.testing.assert_array_equal(made.boxes_xyxy, picture.boxes_xyxy[where])
+    np.testing.assert_array_equal(made.classes, picture.classes[where])
+
+
+@pytest.mark.parametrize("change", [blur, add_jpeg_noise])
+@given(seed=seeds)
+def test_blur_and_noise_change_pixels_alone(change, seed):
+    picture = painted(seed)
+    before = picture.image.copy()
+    made = change(picture, make_rng(seed))
+    assert (made.image.shape, made.image.dtype) == (before.shape, np.uint8)
+    np.testing.assert_array_equal(picture.image, before)
+    for name in ("boxes_xyxy", "identities", "classes"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(picture, name))
+    off = made.image.astype(float) - before
+    assert 0 < np.abs(off).mean() < 25
+    assert np.abs(off.mean(axis=(0, 1))).max() < 8  # neither brighter nor darker
+
+
+def test_blur_does_not_move_the_picture():
+    image = np.zeros((41, 41, 3), dtype=np.uint8)
+    image[20, 20] = 255
+    none = np.zeros(0, dtype=np.int64)
+    for seed in range(40):
+        made = blur(LabelledImage(cv2.dilate(image, np.ones((9, 9))), np.zeros((0, 4)), none, none), make_rng(seed))
+        weights = made.image[..., 0].astype(float)
+        y, x = np.mgrid[:41, :41]
+        middle = (weights * y).sum() / weights.sum(), (weights * x).sum() / weights.sum()
+        np.testing.assert_allclose(middle, (20, 20), atol=0.3)
+
+
+def test_extras_that_are_off_draw_nothing():
+    picture, rng = painted(0), make_rng(5)
+
+    def another():
+        raise AssertionError("not asked for")
+
+    assert add_extras(picture, rng, AugmentOptions(), another) is picture
+    assert rng.random() == make_rng(5).random()
+
+
+@pytest.mark.parametrize(("name", "asked"), [("mosaic", 3), ("mixup", 1), ("erase", 0), ("blur", 0), ("jpeg", 0)])
+def test_each_extra_comes_as_often_as_asked(name, asked):
+    pictures, changed, calls = [painted(number, first=6 * number) for number in range(5)], 0, []
+
+    def another():
+        calls.append(1)
+        return pictures[1 + len(calls) % 4]
+
+    for seed in range(200):
+        made = add_extras(pictures[0], make_rng(seed), AugmentOptions(**{name: 0.3}), another)
+        changed += made is not pictures[0]
+    assert 40 < changed < 80
+    assert len(calls) == asked * changed
+
+
+@given(seeds)
+def test_all_extras_depend_on_the_generator_alone(seed):
+    options = AugmentOptions(mosaic=0.5, mixup=0.5, erase=0.5, blur=0.5, jpeg=0.5)
+    one, other = (add_extras(painted(1), make_rng(seed), options, lambda: painted(2, first=8)) for _ in range(2))
+    np.testing.assert_array_equal(one.image, other.image)
+    np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+
+
+def test_nobody_is_no_trouble():
+    none = np.zeros(0, dtype=np.int64)
+    empty = LabelledImage(np.zeros((*INPUT_HW, 3), np.uint8), np.zeros((0, 4)), none, none)
+    options = AugmentOptions(mosaic=1, mixup=1, erase=1, blur=1, jpeg=1)
+    made = add_extras(empty, make_rng(0), options, lambda: empty)
+    assert made.boxes_xyxy.shape == (0, 4)
+    assert made.image.shape == (*INPUT_HW, 3)

@@ -1,0 +1,73 @@
+"""Where the fast path puts pixels; `test_picture.py` compares it with the full one."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairmot.data.augment.affine import AugmentDraw, AugmentOptions, LabelledImage, carry_people, draw_augmentation
+from fairmot.data.augment.fast import cover_size, render
+from fairmot.formats.images import ReducedImage
+from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox, letterbox_boxes
+from fairmot.utils.seed import make_rng
+
+STILL = AugmentDraw(1, 1, 0, 1, (0, 0), (0, 0), mirrored=False)
+INPUT_HW = (152, 272)
+
+
+def person(image_hw, share=1.0):
+    """A bright box on black, at (height, width) times `share`, and the box in the pixels of the whole."""
+    height, width = image_hw
+    box = np.array([width * 3 // 8, height * 3 // 8, width * 5 // 8, height * 6 // 8])
+    image = np.zeros((*image_hw, 3), dtype=np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return ReducedImage(small, share, image_hw), box[None].astype(np.float64)
+
+
+def bright_box(image):
+    y, x = np.nonzero(image[..., 0] > 128)  # half of the edge, and more than grey
+    return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    image_hw=st.sampled_from([(270, 480), (271, 481), (240, 320), (60, 100), (480, 270)]),
+    share=st.sampled_from([1.0, 0.5, 0.625]),
+    axes=st.sampled_from(["right", "published"]),
+)
+def test_boxes_lie_where_the_pixels_do(seed, image_hw, share, axes):
+    options = AugmentOptions(rotation=0, shear=0, translation_axes=axes)
+    draw = draw_augmentation(make_rng(seed), options)
+    reduced, boxes_xyxy = person(image_hw, share)
+    letterbox = fit_letterbox(image_hw, INPUT_HW)
+    image = render(reduced, letterbox, replace(draw, value_factor=1, saturation_factor=1), axes=axes)
+    people = LabelledImage(image, letterbox_boxes(boxes_xyxy, letterbox), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    carried = carry_people(people, draw, options)
+    if len(carried.boxes_xyxy):
+        np.testing.assert_allclose(bright_box(image), carried.boxes_xyxy[0], atol=2.1)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_still_draw_of_the_whole_image_is_nearly_the_letterbox(mirrored):
+    pixels = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8), (480, 270))
+    letterbox = fit_letterbox((270, 480), INPUT_HW)
+    image = render(ReducedImage(pixels, 1.0, (270, 480)), letterbox, replace(STILL, mirrored=mirrored))
+    expected = apply_letterbox(pixels, letterbox)
+    assert np.abs(image[:, :: -1 if mirrored else 1].astype(int) - expected).mean() < 1
+
+
+def test_what_is_empty_is_grey_and_keeps_its_colour():
+    reduced, _ = person((100, 100))
+    image = render(reduced, fit_letterbox((100, 100), INPUT_HW), replace(STILL, value_factor=0.5, scale=0.5))
+    assert (image[:, :60] == 128).all()
+    assert (image[:30] == 128).all()
+
+
+def test_1080_rows_are_read_at_half_for_608():
+    height, width = cover_size((608, 1088))
+    assert 3 / 8 < max(height / 1080, 608 / 1080 * 0.88) <= 0.5
+    assert width < 0.5 * 1920

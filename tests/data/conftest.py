@@ -1,6 +1,0 @@
-"""Lets tests in folders below use `small_sequences`."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))

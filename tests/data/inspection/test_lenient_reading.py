@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.one_of_each import make_one_of_each
+from helpers.small_sequences import make_sequence, walkers
+
+from fairmot.data.inspection import findings as kinds
+from fairmot.data.inspection.lenient_reading import Reading, read_tolerantly
+from fairmot.data.readers.base import Source
+from fairmot.data.readers.registry import LAYOUTS
+
+
+def read(layout: str, root: Path) -> Reading:
+    reader = LAYOUTS[layout].make_reader(Source(root))
+    return read_tolerantly(reader, reader.plan().units)
+
+
+def test_a_broken_truth_does_not_hide_the_rest(tmp_path: Path) -> None:
+    make_sequence(tmp_path, "A", walkers((1, 2), 3))
+    broken = make_sequence(tmp_path, "B", walkers((1, 2), 3)) / "gt" / "gt.txt"
+    lines = broken.read_text().splitlines()
+    lines[1] = "2,1,nonsense"
+    lines[4] = "9,2,4,6,12,30,1,1,1.0"
+    lines.append("1,7,4,nan,12,30,1,1,1.0")
+    broken.write_text("\n".join(lines))
+    reading = read("mot", tmp_path / "data")
+    assert [(f.check, f.where, f.message) for f in reading.findings] == [
+        (kinds.LABELS, f"{broken}:2", "3 columns, at least 7 wanted"),
+        (kinds.LABELS, f"{broken}:7", "a value is not finite: '1,7,4,nan,12,30,1,1,1.0'"),
+        (kinds.LOST_ROWS, f"{broken}:5", "frame 9 has no image"),
+    ]
+    whole, rest = reading.blocks
+    assert len(whole.ids) == 6
+    assert rest.label_files == (str(broken),)
+    assert sorted(rest.lines.tolist()) == [1, 3, 4, 6]
+    assert rest.images == tuple(image.replace("A/", "B/") for image in whole.images)
+
+
+def test_a_single_sequence_is_read_the_same_way(tmp_path: Path) -> None:
+    folder = make_sequence(tmp_path, "A", [*walkers((1, 2), 3), (9, 1, 4, 6, 12, 30, 1, 1, 1.0)])
+    reading = read("mot", folder)
+    assert [finding.check for finding in reading.findings] == [kinds.LOST_ROWS]
+    assert reading.blocks[0].images[0] == "img1/000001.png"
+
+
+def test_a_sequence_without_truth_is_told_of(tmp_path: Path) -> None:
+    make_sequence(tmp_path, "A", walkers((1, 2), 3))
+    (make_sequence(tmp_path, "B", walkers((1, 2), 3)) / "gt" / "gt.txt").unlink()
+    reading = read("mot", tmp_path / "data")
+    assert [(finding.check, len(reading.blocks)) for finding in reading.findings] == [(kinds.LABELS, 1)]
+
+
+def test_the_length_that_seqinfo_states(tmp_path: Path) -> None:
+    folder = make_sequence(tmp_path, "A", walkers((1, 2), 3))
+    (folder / "seqinfo.ini").write_text("[Sequence]\nseqLength=5\n")
+    (finding,) = read("mot", folder).findings
+    assert (finding.severity, finding.check, finding.count) == ("warning", kinds.LENGTH, 2)
+
+
+@pytest.mark.parametrize(
+    ("layout", "file"), [("jde", "Caltech/labels_with_ids/b.txt"), ("yolo", "yard/labels/train/b.txt")]
+)
+def test_one_label_file_does_not_hide_the_others(tmp_path: Path, layout: str, file: str) -> None:
+    root = make_one_of_each(tmp_path)
+    (root / file).write_text((root / file).read_text() + "0 1 two\n")
+    reading = read(layout, root / "caltech.train" if layout == "jde" else root / "yard")
+    assert [finding.where for finding in reading.findings] == [f"{root / file}:3"]
+    assert [image for block in reading.blocks for image in block.images] == [
+        {"jde": "Caltech/images/a.jpg", "yolo": "images/train/a.jpg"}[layout]
+    ]
+
+
+def test_one_line_of_odgt_does_not_hide_the_others(tmp_path: Path) -> None:
+    file = make_one_of_each(tmp_path) / "CrowdHuman" / "annotation_train.odgt"
+    file.write_text(file.read_text() + "\n{nonsense\n")
+    reading = read("crowdhuman", file)
+    assert [finding.where for finding in reading.findings] == [f"{file}:3"]
+    assert np.concatenate([block.lines for block in reading.blocks]).tolist() == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("layout", "file"), [("coco", "shop/labels.json"), ("csv", "frames/boxes.csv")])
+def test_a_whole_file_that_cannot_be_read(tmp_path: Path, layout: str, file: str) -> None:
+    path = make_one_of_each(tmp_path) / file
+    path.write_text(path.read_text()[:-30] + "\nx")
+    reading = read(layout, path)
+    assert [finding.check for finding in reading.findings] == [kinds.LABELS]
+    assert reading.blocks == ()

@@ -1,0 +1,38 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.one_of_each import make_one_of_each
+
+from fairmot.data.index.builder import Selection
+from fairmot.data.index.cache import Wanted
+from fairmot.data.inspection.subsets import Part, parts_of
+from fairmot.data.readers.base import Source
+
+
+def parts(layout: str, root: Path) -> list[Part]:
+    return parts_of(Wanted(layout, Source(root), Selection(("pedestrian",), (1,))))
+
+
+@pytest.mark.parametrize(
+    ("layout", "place", "file", "second"),
+    [
+        ("crowdhuman", "CrowdHuman", "annotation_train.odgt", "annotation_val.odgt"),
+        ("jde", ".", "caltech.train", "caltech.val"),
+        ("coco", "shop", "labels.json", "labels_val2017.json"),
+        ("csv", "frames", "boxes.csv", "test.csv"),
+    ],
+)
+def test_annotation_files_side_by_side(tmp_path: Path, layout: str, place: str, file: str, second: str) -> None:
+    root = make_one_of_each(tmp_path) / place
+    assert parts(layout, root) == [Part("", is_val=False)]
+    shutil.copy(root / file, root / second)
+    assert parts(layout, root) == [Part(file, is_val=False), Part(second, is_val=True)]
+    assert parts(layout, root / file) == [Part("", is_val=False)]
+
+
+def test_the_val_of_a_yaml(tmp_path: Path) -> None:
+    root = make_one_of_each(tmp_path) / "yard"
+    assert parts("yolo", root) == [Part("", is_val=False), Part("val", is_val=True)]
+    (root / "data.yaml").write_text("train: images/train\nnames: [person]\n")
+    assert parts("yolo", root) == [Part("", is_val=False)]

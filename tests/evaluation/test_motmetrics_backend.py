@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from fairmot.evaluation.evaluator import Evaluator
+from fairmot.evaluation.motmetrics_backend import format_events
+
+
+def test_each_event_of_a_worked_example(sequence):
+    """Found, missed beside a false positive, found by another track."""
+    truth = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
+    results = [(1, 4, 0, 0, 10, 20), (2, 4, 50, 0, 10, 20), (3, 5, 0, 0, 10, 16)]
+    report = Evaluator(events=True).evaluate([sequence(truth, results, length=3)])
+    events = report.events["A"]
+    assert format_events(events) == (
+        "frame,event,truth_id,result_id,iou\n1,MATCH,7,4,1.000000\n2,MISS,7,,\n2,FP,,4,\n3,SWITCH,7,5,0.800000\n"
+    )
+    assert len(events) == 4
+    assert np.isnan(events.ious).tolist() == [False, True, True, False]
+
+
+def test_events_add_up_to_the_counts(random_sequence):
+    scene = random_sequence(11, frames=40, people=9)
+    report = Evaluator(backend="motmetrics", events=True).evaluate([scene])
+    events, scores = report.events["A"], report.combined
+    assert events.count("SWITCH") == scores["IDSW"]
+    assert events.count("MATCH") + events.count("SWITCH") == scores["CLR_TP"] > 0
+    assert events.count("FP") == scores["CLR_FP"] > 0
+    assert events.count("MISS") == scores["CLR_FN"] > 0
+    assert (np.diff(events.frames) >= 0).all()
+
+
+def test_no_events_unless_asked_for(random_sequence):
+    assert Evaluator().evaluate([random_sequence(1)]).events == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_identity_counts_equal_trackevals(random_sequence, seed):
+    scenes = [random_sequence(seed, name="A"), random_sequence(seed + 50, name="B")]
+    ours, official = (Evaluator(backend=backend).evaluate(scenes) for backend in ("motmetrics", "trackeval"))
+    for name, scores in ours.to_dict().items():
+        for key in ("IDTP", "IDFP", "IDFN", "IDF1", "IDP", "IDR"):
+            assert scores[key] == pytest.approx(official.to_dict()[name][key], abs=1e-9), (name, key)
+
+
+def test_a_pairing_outlives_a_gap_in_motmetrics_only(sequence):
+    """Track 1 is lost for frame 2 (where only a stranger is seen) and comes back beside a tighter newcomer.
+
+    TrackEval keeps a pair that was matched in the frame just before, and none here: the tighter box wins, a switch.
+    motmetrics keeps the last pair however old it is: track 1 goes on.
+    """
+    truth = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
+    results = [(1, 1, 0, 0, 10, 20), (2, 3, 500, 0, 10, 20), (3, 1, 0, 0, 10, 15), (3, 2, 0, 0, 10, 19)]
+    scene = sequence(truth, results, length=3)
+    switches = [Evaluator(backend=b).evaluate([scene]).combined["IDSW"] for b in ("trackeval", "motmetrics")]
+    assert switches == [1, 0]
+
+
+def test_motp_is_an_overlap_and_combines_by_matches(sequence):
+    truth = [(1, 7, 0, 0, 10, 10, 1, 1)]
+    scenes = [
+        sequence(truth, [(1, 1, 0, 0, 10, 8)], name="A", length=1),
+        sequence(truth, [], name="B", length=1),
+        sequence([], [(1, 1, 0, 0, 9, 9)], name="C", length=1),
+        sequence([], [], name="D", length=1),
+    ]
+    report = Evaluator(backend="motmetrics").evaluate(scenes)
+    assert [scores["MOTP"] for scores in report.to_dict().values()] == pytest.approx([0.8, 0.8, 0, 0, 0])
+    assert report.combined["MOTA"] == pytest.approx(1 - 2 / 2)
+    assert [report.sequences[name]["MOTA"] for name in "ABCD"] == [1, 0, 0, 0]

@@ -1,0 +1,145 @@
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fairmot.formats.text_io import LineFile, LineStream, part_of, require_apart
+from fairmot.utils.errors import InputError
+
+
+def test_lines_are_in_the_part_at_once_and_under_their_name_at_the_end(tmp_path):
+    path = tmp_path / "new" / "street.txt"
+    with LineFile(path) as file:
+        assert part_of(path).read_text() == ""
+        file.write(["1,1\n", "1,2\n"])
+        assert part_of(path).read_text() == "1,1\n1,2\n"
+        file.write([])
+        assert not path.exists()
+    assert path.read_text() == "1,1\n1,2\n"
+    assert [file.name for file in path.parent.iterdir()] == ["street.txt"]
+    with pytest.raises(ValueError, match="inside the block"):
+        file.write(["late\n"])
+
+
+def test_a_failure_keeps_the_rows_so_far_beside_the_old_file(tmp_path):
+    path = tmp_path / "street.txt"
+    path.write_text("old\n")
+
+    def fail(file):
+        file.write(["new\n"])
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), LineFile(path) as file:
+        fail(file)
+    assert (path.read_text(), part_of(path).read_text()) == ("old\n", "new\n")
+    with LineFile(path) as file:
+        file.write(["newer\n"])
+    assert path.read_text() == "newer\n"
+    assert not part_of(path).exists()
+
+
+def test_a_failure_before_the_first_row_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), LineFile(tmp_path / "street.txt"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_step_makes_the_file_of_its_part(tmp_path):
+    def shout(part, path):
+        path.write_text(part.read_text().upper())
+        part.unlink()
+
+    with LineFile(tmp_path / "street.txt", finish=shout) as file:
+        file.write(["a\n"])
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("street.txt", "A\n")]
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"street\.txt: cannot be written"), LineFile(tmp_path / "file" / "street.txt"):
+        pass
+    with pytest.raises(InputError, match="a folder, where a file"), LineFile(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_a_full_disk_is_one_line(tmp_path):
+    part_of(tmp_path / "street.txt").symlink_to("/dev/full")
+    with pytest.raises(InputError, match="No space left on device"), LineFile(tmp_path / "street.txt") as file:
+        file.write(["1,1\n"])
+    assert not (tmp_path / "street.txt").exists()
+
+
+def test_a_stream_stays_open():
+    stream = io.StringIO()
+    with LineStream(stream) as lines:
+        lines.write(["a\n", "b\n"])
+    assert not stream.closed
+    assert stream.getvalue() == "a\nb\n"
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    """As in `fairmot track --json - ... | head -1`: the program ends in peace, with nothing on stderr."""
+    code = """
+import sys
+from fairmot.formats.text_io import LineStream
+lines = LineStream()
+for number in range(100000):
+    lines.write([f"{number}\\n"])
+    if lines.is_gone:
+        sys.exit(7)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(20) == 7
+
+
+def run_program(code, *, stdout):
+    """Run a program whose standard output the shell sends elsewhere; return its code and what it says."""
+    command = ["sh", "-c", f'exec "$@" {stdout}', "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    return done.returncode, done.stderr
+
+
+ONE_LINE = """
+import sys
+from fairmot.formats.text_io import LineStream
+from fairmot.utils.errors import InputError
+try:
+    LineStream().write(["a\\n"])
+except InputError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_a_standard_output_that_takes_nothing_is_one_line_and_no_complaint_at_the_end():
+    line = "standard output: cannot be written: No space left on device\n"
+    assert run_program(ONE_LINE, stdout=">/dev/full") == (2, line)
+
+
+def test_a_closed_standard_output_is_one_line():
+    assert run_program(ONE_LINE, stdout=">&-") == (2, "standard output: is closed\n")
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_file_that_is_read_is_not_written(tmp_path, link):
+    film, other = tmp_path / "film.mp4", tmp_path / "out" / "film.mp4"
+    film.touch()
+    other.parent.mkdir()
+    require_apart(other, film)  # not there yet
+    require_apart(film, tmp_path / "gone.mp4")
+    require_apart(film, tmp_path / ("long" * 100))
+    getattr(other, link)(film)
+    for path in (film, other, tmp_path / "out" / ".." / "film.mp4"):
+        with pytest.raises(InputError) as raised:
+            require_apart(path, film)
+        assert str(raised.value) == f"{path}: is the input itself; give another --output"
+    other.unlink()
+    other.touch()
+    require_apart(other, film)

@@ -1,0 +1,97 @@
+"""Writers of the label formats that we only read: what a round trip needs."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairmot.formats.atomic import write_text
+from fairmot.formats.label_table import LabelTable
+from fairmot.geometry.arrays import FloatArray, IntArray
+from fairmot.structures.annotations import UNKNOWN
+
+_BOX = ("left", "top", "width", "height")
+
+
+def write_label_text(path: Path, boxes_tlwh: FloatArray, classes: IntArray, *, ids: IntArray | None = None) -> None:
+    """Write an image's boxes (N, 4), shares of its sides, atomically: as JDE rows, as YOLO rows without ids."""
+    centres = boxes_tlwh[:, :2] + boxes_tlwh[:, 2:] / 2
+    rows = np.concatenate([centres, boxes_tlwh[:, 2:]], axis=1).tolist()
+    keys = [str(kind) for kind in classes] if ids is None else [f"{a} {b}" for a, b in zip(classes, ids, strict=True)]
+    lines = (f"{key} {' '.join(map(_shown, row))}\n" for key, row in zip(keys, rows, strict=True))
+    write_text(path, "".join(lines))
+
+
+def _shown(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} in a box")
+    return f"{value:.9g}"
+
+
+def write_label_csv(path: Path, table: LabelTable) -> None:
+    """Write a table atomically: image, box, id, class, and sequence and frame where it has them."""
+    header = ["image", *_BOX, "id", "class", *(["sequence", "frame"] if any(table.sequences) else [])]
+    text = StringIO()
+    writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    rows_of: dict[int, list[int]] = {}
+    for row, place in enumerate(table.image_of.tolist()):
+        rows_of.setdefault(place, []).append(row)
+    for place in range(len(table.images)):
+        for row in rows_of.get(place, [-1]):
+            writer.writerow(_written_row(table, place, row))
+    write_text(path, text.getvalue())
+
+
+def _written_row(table: LabelTable, place: int, row: int) -> Mapping[str, object]:
+    frame = int(table.frames[place])
+    image = {
+        "image": table.images[place],
+        "sequence": table.sequences[int(table.sequence_of[place])],
+        "frame": frame or "",
+    }
+    if row < 0:  # an image without boxes
+        return image
+    box = {name: f"{value:.9g}" for name, value in zip(_BOX, table.boxes_tlwh[row].tolist(), strict=True)}
+    own = int(table.ids[row])
+    kind = table.class_names[int(table.classes[row])]
+    return {**image, **box, "id": "" if own == UNKNOWN else own, "class": kind}
+
+
+def write_coco(path: Path, table: LabelTable) -> None:
+    """Write a table as COCO's JSON atomically, with video_id, frame_id and track_id where it has sequences and ids."""
+    has_videos = any(table.sequences)
+    videos = [{"id": place, "name": name} for place, name in enumerate(table.sequences, 1)]
+    content = {
+        **({"videos": videos} if has_videos else {}),
+        "images": [_image_item(table, place, has_videos=has_videos) for place in range(len(table.images))],
+        "annotations": [_annotation_item(table, row) for row in range(len(table.image_of))],
+        "categories": [{"id": place, "name": name} for place, name in enumerate(table.class_names, 1)],
+    }
+    write_text(path, json.dumps(content, ensure_ascii=False))
+
+
+def _image_item(table: LabelTable, place: int, *, has_videos: bool) -> dict[str, Any]:
+    height, width = table.image_hw[place].tolist()
+    item = {"id": place + 1, "file_name": table.images[place], "height": height, "width": width}
+    if has_videos:
+        item |= {"video_id": int(table.sequence_of[place]) + 1, "frame_id": int(table.frames[place])}
+    return item
+
+
+def _annotation_item(table: LabelTable, row: int) -> dict[str, Any]:
+    box_tlwh = table.boxes_tlwh[row].tolist()
+    item = {
+        "id": row + 1,
+        "image_id": int(table.image_of[row]) + 1,
+        "category_id": int(table.classes[row]) + 1,
+        "bbox": box_tlwh,
+        "area": box_tlwh[2] * box_tlwh[3],
+        "iscrowd": 0,
+    }
+    return item if table.ids[row] == UNKNOWN else {**item, "track_id": int(table.ids[row])}

@@ -1,0 +1,45 @@
+"""Names there and back, for every architecture."""
+
+import pytest
+import torch
+
+from fairmot.config.load import load_cfg
+from fairmot.models.architectures import BACKBONES
+from fairmot.models.build import build_model
+from fairmot.models.weight_names import BACKBONE, OURS, PUBLISHED, recognise, to_ours, to_published, unwrapped
+
+
+@pytest.fixture(scope="module", params=list(BACKBONES))
+def model(request):
+    with torch.device("meta"):
+        return build_model(load_cfg(None, ["MODEL.BACKBONE", request.param]))
+
+
+def test_published_names_are_the_inverse_of_ours(model):
+    own = list(model.state_dict())
+    published = [to_published(name, model.prefixes) for name in own]
+    assert len(set(published)) == len(own)
+    assert [to_ours(name, model.prefixes) for name in published] == own
+
+
+def test_each_scheme_is_recognised(model):
+    own = list(model.state_dict())
+    published = [to_published(name, model.prefixes) for name in own]
+    assert recognise(own, own=own, prefixes=model.prefixes).scheme == OURS
+    wrapped = [f"module.{name}" for name in published]
+    naming = recognise(wrapped, own=own, prefixes=model.prefixes)
+    assert naming == (PUBLISHED, dict(zip(wrapped, own, strict=True)))
+    backbone = [name for name in own if name.startswith("backbone.")]
+    alone = [to_published(name, model.prefixes).removeprefix("base.").removeprefix("backbone.") for name in backbone]
+    naming = recognise(alone, own=own, prefixes=model.prefixes)
+    assert naming == (BACKBONE, dict(zip(alone, backbone, strict=True)))
+
+
+def test_a_network_without_published_names_goes_by_its_own():
+    assert recognise(["0.weight", "x"], own=["0.weight"], prefixes=()) == (OURS, {"0.weight": "0.weight", "x": "x"})
+
+
+def test_only_a_prefix_of_all_names_is_a_wrapping():
+    assert unwrapped(["module.a", "b"]) == {"module.a": "module.a", "b": "b"}
+    assert unwrapped(["module._orig_mod.a"]) == {"module._orig_mod.a": "a"}
+    assert unwrapped([]) == {}

@@ -1,0 +1,144 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fairmot.structures.frame import Frame
+from fairmot.utils.errors import InputError
+from fairmot.video.stream import Patience, StreamReader
+
+
+class Clock:
+    """Time that goes on when a test says so."""
+
+    now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Line:
+    """A connection of which each frame takes 0.1 s of `clock`; times of its own count from 0, or are none."""
+
+    frame_rate, length, ended, duration = 10.0, None, None, None
+
+    def __init__(self, clock: Clock, indexes: list[int], *, has_clock: bool = True, live: bool = True) -> None:
+        self.clock, self.indexes, self.has_clock, self.live = clock, indexes, has_clock, live
+        self.image_hw = (4, 6)
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in self.indexes:
+            self.clock.now += 0.1
+            yield Frame(index, np.zeros((*self.image_hw, 3), np.uint8), "x", (index - 1) / 10)
+        self.ended = "Input/output error"
+
+    def notes(self) -> list[str]:
+        return ["odd"]
+
+    def stop(self) -> None:
+        raise AssertionError("nothing to stop")
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def stream(clock: Clock, lines: list[Line | float], **options: object) -> StreamReader:
+    """Read `lines` one after the other; a number is a failed attempt that takes so many seconds."""
+    left = iter(lines)
+
+    def connect() -> Line:
+        line = next(left, 0.0)
+        if isinstance(line, float):
+            clock.now += line
+            raise InputError("refused")
+        return line
+
+    options = {"patience": Patience(attempts=3, wait=0.0), **options}
+    return StreamReader("rtsp://x/live", name="s", connect=connect, clock=clock, **options)
+
+
+def told(frames: list[Frame]) -> list[tuple[int, float]]:
+    return [(frame.index, round(frame.time, 6)) for frame in frames]
+
+
+def test_numbers_and_times_go_on_over_a_gap() -> None:
+    clock, report = Clock(), []
+    lines = [Line(clock, [1, 2, 3]), 1.0, 1.1, Line(clock, [1, 2, 4])]
+    reader = stream(clock, lines, report=report.append)
+    frames = told(reader)
+    assert frames[:3] == [(1, 0.0), (2, 0.1), (3, 0.2)]
+    assert [index for index, _ in frames[3:]] == [24, 25, 27]
+    assert [time for _, time in frames[3:]] == pytest.approx([2.3, 2.4, 2.6])
+    assert (reader.outages, reader.lost, round(reader.away, 2)) == (2, 21, 2.1)
+    assert report == [
+        "s: connection lost (Input/output error)",
+        "s: back after 2.1 s, about 20 frames missed",
+        "s: connection lost (Input/output error)",
+        "s: not back after 3 attempts",
+    ]
+
+
+def test_it_gives_up_after_so_many_attempts_in_a_row() -> None:
+    clock, report = Clock(), []
+    first, second = Line(clock, [1]), Line(clock, [1])
+    reader = stream(clock, [first, 1.0, 1.0, second, 1.0, 1.0, 1.0, Line(clock, [1])], report=report.append)
+    assert len(list(reader)) == 2
+    assert (first.closed, second.closed) == (1, 1)
+    assert report[-1] == "s: not back after 3 attempts"
+    notes = reader.notes()
+    assert notes[0].startswith("connection lost 2 times, for ")
+    assert notes[1:] == ["19 frames missed", "not back after 3 attempts"]
+
+
+def test_no_attempt_where_none_is_wanted() -> None:
+    clock = Clock()
+    reader = stream(clock, [Line(clock, [1]), Line(clock, [1])], patience=Patience(attempts=0))
+    assert len(list(reader)) == 1
+
+
+def test_a_recording_ends_where_it_ends_with_its_own_notes() -> None:
+    clock = Clock()
+    reader = stream(clock, [Line(clock, [1, 2], live=False), Line(clock, [1])])
+    assert told(reader) == [(1, 0.0), (2, 0.1)]
+    assert (reader.notes(), reader.outages) == (["odd"], 0)
+
+
+def test_without_timestamps_arrival_counts() -> None:
+    clock = Clock()
+    reader = stream(clock, [Line(clock, [1, 2], has_clock=False), 0.5, Line(clock, [1, 2], has_clock=False)])
+    times = [frame.time for frame, _ in zip(reader, range(4), strict=False)]
+    assert times == pytest.approx([0.1, 0.2, 0.8, 0.9])
+
+
+def test_what_is_back_at_another_size_is_scaled() -> None:
+    clock = Clock()
+    second = Line(clock, [1])
+    second.image_hw = (8, 12)
+    frames = list(stream(clock, [Line(clock, [1]), second], patience=Patience(attempts=1, wait=0.0)))[:2]
+    assert [frame.image_hw for frame in frames] == [(4, 6), (4, 6)]
+
+
+def test_frames_missing_in_a_connection_are_counted_too() -> None:
+    clock = Clock()
+    reader = stream(clock, [Line(clock, [1, 4])], patience=Patience(attempts=0))
+    assert told(reader) == [(1, 0.0), (4, 0.3)]
+    assert reader.lost == 2
+
+
+def test_stopping_ends_the_waiting() -> None:
+    clock = Clock()
+    reader = stream(clock, [Line(clock, [1])], patience=Patience(attempts=1, wait=1e6), report=lambda _: reader.stop())
+    assert len(list(reader)) == 1
+    assert "not back" not in str(reader.notes())
+
+
+def test_who_is_not_there_at_first_is_an_error() -> None:
+    with pytest.raises(InputError, match="refused"):
+        stream(Clock(), [0.0])
+
+
+@pytest.mark.parametrize("wrong", [{"attempts": -1}, {"wait": -1.0}, {"wait": float("nan")}, {"timeout": 0.0}])
+def test_impatience_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Patience(**wrong)

@@ -17,7 +17,7 @@ mkdir -p -- "$output"
 touch -- "$output/.quickstart"
 
 echo "== Rendering people who walk, cross and hide: crowded training sequences, and held-out ones from another seed"
-fairmot synthesize --output "$output/data/train" --sequences 48 --frames 20 --rate 10 --people 22 --seed 1
+fairmot synthesize --output "$output/data/train" --sequences 48 --frames 20 --fps 10 --people 22 --seed 1
 fairmot synthesize --output "$output/data/heldout" --sequences 2 --frames 150 --seed 1001
 
 echo "== Training a slim DLA (every part of DLA-34, fewer channels)"

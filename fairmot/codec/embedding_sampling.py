@@ -18,15 +18,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torchvision.ops import roi_align
 
-from fairmot.codec.points import Places, gather_at
-from fairmot.codec.positive_anchors import own_cells
+from fairmot.codec.points import CenterPoints, gather_at
+from fairmot.codec.positive_anchors import positive_cells
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import EmbeddingSamples
 
 BINS, POINTS = 7, 2  # a box is 7 x 7 bins of 2 x 2 points, as Mask R-CNN's
 
 
-class ReadsEmbeddings(Protocol):
+class EmbeddingReader(Protocol):
     """An embedding map that need not be there as a whole."""
 
     @property
@@ -59,7 +59,7 @@ class EmbeddingMap(NamedTuple):
         return self.values_BDHW
 
 
-def read_embeddings(source: ReadsEmbeddings, places: Places, *, how: str = "center") -> torch.Tensor:
+def read_embeddings(source: EmbeddingReader, places: CenterPoints, *, how: str = "center") -> torch.Tensor:
     """Return the embeddings (B, K, D), not normalised, of detections at `places`; `how`: see the module.
 
     `center` and `pos_anchor` read K cells, `center_bi` 4 K, `roi_align` the whole map.
@@ -75,7 +75,7 @@ def sample_for_training(embedding_BDHW: torch.Tensor, batch: Batch, *, how: str 
     if how == "pos_anchor":
         return _sample_own_cells(embedding_BDHW, batch)
     known_BK = batch.mask_BK & (batch.identities_BK >= 0)
-    places = Places(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
+    places = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
     if how == "roi_align":  # no work for the padding
         boxes_BK4 = places.boxes(width=embedding_BDHW.shape[-1])
         embeddings_ND = _mean_over_boxes(embedding_BDHW, boxes_BK4[known_BK], known_BK.nonzero()[:, 0])
@@ -86,7 +86,7 @@ def sample_for_training(embedding_BDHW: torch.Tensor, batch: Batch, *, how: str 
 
 def _sample_own_cells(embedding_BDHW: torch.Tensor, batch: Batch) -> EmbeddingSamples:
     """Objects of unknown identity keep their cells to themselves: those train nobody."""
-    cells_S, objects_S = own_cells(batch, map_hw=(embedding_BDHW.shape[-2], embedding_BDHW.shape[-1]))
+    cells_S, objects_S = positive_cells(batch, map_hw=(embedding_BDHW.shape[-2], embedding_BDHW.shape[-1]))
     counts = torch.bincount(objects_S)
     known_S = batch.identities_BK[batch.mask_BK][objects_S] >= 0
     cells_N, objects_N = cells_S[known_S], objects_S[known_S]
@@ -99,18 +99,18 @@ def _sample_own_cells(embedding_BDHW: torch.Tensor, batch: Batch) -> EmbeddingSa
     )
 
 
-def _read_at_cells(source: ReadsEmbeddings, places: Places) -> torch.Tensor:
+def _read_at_cells(source: EmbeddingReader, places: CenterPoints) -> torch.Tensor:
     return source.embedding_at(places.indices_BK)
 
 
-def _read_between_cells(source: ReadsEmbeddings, places: Places) -> torch.Tensor:
+def _read_between_cells(source: EmbeddingReader, places: CenterPoints) -> torch.Tensor:
     cells_BKQ, shares_BKQ = _cells_around(places, source.map_hw)
     values_BND = source.embedding_at(cells_BKQ.flatten(1))
     values_BKQD = values_BND.view(*cells_BKQ.shape, values_BND.shape[-1])
     return (values_BKQD * shares_BKQ[..., None].to(values_BKQD.dtype)).sum(2)
 
 
-def _read_boxes(source: ReadsEmbeddings, places: Places) -> torch.Tensor:
+def _read_boxes(source: EmbeddingReader, places: CenterPoints) -> torch.Tensor:
     boxes_BK4 = places.boxes(width=source.map_hw[1])
     images_B1 = torch.arange(len(boxes_BK4), device=boxes_BK4.device)[:, None]
     images_N = images_B1.expand(boxes_BK4.shape[:2]).flatten()
@@ -118,7 +118,7 @@ def _read_boxes(source: ReadsEmbeddings, places: Places) -> torch.Tensor:
     return values_ND.view(*boxes_BK4.shape[:2], values_ND.shape[-1])
 
 
-READERS: dict[str, Callable[[ReadsEmbeddings, Places], torch.Tensor]] = {
+READERS: dict[str, Callable[[EmbeddingReader, CenterPoints], torch.Tensor]] = {
     "center": _read_at_cells,
     "center_bi": _read_between_cells,
     "roi_align": _read_boxes,
@@ -126,7 +126,7 @@ READERS: dict[str, Callable[[ReadsEmbeddings, Places], torch.Tensor]] = {
 }
 
 
-def _cells_around(places: Places, map_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+def _cells_around(places: CenterPoints, map_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the flat cells (B, K, 4) around the centres, clamped to the map, and their shares, of sum 1."""
     height, width = map_hw
     limits_2 = places.indices_BK.new_tensor([width - 1, height - 1])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 
-class Places(NamedTuple):
+class CenterPoints(NamedTuple):
     """K objects of each image, in map cells."""
 
     indices_BK: torch.Tensor  # int64, y * W + x of the centre's cell
@@ -20,12 +20,12 @@ class Places(NamedTuple):
         return boxes_at(self.indices_BK, self.sides_BK4, self.offsets_BK2, width=width)
 
 
-def places_of(boxes_BK4: torch.Tensor, *, map_hw: tuple[int, int]) -> Places:
+def points_from_boxes(boxes_BK4: torch.Tensor, *, map_hw: tuple[int, int]) -> CenterPoints:
     """Return the places of boxes (left, top, right, bottom) in map cells: of float64 boxes those that `encode` gives.
 
     The centre is clipped to the map, the sides are those of the whole box. A box without width or height has a place.
 
-    >>> place = places_of(torch.tensor([[[4.0, 1.0, 9.0, 6.0]]]), map_hw=(8, 10))
+    >>> place = points_from_boxes(torch.tensor([[[4.0, 1.0, 9.0, 6.0]]]), map_hw=(8, 10))
     >>> place.indices_BK.tolist(), place.offsets_BK2.tolist(), place.sides_BK4.tolist()
     ([[36]], [[[0.5, 0.5]]], [[[2.5, 2.5, 2.5, 2.5]]])
     """
@@ -37,7 +37,7 @@ def places_of(boxes_BK4: torch.Tensor, *, map_hw: tuple[int, int]) -> Places:
     cells_BK2 = centres_BK2.floor()
     sides_BK4 = torch.cat([centres_BK2 - corners_BK2, opposite_BK2 - centres_BK2], dim=-1)
     x_BK, y_BK = cells_BK2.long().unbind(-1)
-    return Places(y_BK * width + x_BK, (centres_BK2 - cells_BK2).float(), sides_BK4.float())
+    return CenterPoints(y_BK * width + x_BK, (centres_BK2 - cells_BK2).float(), sides_BK4.float())
 
 
 def gather_at(map_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> torch.Tensor:

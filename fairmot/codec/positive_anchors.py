@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from fairmot.codec.points import boxes_at
-from fairmot.codec.windows import count_together, enumerate_each
+from fairmot.codec.windows import arange_per_item, chunk_counts
 from fairmot.structures.batch import Batch
 
 POSITIVE_IOU = 0.5
@@ -23,7 +23,7 @@ REACH = 1 / 3  # of a side: a box moved farther along it overlaps itself by an I
 PAIRS_AT_ONCE = 2**18  # working memory stays below 50 MB
 
 
-class OwnCells(NamedTuple):
+class PositiveCells(NamedTuple):
     """S cells of a batch and whose they are; every object has at least one."""
 
     cells_S: torch.Tensor  # int64, (image * H + y) * W + x
@@ -55,7 +55,7 @@ class _Pairs(NamedTuple):
 
 
 @torch.no_grad()
-def own_cells(batch: Batch, *, map_hw: tuple[int, int]) -> OwnCells:
+def positive_cells(batch: Batch, *, map_hw: tuple[int, int]) -> PositiveCells:
     """Return the cells of each object of `batch`, of known identity or not.
 
     An object may have the cells where its anchor is positive, and the cell of its centre in any case. A cell goes to
@@ -69,7 +69,7 @@ def own_cells(batch: Batch, *, map_hw: tuple[int, int]) -> OwnCells:
     objects_S = owners_M[cells_S]
     empty_N = torch.bincount(objects_S, minlength=len(objects.numbers_N)) == 0
     centres_N = _flat(objects.images_N, objects.centres_N2, map_hw)
-    return OwnCells(torch.cat([cells_S, centres_N[empty_N]]), torch.cat([objects_S, objects.numbers_N[empty_N]]))
+    return PositiveCells(torch.cat([cells_S, centres_N[empty_N]]), torch.cat([objects_S, objects.numbers_N[empty_N]]))
 
 
 def _measure(batch: Batch, map_hw: tuple[int, int]) -> _Objects:
@@ -111,13 +111,13 @@ def _settle(objects: _Objects, map_hw: tuple[int, int], *, cells: int) -> torch.
 
 def _pairs(objects: _Objects, map_hw: tuple[int, int]) -> Iterator[_Pairs]:
     """Yield all pairs of an object and a cell that it may have, some objects at a time."""
-    counts = count_together(objects.spans_N2.prod(1), at_once=PAIRS_AT_ONCE)
+    counts = chunk_counts(objects.spans_N2.prod(1), at_once=PAIRS_AT_ONCE)
     for group in zip(*(torch.split(values, counts) for values in objects), strict=True):
         yield _pair(_Objects(*group), map_hw)
 
 
 def _pair(objects: _Objects, map_hw: tuple[int, int]) -> _Pairs:
-    rows_P, places_P = enumerate_each(objects.spans_N2.prod(1))
+    rows_P, places_P = arange_per_item(objects.spans_N2.prod(1))
     numbers, images, centres, middles, sizes, corners, spans = (values.index_select(0, rows_P) for values in objects)
     cells_P2 = corners + torch.stack([places_P % spans[:, 0], places_P // spans[:, 0]], dim=1)
     shifts_P2 = cells_P2 - middles

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from fairmot.codec.windows import count_together, enumerate_each
+from fairmot.codec.windows import arange_per_item, chunk_counts
 from fairmot.structures.batch import Batch
 
 STRIDE = 4
@@ -47,9 +47,9 @@ def render_heatmap(
     height, width = map_hw
     heatmap = torch.zeros(len(indices_BK) * num_classes * height * width, device=indices_BK.device)
     windows = _cut_windows(indices_BK, classes_BK, radii_BK, mask_BK, num_classes=num_classes, map_hw=map_hw)
-    counts = count_together(windows.heights * windows.widths, at_once=PAIRS_AT_ONCE)
+    counts = chunk_counts(windows.heights * windows.widths, at_once=PAIRS_AT_ONCE)
     for group in zip(*(torch.split(values, counts) for values in windows), strict=True):
-        _raise_to(heatmap, _Windows(*group), map_hw)
+        _splat_max(heatmap, _Windows(*group), map_hw)
     return heatmap.view(-1, num_classes, height, width)
 
 
@@ -90,17 +90,17 @@ def _cut_windows(
     return _Windows(planes, x, y, radii, left, top, heights, widths)
 
 
-def _raise_to(heatmap: torch.Tensor, windows: _Windows, map_hw: tuple[int, int]) -> None:
+def _splat_max(heatmap: torch.Tensor, windows: _Windows, map_hw: tuple[int, int]) -> None:
     """Raise the flat `heatmap` in place to the Gaussians of `windows`, by way of their R rows.
 
     Sigma is a sixth of a window's full width.
     """
     height, width = map_hw
-    objects_R, row_R = enumerate_each(windows.heights)
+    objects_R, row_R = arange_per_item(windows.heights)
     planes_R, x_R, y_R, radii_R, left_R, top_R, _, widths_R = (value[objects_R] for value in windows)
     row_R += top_R
     sigmas_R = (2 * radii_R + 1).double() / 6
-    rows_P, column_P = enumerate_each(widths_R)
+    rows_P, column_P = arange_per_item(widths_R)
     cells_P = ((planes_R * height + row_R) * width + left_R).index_select(0, rows_P) + column_P
     dx_P = (left_R - x_R).index_select(0, rows_P) + column_P
     squared_P = dx_P * dx_P + ((row_R - y_R) ** 2).index_select(0, rows_P)

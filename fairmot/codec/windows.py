@@ -6,10 +6,10 @@ Legend: N objects.
 import torch
 
 
-def count_together(areas_N: torch.Tensor, *, at_once: int) -> list[int]:
+def chunk_counts(areas_N: torch.Tensor, *, at_once: int) -> list[int]:
     """Return how many objects to take at a time, `at_once` cells and one area at most; one transfer to the host.
 
-    >>> count_together(torch.tensor([3, 3, 3, 9, 1]), at_once=7)
+    >>> chunk_counts(torch.tensor([3, 3, 3, 9, 1]), at_once=7)
     [2, 1, 2]
     """
     groups_N = areas_N.cumsum(0).cpu() // at_once
@@ -17,10 +17,10 @@ def count_together(areas_N: torch.Tensor, *, at_once: int) -> list[int]:
     return counts
 
 
-def enumerate_each(counts_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def arange_per_item(counts_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return for each of the counted things whose it is, and its number from 0 there.
 
-    >>> [part.tolist() for part in enumerate_each(torch.tensor([2, 3]))]
+    >>> [part.tolist() for part in arange_per_item(torch.tensor([2, 3]))]
     [[0, 0, 1, 1, 1], [0, 1, 0, 1, 2]]
     """
     owners = torch.repeat_interleave(counts_N)

@@ -17,7 +17,7 @@ from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
 from fairmot.models.joint_detector import JointDetector
 from fairmot.models.weight_names import BACKBONE, HEAD_PREFIXES, OURS, to_ours, to_published, unwrapped
-from fairmot.models.weights import LoadReport, Match, lay_beside, match_weights, tensors_of
+from fairmot.models.weights import LoadReport, Match, match_state_dict, match_weights, tensors_of
 from fairmot.utils.errors import InputError
 
 SIDES = ("fairmot", "published")
@@ -162,7 +162,7 @@ def _guess_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, la
     scores: dict[str, float] = {}
     for name in BACKBONES:
         model = _on_meta(load_cfg(None, [*options, "MODEL.BACKBONE", name]))
-        match = lay_beside(model, given)
+        match = match_state_dict(model, given)
         shared = sum(value.numel() for value in match.fitting.values())
         own = sum(value.numel() for value in model.state_dict().values())
         is_alone = match.report.scheme == BACKBONE

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
 from fairmot.formats.atomic import write_text
-from fairmot.structures.annotations import LabelBlock
-from fairmot.utils.distributed import World
+from fairmot.structures.annotations import Annotations
+from fairmot.utils.distributed import Distributed
 from fairmot.utils.errors import InputError
 
 
@@ -27,18 +27,18 @@ class Run:
     output: Path
     device: torch.device
     log: logging.Logger
-    world: World
+    world: Distributed
 
 
-def start_run(cfg: CfgNode, output: Path, world: World | None = None) -> Run:
+def start_run(cfg: CfgNode, output: Path, world: Distributed | None = None) -> Run:
     """Make the output folder, seed everything, choose the device, open the log, write the effective configuration.
 
     Of several processes the first one writes; the others only say warnings.
     """
-    world = world or World()
+    world = world or Distributed()
     device = resolve_device(cfg.DEVICE, world)
     seed_libraries(cfg.SEED)
-    if not world.is_first:
+    if not world.is_main_process:
         return Run(output, device, open_log(None, name=log_name(world)), world)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -50,9 +50,9 @@ def start_run(cfg: CfgNode, output: Path, world: World | None = None) -> Run:
     return Run(output, device, open_log(output / "run.log"), world)
 
 
-def log_name(world: World) -> str:
+def log_name(world: Distributed) -> str:
     """Return the name of this process's logger."""
-    return "fairmot" if world.is_first else f"fairmot.{world.rank}"
+    return "fairmot" if world.is_main_process else f"fairmot.{world.rank}"
 
 
 def seed_libraries(seed: int) -> None:
@@ -62,31 +62,31 @@ def seed_libraries(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def reading_bar(blocks: Iterable[LabelBlock], total: int) -> Iterable[LabelBlock]:
+def reading_bar(blocks: Iterable[Annotations], total: int) -> Iterable[Annotations]:
     """Show the reading of labels where it may take a while."""
     return tqdm(
         blocks, total=total, desc="reading labels", unit="part", leave=False, disable=None if total > 1 else True
     )
 
 
-def resolve_device(name: str, world: World | None = None) -> torch.device:
+def resolve_device(name: str, world: Distributed | None = None) -> torch.device:
     """Return the torch device for DEVICE: `auto` is a GPU, or the CPU where there is none.
 
     Of several processes on a machine each gets its own GPU. InputError where there are too few.
     """
-    world = world or World()
+    world = world or Distributed()
     has_gpus = torch.cuda.is_available()
     if name == "auto" and not has_gpus:
         return torch.device("cpu")
     device = torch.device("cuda" if name == "auto" else name)
     if device.type != "cuda":
         return device
-    if world.size > 1:
+    if world.world_size > 1:
         if device.index is not None:
-            raise InputError(f"DEVICE = {name!r}: one GPU for {world.size} processes; auto gives each its own")
+            raise InputError(f"DEVICE = {name!r}: one GPU for {world.world_size} processes; auto gives each its own")
         device = torch.device("cuda", world.local_rank)
     if (device.index or 0) >= torch.cuda.device_count():
-        wanted = f" for {world.local_size} processes" if world.size > 1 else ""
+        wanted = f" for {world.local_world_size} processes" if world.world_size > 1 else ""
         raise InputError(f"DEVICE = {name!r}: this machine has {torch.cuda.device_count()} CUDA devices{wanted}")
     return device
 

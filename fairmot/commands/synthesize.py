@@ -17,7 +17,7 @@ from fairmot.synthetic.stills import ANNOTATION, count_rows, require_no_stills, 
 from fairmot.synthetic.world import build_world
 from fairmot.synthetic.write import require_free, write_sequence
 from fairmot.utils.errors import InputError
-from fairmot.utils.parallel import map_in_processes
+from fairmot.utils.parallel import parallel_map
 from fairmot.utils.seed import make_rng
 
 MOT, CROWDHUMAN = "mot", "crowdhuman"
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default="270x480", metavar="HxW", help="image height and width in pixels")
     parser.add_argument("--height", type=int, default=None, help="image height in pixels, instead of --size")
     parser.add_argument("--width", type=int, default=None, help="image width in pixels, instead of --size")
-    parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
+    parser.add_argument("--fps", type=float, default=30.0, help="frames a second")
     parser.add_argument("--people", type=int, help="walkers at a time; None: the preset's")
     parser.add_argument("--overwrite", action="store_true", help="render again what exists")
     parser.add_argument("--config", default=None, metavar="FILE", help="YAML configuration; SEED alone is read")
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(synthesize(plans[0], arguments.output, overwrite=arguments.overwrite, shows_frames=True))
         return 0
     render = partial(synthesize, root=arguments.output, overwrite=arguments.overwrite)
-    lines = map_in_processes(render, plans)
+    lines = parallel_map(render, plans)
     for line in tqdm(lines, total=len(plans), desc="rendering", unit="sequence", disable=None, leave=False):
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
@@ -112,4 +112,4 @@ def _options(arguments: argparse.Namespace, seed: int) -> WorldOptions:
     height = int(match[1]) if arguments.height is None else arguments.height
     width = int(match[2]) if arguments.width is None else arguments.width
     frames = FRAMES[arguments.layout] if arguments.frames is None else arguments.frames
-    return WorldOptions(arguments.preset, seed, frames, (height, width), arguments.rate, arguments.people)
+    return WorldOptions(arguments.preset, seed, frames, (height, width), arguments.fps, arguments.people)

@@ -58,7 +58,7 @@ class TrackPainter:
         write_image(path, contact_sheet(images, columns=SHEET_COLUMNS, captions=captions))
 
 
-def heatmaps_beside_truth(result: StepResult, *, most: int = 4) -> list[ImageArray]:
+def heatmap_comparison(result: StepResult, *, most: int = 4) -> list[ImageArray]:
     """Return, for up to `most` images of a batch, the predicted heatmap beside the truth, drawn over the image."""
     pixels = (result.batch.images_B3HW[:most].permute(0, 2, 3, 1) * 255).round().byte()
     images = np.ascontiguousarray(pixels.cpu().numpy())

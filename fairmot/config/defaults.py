@@ -40,12 +40,12 @@ def default_cfg() -> CfgNode:
                     "CLASSES": ("pedestrian",),  # names of the MODEL.NUM_CLASSES classes
                     "WORKERS": 2,  # loader processes; changes no draw
                     "MAX_OBJECTS": 500,  # objects an image at most (the published K)
-                    "GROUP": 1,  # images of one sequence that stand together in a batch; 1 = any, as published
+                    "IMAGES_PER_SEQUENCE": 1,  # images of one sequence that stand together in a batch; 1 = any, as published
                     "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
                     "CACHE": "",  # folder for indexes of the labels; "" = the user's cache folder
                     "CHECK": True,  # look through labels before training; errors stop it
-                    "VERIFY": False,  # read all labels again, whatever the cache holds
-                    "BAD_IMAGES": 10,  # images that cannot be read: so many are skipped before a run stops
+                    "REBUILD_INDEX": False,  # read all labels again, whatever the cache holds
+                    "MAX_BAD_IMAGES": 10,  # images that cannot be read: so many are skipped before a run stops
                     "TARGETS": "host",  # where heatmap targets are drawn: host | device
                     "PREFETCH": True,  # copy the next batch to a GPU while it works on this one
                 }
@@ -60,15 +60,15 @@ def default_cfg() -> CfgNode:
                     "SCALE": (0.5, 1.2),
                     "SHEAR": 2.0,  # degrees
                     "FLIP": 0.5,  # probability
-                    "PATH": "fast",  # fast (one warp from a reduced decode) | full (the published steps)
-                    "TRANSLATION_AXES": "right",  # right | published (x drawn from the height, y from the width)
+                    "IMPLEMENTATION": "fast",  # fast (one warp from a reduced decode) | full (the published steps)
+                    "TRANSLATION_AXES": "correct",  # correct | published (x drawn from the height, y from the width)
                     # Beyond the paper, each the probability for an image (docs/data.md says what they cost):
                     "MOSAIC": 0.0,
                     "MIXUP": 0.0,
                     "ERASE": 0.0,
                     "BLUR": 0.0,
                     "JPEG": 0.0,
-                    "OUTSIDE": "published",  # people warped out of the picture: published (kept at its border) | drop
+                    "OUT_OF_FRAME": "published",  # people warped out of the picture: published (kept at its border) | drop
                 }
             ),
             "LOSS": CfgNode(
@@ -99,11 +99,11 @@ def default_cfg() -> CfgNode:
                     "MOMENTUM": 0.9,  # of sgd
                     "WEIGHT_DECAY": 0.0,  # of weights; norms, biases and the loss weights have none
                     "FUSED": True,  # one kernel updates all parameters; False: one after another, as published
-                    "BATCH_SIZE": 12,  # images an optimiser step, over all processes and ACCUMULATE parts
-                    "ACCUMULATE": 1,  # parts of each process's share whose gradients are summed: less memory
+                    "BATCH_SIZE": 12,  # images an optimiser step, over all processes and ACCUMULATION_STEPS parts
+                    "ACCUMULATION_STEPS": 1,  # parts of each process's share whose gradients are summed: less memory
                     "EPOCHS": 30,
                     "SCHEDULE": "step",  # step (as published) | cosine
-                    "STEPS": (20,),  # step: epochs (counted from 1) after which the rate drops
+                    "MILESTONES": (20,),  # step: epochs (counted from 1) after which the rate drops
                     "GAMMA": 0.1,  # step: what it is multiplied by
                     "FINAL_LR": 0.0,  # cosine: the last rate, as a share of the first
                     "WARMUP": 0,  # steps over which the rate rises to its full height; 0 = none, as published
@@ -112,15 +112,15 @@ def default_cfg() -> CfgNode:
                     "PRECISION": "fp32",  # of the network: fp32 | bf16 | fp16; losses and weights stay float32
                     "CHANNELS_LAST": True,  # kernels and maps lie channels last
                     "COMPILE": False,  # compile the network: the first steps take minutes
-                    "EMA": 0.0,  # decay of the averaged weights that are validated and used; 0 = none, as published
-                    "SKIP_NONFINITE": 0,  # steps of a run whose loss may be not finite and are left out; 0 = stop
+                    "EMA_DECAY": 0.0,  # decay of the averaged weights that are validated and used; 0 = none, as published
+                    "MAX_NONFINITE_STEPS": 0,  # steps of a run whose loss may be not finite and are left out; 0 = stop
                     "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
                     "LOG_EVERY": 10,  # steps between TensorBoard scalars
-                    "METER_EVERY": 100,  # steps between readings of the fairness meter; 0 = never
-                    "IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never
+                    "FAIRNESS_EVERY": 100,  # steps between readings of the fairness meter; 0 = never
+                    "SAMPLE_IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never
                     "VAL_EVERY": 5,  # epochs between validations; 0 = never
                     "SAVE_EVERY": 1,  # epochs between writes of the last checkpoint
-                    "SAVE_STEPS": 0,  # steps between writes within an epoch; 0 = none
+                    "SAVE_EVERY_STEPS": 0,  # steps between writes within an epoch; 0 = none
                 }
             ),
             "PREDICT": CfgNode(
@@ -128,7 +128,7 @@ def default_cfg() -> CfgNode:
                     "TOP_K": 500,  # peaks read from a heatmap at most
                     "MIN_SCORE": 0.1,  # detections below this leave the predictor no more
                     "REID_PREFIX": 0,  # embeddings' first values that are used; 0 = all
-                    "HEADS": "peaks",  # where the other heads run: peaks | dense (the whole map); equal results
+                    "HEADS": "sparse",  # where the other heads run: sparse | dense (the whole map); equal results
                 }
             ),
             "SOURCE": CfgNode(
@@ -157,28 +157,28 @@ def default_cfg() -> CfgNode:
                     # Associations by overlap
                     "OVERLAP_THRESHOLD": 0.5,
                     "FUSE_SCORE": False,  # costs are 1 - IoU * score (ByteTrack)
-                    "LOW_STAGE": False,  # tracks left over may take detections of low score (ByteTrack)
-                    "LOW_THRESHOLD": 0.1,  # low: above this, up to CONF_THRESHOLD
-                    "LOW_OVERLAP_THRESHOLD": 0.5,
-                    "RECOVERY": False,  # then: by overlap with a track's last detection (OC-SORT)
-                    "RECOVERY_THRESHOLD": 0.7,
-                    "RECOVERY_APPEARANCE": 2.0,  # highest cosine distance there; 2 = any
+                    "SECOND_ASSOCIATION": False,  # tracks left over may take detections of low score (ByteTrack)
+                    "SECOND_THRESHOLD": 0.1,  # low: above this, up to CONF_THRESHOLD
+                    "SECOND_OVERLAP_THRESHOLD": 0.5,
+                    "OCR": False,  # then: by overlap with a track's last detection (OC-SORT)
+                    "OCR_THRESHOLD": 0.7,
+                    "OCR_APPEARANCE": 2.0,  # highest cosine distance there; 2 = any
                     "UNCONFIRMED_THRESHOLD": 0.7,
                     "DUPLICATE_DISTANCE": 0.15,  # 1 - IoU below which a lost and a tracked box are one person
                     # Motion
-                    "STATE": "xyah",  # centre and aspect, height (as published) | xywh: and width, height
-                    "NOISE": "fixed",  # of measurements: fixed | nsa (less for high scores) | adaptive (by surprises)
+                    "KALMAN_STATE": "xyah",  # centre and aspect, height (as published) | xywh: and width, height
+                    "MEASUREMENT_NOISE": "fixed",  # of measurements: fixed | nsa (less for high scores) | adaptive (by surprises)
                     "LOST_DAMPING": 1.0,  # share of its velocity that a lost track keeps each frame
-                    "DT_RATE": 0.0,  # frames a second whose spacing is one step of the motion; 0 = a frame is a step
-                    "REUPDATE": False,  # who comes back is filtered again along a straight line (OC-SORT)
+                    "KALMAN_RATE": 0.0,  # frames a second whose spacing is one step of the motion; 0 = a frame is a step
+                    "ORU": False,  # who comes back is filtered again along a straight line (OC-SORT)
                     "CAMERA_MOTION": "none",  # none | flow | ecc | file
                     "CAMERA_FILE": "",  # file: affines, one file or a folder of <sequence>.txt
-                    "CAMERA_SIDE": 640,  # flow, ecc: longer side in pixels at which motion is estimated
+                    "CAMERA_MOTION_SIZE": 640,  # flow, ecc: longer side in pixels at which motion is estimated
                     # Embeddings
                     "EMBEDDING_MOMENTUM": 0.9,
                     "EMBEDDING_UPDATE": "fixed",  # fixed | score (surer detections weigh more)
                     "EMBEDDING_FREEZE": 1.0,  # no update where nearer boxes cover more than this share; 1 = always
-                    "GALLERY": 0,  # frames at 30 fps that ended tracks are remembered; 0 = not at all
+                    "GALLERY_BUFFER": 0,  # frames at 30 fps that ended tracks are remembered; 0 = not at all
                     "GALLERY_THRESHOLD": 0.25,  # cosine distance up to which a new track is one of them
                     # Output
                     "OUTPUT_BOX": "filter",  # a track's box: filter (the Kalman mean) | detection (its own)
@@ -186,8 +186,8 @@ def default_cfg() -> CfgNode:
                     "MAX_ASPECT": 1.6,  # filter, width / height; 0 = off
                     "INTERPOLATE": "none",  # gaps, after the last frame: none | linear | gaussian
                     "INTERPOLATE_GAP": 20,  # longest gap in frames
-                    "INTERPOLATE_SMOOTH": 10.0,  # gaussian: scale of its length
-                    "MIN_LENGTH": 0,  # shortest track in frames that is kept, after the last frame
+                    "INTERPOLATE_TAU": 10.0,  # gaussian: scale of its length
+                    "MIN_TRACK_LENGTH": 0,  # shortest track in frames that is kept, after the last frame
                 }
             ),
             "VIDEO": CfgNode(

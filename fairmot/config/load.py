@@ -161,7 +161,7 @@ def _coerce(name: str, value: Any, default: Any, source: str) -> Any:
 
 
 _ITEM_DEFAULTS: dict[str, Any] = {
-    "DATA.VAL": "", "DATA.TRAIN": "", "DATA.CLASSES": "", "SOLVER.STEPS": 0, "DATA.SETS.SEQUENCES": "",
+    "DATA.VAL": "", "DATA.TRAIN": "", "DATA.CLASSES": "", "SOLVER.MILESTONES": 0, "DATA.SETS.SEQUENCES": "",
     "MODEL.REID_NESTED": 0,
 }  # fmt: skip
 

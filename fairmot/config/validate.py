@@ -11,17 +11,17 @@ from fairmot.utils.errors import InputError
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "INPUT.UNDO": ("published", "exact"),
-    "AUGMENT.PATH": ("fast", "full"),
-    "AUGMENT.TRANSLATION_AXES": ("right", "published"),
-    "AUGMENT.OUTSIDE": ("published", "drop"),
+    "AUGMENT.IMPLEMENTATION": ("fast", "full"),
+    "AUGMENT.TRANSLATION_AXES": ("correct", "published"),
+    "AUGMENT.OUT_OF_FRAME": ("published", "drop"),
     "EVAL.PROTOCOL": ("auto", "mot15", "mot16", "mot17", "mot20"),
     "EVAL.BACKEND": ("trackeval", "motmetrics"),
-    "PREDICT.HEADS": ("peaks", "dense"),
+    "PREDICT.HEADS": ("sparse", "dense"),
     "SOURCE.DROP": ("auto", "never", "always"),
     "TRACKER.PRESET": tuple(PRESETS),
     "TRACKER.APPEARANCE_METRIC": ("cosine", "euclidean"),
-    "TRACKER.STATE": ("xyah", "xywh"),
-    "TRACKER.NOISE": ("fixed", "nsa", "adaptive"),
+    "TRACKER.KALMAN_STATE": ("xyah", "xywh"),
+    "TRACKER.MEASUREMENT_NOISE": ("fixed", "nsa", "adaptive"),
     "TRACKER.EMBEDDING_UPDATE": ("fixed", "score"),
     "TRACKER.OUTPUT_BOX": ("filter", "detection"),
     "TRACKER.CAMERA_MOTION": ("none", "flow", "ecc", "file"),
@@ -53,13 +53,13 @@ POSITIVE = [
     "MODEL.HEAD_CHANNELS",
     "MODEL.NUM_CLASSES",
     "DATA.MAX_OBJECTS",
-    "DATA.GROUP",
+    "DATA.IMAGES_PER_SEQUENCE",
     "LOSS.GRADNORM_LR",
     "LOSS.CIRCLE_SCALE",
     "SOLVER.BASE_LR",
     "SOLVER.BACKBONE_LR",
     "SOLVER.BATCH_SIZE",
-    "SOLVER.ACCUMULATE",
+    "SOLVER.ACCUMULATION_STEPS",
     "SOLVER.WARMUP_POWER",
     "SOLVER.EPOCHS",
     "SOLVER.GAMMA",
@@ -74,7 +74,7 @@ NOT_NEGATIVE = [
     "SEED",
     "DATA.WORKERS",
     "DATA.FRAME_LIMIT",
-    "DATA.BAD_IMAGES",
+    "DATA.MAX_BAD_IMAGES",
     "AUGMENT.SATURATION",
     "AUGMENT.VALUE",
     "AUGMENT.ROTATION",
@@ -87,24 +87,24 @@ NOT_NEGATIVE = [
     "LOSS.FOCAL_GAMMA",
     "LOSS.TRIPLET_MARGIN",
     "LOSS.CIRCLE_MARGIN",
-    "SOLVER.METER_EVERY",
+    "SOLVER.FAIRNESS_EVERY",
     "PREDICT.REID_PREFIX",
     "SOLVER.WEIGHT_DECAY",
     "SOLVER.CLIP_NORM",
     "SOLVER.WARMUP",
-    "SOLVER.SKIP_NONFINITE",
-    "SOLVER.SAVE_STEPS",
+    "SOLVER.MAX_NONFINITE_STEPS",
+    "SOLVER.SAVE_EVERY_STEPS",
     "SOLVER.MAX_STEPS",
-    "SOLVER.IMAGES_EVERY",
+    "SOLVER.SAMPLE_IMAGES_EVERY",
     "SOLVER.VAL_EVERY",
     "SOURCE.RECONNECT",
     "SOURCE.RECONNECT_WAIT",
     "TRACKER.BUFFER",
-    "TRACKER.DT_RATE",
+    "TRACKER.KALMAN_RATE",
     "TRACKER.MOTION_GATE",
-    "TRACKER.GALLERY",
+    "TRACKER.GALLERY_BUFFER",
     "TRACKER.INTERPOLATE_GAP",
-    "TRACKER.MIN_LENGTH",
+    "TRACKER.MIN_TRACK_LENGTH",
     "TRACKER.MIN_AREA",
     "TRACKER.MAX_ASPECT",
 ]
@@ -120,11 +120,11 @@ SHARES = [
     "PREDICT.MIN_SCORE",
     "TRACKER.CONF_THRESHOLD",
     "TRACKER.BIRTH_THRESHOLD",
-    "TRACKER.LOW_THRESHOLD",
+    "TRACKER.SECOND_THRESHOLD",
     "TRACKER.MOTION_LAMBDA",
     "TRACKER.OVERLAP_WEIGHT",
-    "TRACKER.LOW_OVERLAP_THRESHOLD",
-    "TRACKER.RECOVERY_THRESHOLD",
+    "TRACKER.SECOND_OVERLAP_THRESHOLD",
+    "TRACKER.OCR_THRESHOLD",
     "TRACKER.LOST_DAMPING",
     "TRACKER.EMBEDDING_FREEZE",
     "TRACKER.GALLERY_THRESHOLD",
@@ -147,8 +147,8 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, POSITIVE, lambda value: value > 0, "must be above 0")
     _check(cfg, NOT_NEGATIVE, lambda value: value >= 0, "must be 0 or more")
     _check(cfg, SHARES, lambda value: 0 <= value <= 1, "must be between 0 and 1")
-    _check(cfg, ["SOLVER.STEPS"], lambda epochs: all(epoch >= 1 for epoch in epochs), "must be epochs, from 1")
-    _check(cfg, ["SOLVER.MOMENTUM", "SOLVER.EMA"], lambda value: 0 <= value < 1, "must be 0 or more and below 1")
+    _check(cfg, ["SOLVER.MILESTONES"], lambda epochs: all(epoch >= 1 for epoch in epochs), "must be epochs, from 1")
+    _check(cfg, ["SOLVER.MOMENTUM", "SOLVER.EMA_DECAY"], lambda value: 0 <= value < 1, "must be 0 or more and below 1")
     _check(cfg, ["INPUT.SIZE_HW"], lambda size: min(size) >= 32, "must be at least 32 x 32 (height, width)")
     _check(cfg, ["AUGMENT.SCALE"], lambda pair: 0 < pair[0] <= pair[1], "must be a range (low, high) above 0")
     _check(cfg, ["LOSS.SAMPLE_RATE"], lambda share: 0 < share <= 1, "must be above 0 and at most 1")
@@ -157,10 +157,10 @@ def validate_cfg(cfg: CfgNode) -> None:
     _check(cfg, ["DATA.TRAIN"], lambda names: len(names) > 0, "must name at least one data set or folder")
     worst = {"h264": 51, "vp9": 63}[cfg.VIDEO.CODEC]
     _check(cfg, ["VIDEO.QUALITY"], lambda quality: 0 <= quality <= worst, f"must be between 0 and {worst}")
-    _check(cfg, ["TRACKER.INTERPOLATE_SMOOTH"], lambda tau: tau > 1, "must be above 1")
-    costs = ["TRACKER.APPEARANCE_THRESHOLD", "TRACKER.RECOVERY_APPEARANCE"]
+    _check(cfg, ["TRACKER.INTERPOLATE_TAU"], lambda tau: tau > 1, "must be above 1")
+    costs = ["TRACKER.APPEARANCE_THRESHOLD", "TRACKER.OCR_APPEARANCE"]
     _check(cfg, costs, lambda cost: 0 <= cost <= 3, "must be between 0 and 3")
-    _check(cfg, ["TRACKER.CAMERA_SIDE"], lambda side: side >= 64, "must be at least 64 pixels")
+    _check(cfg, ["TRACKER.CAMERA_MOTION_SIZE"], lambda side: side >= 64, "must be at least 64 pixels")
     _check(cfg, ["DATA.CLASSES"], lambda names: len(set(names)) == len(names) > 0, "must be different names")
     _check(
         cfg,
@@ -176,8 +176,10 @@ def validate_cfg(cfg: CfgNode) -> None:
         raise InputError("TRACKER.USE_APPEARANCE, USE_MOTION, USE_OVERLAP: one of them must stay True")
     if cfg.TRACKER.CAMERA_MOTION == "file" and not cfg.TRACKER.CAMERA_FILE:
         raise InputError("TRACKER.CAMERA_FILE: TRACKER.CAMERA_MOTION file needs one")
-    if cfg.LOSS.BALANCE == "mgda_ub" and cfg.SOLVER.ACCUMULATE > 1:
-        raise InputError("SOLVER.ACCUMULATE must be 1 with LOSS.BALANCE mgda_ub, which weighs a batch before it learns")
+    if cfg.LOSS.BALANCE == "mgda_ub" and cfg.SOLVER.ACCUMULATION_STEPS > 1:
+        raise InputError(
+            "SOLVER.ACCUMULATION_STEPS must be 1 with LOSS.BALANCE mgda_ub, which weighs a batch before it learns"
+        )
     _check(cfg, ["DEVICE"], _is_device, "is not a device; choose from auto, cpu, cuda, cuda:N")
 
 

@@ -1,6 +1,6 @@
 """From the configuration to training data, and to how live sources are read.
 
-Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATE, SEED; SOURCE.
+Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATION_STEPS, SEED; SOURCE.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from fairmot.config.node import CfgNode
 from fairmot.data.augment.affine import AugmentOptions
 from fairmot.data.catalog import SequenceSpan, resolve_data_set, resolve_spans
-from fairmot.data.index.cache import Wanted, cache_folder, load_index
+from fairmot.data.index.cache import DatasetSpec, cache_folder, load_index
 from fairmot.data.index.label_index import LabelIndex
 from fairmot.data.joint_dataset import JointDataset, TargetOptions
 from fairmot.data.loader import TrainLoader
@@ -46,15 +46,17 @@ def build_indexes(
     cfg: CfgNode, entries: Sequence[str], *, limit: int = 0, key: str = "DATA.TRAIN", bar: Bar = no_bar
 ) -> tuple[LabelIndex, ...]:
     """Return the index of each data set that `entries` of `key` name, read or mapped from DATA.CACHE."""
-    wanted = [build_wanted(cfg, entry, limit=limit, key=key) for entry in entries]
+    wanted = [build_dataset_spec(cfg, entry, limit=limit, key=key) for entry in entries]
     cache = cache_folder(cfg.DATA.CACHE)
     return tuple(
-        load_index(one, LAYOUTS[one.layout].make_reader(one.source), cache=cache, verify=cfg.DATA.VERIFY, bar=bar)
+        load_index(
+            one, LAYOUTS[one.layout].make_reader(one.source), cache=cache, verify=cfg.DATA.REBUILD_INDEX, bar=bar
+        )
         for one in wanted
     )
 
 
-def build_wanted(cfg: CfgNode, entry: str, *, limit: int = 0, key: str = "DATA.TRAIN") -> Wanted:
+def build_dataset_spec(cfg: CfgNode, entry: str, *, limit: int = 0, key: str = "DATA.TRAIN") -> DatasetSpec:
     """Return the data set that one entry of `key` names."""
     return resolve_data_set(
         entry, root=Path(cfg.DATA.ROOT), sets=cfg.DATA.SETS, classes=cfg.DATA.CLASSES, limit=limit, key=key
@@ -79,8 +81,8 @@ def build_augment_options(cfg: CfgNode) -> AugmentOptions | None:
         shear=cfg.AUGMENT.SHEAR,
         flip=cfg.AUGMENT.FLIP,
         translation_axes=cfg.AUGMENT.TRANSLATION_AXES,
-        outside=cfg.AUGMENT.OUTSIDE,
-        path=cfg.AUGMENT.PATH,
+        out_of_frame=cfg.AUGMENT.OUT_OF_FRAME,
+        implementation=cfg.AUGMENT.IMPLEMENTATION,
         mosaic=cfg.AUGMENT.MOSAIC,
         mixup=cfg.AUGMENT.MIXUP,
         erase=cfg.AUGMENT.ERASE,
@@ -102,8 +104,8 @@ def build_train_loader(
 
     report: told of each image that cannot be read.
 
-    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATE equal parts of whole
-    groups of DATA.GROUP images.
+    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATION_STEPS equal parts of whole
+    groups of DATA.IMAGES_PER_SEQUENCE images.
     """
     sampler = EpochSampler(
         len(dataset),
@@ -111,15 +113,15 @@ def build_train_loader(
         cfg.SEED,
         rank,
         world_size,
-        cfg.SOLVER.ACCUMULATE,
-        group=cfg.DATA.GROUP,
-        sequence_of=dataset.samples.sequence_numbers() if cfg.DATA.GROUP > 1 else None,
+        cfg.SOLVER.ACCUMULATION_STEPS,
+        images_per_sequence=cfg.DATA.IMAGES_PER_SEQUENCE,
+        sequence_of=dataset.samples.sequence_numbers() if cfg.DATA.IMAGES_PER_SEQUENCE > 1 else None,
     )
     return TrainLoader(
         dataset,
         sampler,
         workers=cfg.DATA.WORKERS,
         pin_memory=pin_memory,
-        bad_limit=cfg.DATA.BAD_IMAGES,
+        bad_limit=cfg.DATA.MAX_BAD_IMAGES,
         report=report,
     )

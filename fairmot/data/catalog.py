@@ -7,7 +7,7 @@ from typing import Any
 
 from fairmot.config.datasets import DATA_SETS, data_set_node
 from fairmot.data.index.builder import Selection
-from fairmot.data.index.cache import Wanted
+from fairmot.data.index.cache import DatasetSpec
 from fairmot.data.index.splits import Split
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.motchallenge import chosen_sequences
@@ -34,7 +34,7 @@ def resolve_data_set(
     classes: Sequence[str],
     limit: int = 0,
     key: str = "DATA.TRAIN",
-) -> Wanted:
+) -> DatasetSpec:
     """Return the data set that an entry of `key` names.
 
     entry: a name of `sets` or the catalog, or a folder or annotation file relative to `root`, or absolute.
@@ -61,7 +61,7 @@ def resolve_data_set(
         name=entry,
     )
     selection = Selection(tuple(classes), numbers, split, keys["IDENTITY"], keys["CLIP"], source.sequences)
-    return Wanted(layout, source, selection)
+    return DatasetSpec(layout, source, selection)
 
 
 def resolve_spans(

@@ -32,7 +32,7 @@ def collate(items: Sequence[TrainItem]) -> Batch:
         identities_BK=_pad([target.identities for target in targets], fullest, fill=UNKNOWN),
         classes_BK=_pad([target.classes for target in targets], fullest),
         radii_BK=_pad([target.radii for target in targets], fullest),
-        names=tuple(item.name for item in items),
+        image_paths=tuple(item.name for item in items),
     )
 
 

@@ -8,9 +8,9 @@ from fairmot.data.augment.affine import (
     AugmentDraw,
     AugmentOptions,
     LabelledImage,
-    carry_people,
     draw_augmentation,
     jitter_colours,
+    transform_labels,
     warp,
 )
 from fairmot.data.augment.extra import add_extras
@@ -97,7 +97,7 @@ class JointDataset:
     def load(self, key: SampleKey) -> LabelledImage:
         """Return the network's input of a key with its boxes in input pixels: the item before it is encoded."""
         if self.augment is None:
-            return read_picture(self.samples[key.sample], self.input_hw)
+            return read_labelled_image(self.samples[key.sample], self.input_hw)
         options = self.augment
         # + 1: NumPy's seed sequences end in implied zeros, and (seed, epoch) alone is the sampler's.
         rng = make_rng(self.seed, key.epoch, key.sample + 1)
@@ -109,7 +109,7 @@ class JointDataset:
         return add_extras(augmented(key.sample), rng, options, lambda: augmented(int(rng.integers(len(self)))))
 
 
-def read_picture(sample: Sample, input_hw: tuple[int, int]) -> LabelledImage:
+def read_labelled_image(sample: Sample, input_hw: tuple[int, int]) -> LabelledImage:
     """Return the sample letterboxed; InputError names an image that cannot be read."""
     image = read_image(sample.image_path)
     letterbox = fit_letterbox((image.shape[0], image.shape[1]), input_hw)
@@ -128,14 +128,14 @@ def read_augmented(
     `options.path` "full" works on the whole image, as published; "fast" gives nearly its pixels (`augment_fast`).
     People and their boxes are the same.
     """
-    if options.path == "full":
+    if options.implementation == "full":
         image = jitter_colours(read_image(sample.image_path), draw)
         letterbox = fit_letterbox((image.shape[0], image.shape[1]), input_hw)
         return warp(_labelled(apply_letterbox(image, letterbox), sample, letterbox), draw, options)
     reduced = read_reduced(sample.image_path, cover_size(input_hw))
     letterbox = fit_letterbox(reduced.full_hw, input_hw)
     image = render(reduced, letterbox, draw, axes=options.translation_axes)
-    return carry_people(_labelled(image, sample, letterbox), draw, options)
+    return transform_labels(_labelled(image, sample, letterbox), draw, options)
 
 
 def _labelled(image: ImageArray, sample: Sample, letterbox: Letterbox) -> LabelledImage:

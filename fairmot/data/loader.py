@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from fairmot.data.collate import collate
 from fairmot.data.joint_dataset import JointDataset, SampleKey, TrainItem
 from fairmot.data.sampler import EpochSampler
-from fairmot.data.shared_memory import SentBatch
+from fairmot.data.shared_memory import SharedBatch
 from fairmot.structures.batch import Batch
 from fairmot.utils.errors import InputError
 
@@ -49,7 +49,7 @@ class TrainLoader:
     ) -> None:
         self.dataset = dataset
         self.sampler = sampler
-        self.bad_limit = bad_limit
+        self.max_bad_images = bad_limit
         self._report = report
         self._bad: set[str] = set()
         self._plan: list[list[SampleKey]] = []
@@ -94,15 +94,17 @@ class TrainLoader:
             if message in self._bad:
                 continue
             self._bad.add(message)
-            if len(self._bad) > self.bad_limit:
-                raise InputError(f"{message}: more than DATA.BAD_IMAGES = {self.bad_limit} images cannot be read")
-            self._report(f"{message}: passed over ({len(self._bad)} of DATA.BAD_IMAGES = {self.bad_limit})")
+            if len(self._bad) > self.max_bad_images:
+                raise InputError(
+                    f"{message}: more than DATA.MAX_BAD_IMAGES = {self.max_bad_images} images cannot be read"
+                )
+            self._report(f"{message}: passed over ({len(self._bad)} of DATA.MAX_BAD_IMAGES = {self.max_bad_images})")
 
 
 class _Made(NamedTuple):
     """A batch, and what was wrong with images that were to be in it."""
 
-    batch: Batch | SentBatch  # the latter in a worker alone
+    batch: Batch | SharedBatch  # the latter in a worker alone
     bad: tuple[str, ...]
 
 
@@ -133,9 +135,9 @@ class _Batches(torch.utils.data.Dataset[_Made | InputError]):
         raise AssertionError("no tries")
 
 
-def _send(batch: Batch) -> SentBatch:
+def _send(batch: Batch) -> SharedBatch:
     try:
-        return SentBatch(batch)
+        return SharedBatch(batch)
     except OSError as error:
         size = sum(field.nbytes for field in batch if isinstance(field, torch.Tensor)) / 2**20
         raise InputError(f"a loader worker: no room for {size:.0f} MiB ({error.strerror}): {LESS_MEMORY}") from None

@@ -36,8 +36,8 @@ class EpochSampler:
     seed: int = 0
     rank: int = 0
     world_size: int = 1
-    accumulate: int = 1
-    group: int = 1
+    accumulation_steps: int = 1
+    images_per_sequence: int = 1
     sequence_of: IntArray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -45,15 +45,25 @@ class EpochSampler:
             raise ValueError(f"rank {self.rank} of {self.world_size}")
         if self.sequence_of is not None:
             require_shape("sequence_of", self.sequence_of, (self.count,))
-        parts = self.world_size * self.accumulate
-        least = parts * self.group
-        shared = f"shared by {self.world_size} processes in SOLVER.ACCUMULATE = {self.accumulate} parts each"
-        shared += f" of whole DATA.GROUP = {self.group} images" if self.group > 1 else ""
+        parts = self.world_size * self.accumulation_steps
+        least = parts * self.images_per_sequence
+        shared = (
+            f"shared by {self.world_size} processes in SOLVER.ACCUMULATION_STEPS = {self.accumulation_steps} parts each"
+        )
+        shared += (
+            f" of whole DATA.IMAGES_PER_SEQUENCE = {self.images_per_sequence} images"
+            if self.images_per_sequence > 1
+            else ""
+        )
         if self.batch_size % least:
             raise InputError(f"SOLVER.BATCH_SIZE = {self.batch_size} cannot be {shared}: take a multiple of {least}")
         if self.count < least:
             raise InputError(f"DATA.TRAIN: {self.count} images cannot be {shared}")
-        if self.count < self.batch_size and self.accumulate > 1 and self.count // self.group % parts:
+        if (
+            self.count < self.batch_size
+            and self.accumulation_steps > 1
+            and self.count // self.images_per_sequence % parts
+        ):
             fits = f"SOLVER.BATCH_SIZE {self.count - self.count % least}"
             raise InputError(f"DATA.TRAIN: {self.count} images, fewer than a batch, cannot be {shared}: take {fits}")
 
@@ -67,7 +77,7 @@ class EpochSampler:
         if not 0 <= start_batch <= self.batches_per_epoch:
             raise ValueError(f"start_batch {start_batch}: an epoch has {self.batches_per_epoch} batches")
         groups = [[SampleKey(epoch, index) for index in group] for group in self._groups(epoch).tolist()]
-        size = self.batch_size // self.group
+        size = self.batch_size // self.images_per_sequence
         firsts = [number * size for number in range(start_batch, self.batches_per_epoch)]
         shares = [groups[first : first + size][self.rank :: self.world_size] for first in firsts]
         return [[key for group in share for key in group] for share in shares]
@@ -76,10 +86,10 @@ class EpochSampler:
         """Return the samples (G, n) of an epoch in their order, a row a group."""
         rng = make_rng(self.seed, epoch)
         order = rng.permutation(self.count)
-        if self.group == 1:
+        if self.images_per_sequence == 1:
             return order[:, None]
         numbers = np.zeros(self.count, dtype=np.int64) if self.sequence_of is None else self.sequence_of
-        return np.asarray(rng.permutation(form_groups(order, numbers[order], size=self.group)))
+        return np.asarray(rng.permutation(form_groups(order, numbers[order], size=self.images_per_sequence)))
 
 
 def form_groups(samples: IntArray, sequences: IntArray, *, size: int) -> IntArray:

@@ -28,7 +28,7 @@ class _Place(NamedTuple):
     dtype: str
 
 
-class SentBatch:
+class SharedBatch:
     """A batch in a file of its own. It pickles as the file's descriptor, once, and what is unpickled is a `Batch`.
 
     Raises OSError where the system has no memory or no descriptor left for it.

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fairmot.config.node import CfgNode
-from fairmot.engine.predictor import Predictor, Reading
+from fairmot.engine.predictor import HeadOptions, Predictor
 from fairmot.engine.trainer import TrainOptions
 from fairmot.geometry.letterbox import round_up_hw
 
@@ -18,7 +18,7 @@ def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> 
         top_k=cfg.PREDICT.TOP_K,
         min_score=cfg.PREDICT.MIN_SCORE,
         undo=cfg.INPUT.UNDO,
-        reading=Reading(heads=cfg.PREDICT.HEADS, sampling=cfg.MODEL.REID_SAMPLING, prefix=cfg.PREDICT.REID_PREFIX),
+        reading=HeadOptions(heads=cfg.PREDICT.HEADS, sampling=cfg.MODEL.REID_SAMPLING, prefix=cfg.PREDICT.REID_PREFIX),
     )
 
 
@@ -28,10 +28,10 @@ def build_train_options(cfg: CfgNode) -> TrainOptions:
         epochs=cfg.SOLVER.EPOCHS,
         max_steps=cfg.SOLVER.MAX_STEPS,
         clip_norm=cfg.SOLVER.CLIP_NORM,
-        accumulate=cfg.SOLVER.ACCUMULATE,
+        accumulation_steps=cfg.SOLVER.ACCUMULATION_STEPS,
         precision=cfg.SOLVER.PRECISION,
         compiled=cfg.SOLVER.COMPILE,
         prefetch=cfg.DATA.PREFETCH,
-        skip_nonfinite=cfg.SOLVER.SKIP_NONFINITE,
-        meter_every=cfg.SOLVER.METER_EVERY,
+        max_nonfinite_steps=cfg.SOLVER.MAX_NONFINITE_STEPS,
+        fairness_interval=cfg.SOLVER.FAIRNESS_EVERY,
     )

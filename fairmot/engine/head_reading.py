@@ -7,13 +7,13 @@ from typing import Protocol
 
 import torch
 
-from fairmot.codec.embedding_sampling import ReadsEmbeddings
-from fairmot.codec.points import Places, gather_at
+from fairmot.codec.embedding_sampling import EmbeddingReader
+from fairmot.codec.points import CenterPoints, gather_at
 from fairmot.structures.outputs import HeadOutputs
 
 
-class ReadsAtCells(Protocol):
-    """A network whose heads can run at single cells: what `heads="peaks"` asks for."""
+class SparseModel(Protocol):
+    """A network whose heads can run at single cells: what `heads="sparse"` asks for."""
 
     def features(self, images_B3HW: torch.Tensor) -> torch.Tensor:
         """Return the map that the heads read."""
@@ -21,7 +21,7 @@ class ReadsAtCells(Protocol):
     def heatmap(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """Return the heatmap's logits."""
 
-    def places_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> Places:
+    def points_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> CenterPoints:
         """Return what the size and offset heads say at flat cells."""
 
     def embedding_at(
@@ -33,17 +33,17 @@ class ReadsAtCells(Protocol):
         """Return the embedding head's whole map."""
 
 
-class Maps(ReadsEmbeddings, Protocol):
+class HeadReader(EmbeddingReader, Protocol):
     """The four heads' maps of one pass."""
 
     def heatmap(self) -> torch.Tensor:
         """Return the logits (B, C, H, W)."""
 
-    def places_at(self, indices_BK: torch.Tensor) -> Places:
+    def points_at(self, indices_BK: torch.Tensor) -> CenterPoints:
         """Return centres and sides at flat cells y * W + x."""
 
 
-class WholeMaps:
+class DenseHeadReader:
     """Maps that the network made whole; prefix: how many of the embedding's values are used, 0 for all."""
 
     def __init__(self, outputs: HeadOutputs, *, prefix: int = 0) -> None:
@@ -55,10 +55,10 @@ class WholeMaps:
         """Return the logits (B, C, H, W)."""
         return self.outputs.heatmap
 
-    def places_at(self, indices_BK: torch.Tensor) -> Places:
+    def points_at(self, indices_BK: torch.Tensor) -> CenterPoints:
         """Return centres and sides at flat cells y * W + x."""
         sides_BK4 = gather_at(self.outputs.size_ltrb, indices_BK)
-        return Places(indices_BK, gather_at(self.outputs.offset, indices_BK), sides_BK4)
+        return CenterPoints(indices_BK, gather_at(self.outputs.offset, indices_BK), sides_BK4)
 
     def embedding_at(self, indices_BK: torch.Tensor) -> torch.Tensor:
         """Return the values (B, K, D) at flat cells."""
@@ -69,10 +69,10 @@ class WholeMaps:
         return self._embedding_BDHW
 
 
-class CellMaps:
+class SparseHeadReader:
     """Maps whose heads run where they are asked; prefix: how many of the embedding's values are used, 0 for all."""
 
-    def __init__(self, model: ReadsAtCells, features_BCHW: torch.Tensor, *, prefix: int = 0) -> None:
+    def __init__(self, model: SparseModel, features_BCHW: torch.Tensor, *, prefix: int = 0) -> None:
         self.model = model
         self.features_BCHW = features_BCHW
         self.map_hw = (features_BCHW.shape[-2], features_BCHW.shape[-1])
@@ -82,9 +82,9 @@ class CellMaps:
         """Return the logits (B, C, H, W)."""
         return self.model.heatmap(self.features_BCHW)
 
-    def places_at(self, indices_BK: torch.Tensor) -> Places:
+    def points_at(self, indices_BK: torch.Tensor) -> CenterPoints:
         """Return centres and sides at flat cells y * W + x."""
-        return self.model.places_at(self.features_BCHW, indices_BK)
+        return self.model.points_at(self.features_BCHW, indices_BK)
 
     def embedding_at(self, indices_BK: torch.Tensor) -> torch.Tensor:
         """Return the values (B, K, D) at flat cells."""

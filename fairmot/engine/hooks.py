@@ -80,7 +80,7 @@ class CheckpointHook(Hook):
 
         Where the processes would have to meet for it, they must have ended at the same step.
         """
-        if trainer.is_sound and (trainer.agreed or not trainer.state.is_split):
+        if trainer.state_is_consistent and (trainer.stopped_together or not trainer.state.is_sharded):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
@@ -98,7 +98,7 @@ def _write_state(trainer: Trainer, path: Path | None, extra: dict[str, Any], *, 
     """Write a checkpoint of the state; without a path only give this process's part, where the state is split."""
     if path is not None:
         write_checkpoint(path, {**trainer.state.state_dict(), **extra}, previous=previous)
-    elif trainer.state.is_split:
+    elif trainer.state.is_sharded:
         trainer.state.state_dict()
 
 
@@ -214,14 +214,16 @@ class ProgressHook(Hook):
             return
         epoch = f"epoch {trainer.state.progress.epoch + 1}/{trainer.options.epochs}"
         self._bar.set_description(epoch, refresh=False)
-        self._bar.set_postfix_str(f"{self._losses()} {trainer.pace.images_per_second:.1f} images/s", refresh=False)
+        self._bar.set_postfix_str(
+            f"{self._losses()} {trainer.throughput.images_per_second:.1f} images/s", refresh=False
+        )
         self._bar.update()
 
     def after_epoch(self, trainer: Trainer) -> None:
         """Say the epoch's mean losses in one line and start the sums anew."""
         rate = max(group["lr"] for group in trainer.state.optimizer.param_groups)
-        waits = f"waiting for data {trainer.pace.waiting:.0%}"
-        speed = f"{trainer.pace.images_per_second:.1f} images/s, {waits}, next rate {rate:.1e}"
+        waits = f"waiting for data {trainer.throughput.waiting:.0%}"
+        speed = f"{trainer.throughput.images_per_second:.1f} images/s, {waits}, next rate {rate:.1e}"
         self.log(f"epoch {trainer.state.progress.epoch}/{trainer.options.epochs}: {self._losses()} ({speed})")
         self._sums, self._seen = {}, 0
 

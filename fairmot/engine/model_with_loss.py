@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from fairmot.structures.batch import Batch, ObjectCounts
-from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms, TaskLosses, TaskReading
+from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms, TaskGradientStats, TaskLosses
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class SharesMap(Protocol):
+class SharedMapModel(Protocol):
     """A network whose heads all read one map."""
 
     def features(self, images_B3HW: torch.Tensor) -> torch.Tensor:
@@ -22,14 +22,14 @@ class SharesMap(Protocol):
         """Return what the heads say of it."""
 
 
-class Measures(Protocol):
+class CriterionLike(Protocol):
     """A criterion that tells the tasks' losses apart."""
 
     def measure(self, outputs: HeadOutputs, batch: Batch, counts: ObjectCounts | None = None) -> TaskLosses:
         """Return the losses of one share of a step."""
 
 
-class Balances(Protocol):
+class TaskWeightingLike(Protocol):
     """What weighs the two tasks; see `losses.balance`."""
 
     reads: str
@@ -41,14 +41,14 @@ class Balances(Protocol):
     def weights(self) -> torch.Tensor:
         """Return (2,) the losses' factors in it."""
 
-    def observe(self, reading: TaskReading) -> None:
+    def observe(self, reading: TaskGradientStats) -> None:
         """Take in what a step's gradients were."""
 
     def join(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the gradient to go along, from each task's own."""
 
 
-class Passed(NamedTuple):
+class ForwardOutputs(NamedTuple):
     """What one share of a step gave."""
 
     outputs: HeadOutputs  # outside the graph
@@ -56,18 +56,18 @@ class Passed(NamedTuple):
     shared: torch.Tensor  # the map that the heads read
 
 
-class Learned(NamedTuple):
+class StepOutputs(NamedTuple):
     """What a share of a step gave once its gradients were added; all outside the graph."""
 
     outputs: HeadOutputs
     terms: LossTerms
-    reading: TaskReading | None
+    reading: TaskGradientStats | None
 
 
-class JointPass(nn.Module):
+class ModelWithLoss(nn.Module):
     """images -> network -> criterion.
 
-    model: a `SharesMap`; criterion: one that `Measures`;
+    model: a `SharedMapModel`; criterion: one that `Measures`;
     precision: `bf16` and `fp16` run the network under autocast; the losses are computed from float32 maps.
     compiled: the network goes through `torch.compile`, in two parts, before and behind the shared map;
     tells_heads_apart: the part behind it does not, since a compiled one gives zeros, not nothing, as the gradients of
@@ -88,12 +88,12 @@ class JointPass(nn.Module):
         self.criterion = criterion
         self.dtype = PRECISIONS[precision]
         # functions in a tuple, so that the compiled network's parameters are not the module's a second time
-        network = cast(SharesMap, model)
+        network = cast(SharedMapModel, model)
         features, read = _compile(network) if compiled else (network.features, network.read)
         self._runs = (features, network.read if tells_heads_apart else read)
-        self._measure = cast(Measures, criterion).measure
+        self._measure = cast(CriterionLike, criterion).measure
 
-    def forward(self, batch: Batch, counts: ObjectCounts) -> Passed:
+    def forward(self, batch: Batch, counts: ObjectCounts) -> ForwardOutputs:
         """Return the maps and the losses of one share of a step."""
         features, read = self._runs
         with torch.autocast(batch.images_B3HW.device.type, self.dtype, enabled=self.dtype is not None):
@@ -102,15 +102,15 @@ class JointPass(nn.Module):
         if self.dtype is not None:
             outputs = HeadOutputs(*(value.float() for value in outputs))
         losses = self._measure(outputs, batch, counts)
-        return Passed(HeadOutputs(*(value.detach() for value in outputs)), losses, shared)
+        return ForwardOutputs(HeadOutputs(*(value.detach() for value in outputs)), losses, shared)
 
 
-def _compile(model: SharesMap) -> tuple[Callable[..., torch.Tensor], Callable[..., HeadOutputs]]:
+def _compile(model: SharedMapModel) -> tuple[Callable[..., torch.Tensor], Callable[..., HeadOutputs]]:
     torch._functorch.config.donated_buffer = False  # the heads' graph is gone through twice where gradients are read
     return torch.compile(model.features), torch.compile(model.read)
 
 
-def read_gradients(losses: TaskLosses, shared: torch.Tensor, *, scale: float = 1.0) -> TaskReading:
+def read_gradients(losses: TaskLosses, shared: torch.Tensor, *, scale: float = 1.0) -> TaskGradientStats:
     """Return the dot products of the two losses' gradients on the map; the graph stays for the backward pass.
 
     scale: what the losses are multiplied by meanwhile, and the products divided by (twice), for float16's sake.
@@ -123,10 +123,10 @@ def read_gradients(losses: TaskLosses, shared: torch.Tensor, *, scale: float = 1
     if shared.dtype != torch.float64:
         first, second = first.float() / scale, second.float() / scale
     products_3 = torch.stack([first.dot(first), first.dot(second), second.dot(second)])
-    return TaskReading(products_3, torch.stack(tasks).detach())
+    return TaskGradientStats(products_3, torch.stack(tasks).detach())
 
 
-def describe_fairness(reading: TaskReading, weights_2: torch.Tensor) -> Fairness:
+def describe_fairness(reading: TaskGradientStats, weights_2: torch.Tensor) -> Fairness:
     """Return a whole step's reading in words: cosine, norms, and the weights that the losses had in the total."""
     g11, g12, g22 = reading.products_3.double().cpu().tolist()
     first, second = weights_2.tolist()

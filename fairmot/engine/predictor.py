@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from fairmot.codec.decode import find_peaks
 from fairmot.codec.embedding_sampling import read_embeddings
-from fairmot.codec.points import places_of
-from fairmot.engine.head_reading import CellMaps, Maps, ReadsAtCells, WholeMaps
+from fairmot.codec.points import points_from_boxes
+from fairmot.engine.head_reading import DenseHeadReader, HeadReader, SparseHeadReader, SparseModel
 from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.geometry.letterbox import (
     Letterbox,
@@ -30,13 +30,13 @@ UNDO = {"published": undo_published, "exact": undo_exact}
 
 
 @dataclass(frozen=True)
-class Reading:
+class HeadOptions:
     """How the network's heads are read.
 
-    heads: `peaks` runs the size, offset and embedding heads at the cells that are read alone (the network must be a
+    heads: `sparse` runs the size, offset and embedding heads at the cells that are read alone (the network must be a
         `ReadsAtCells`), `dense` on the whole map; both give the same detections.
     sampling: where embeddings are read, see `codec.sample`; boxes and scores are the same for all. `roi_align` runs the
-        embedding head on the whole map even with `peaks`.
+        embedding head on the whole map even with `sparse`.
     prefix: how many of an embedding's first values are used, and then scaled to unit length; 0 for all.
     """
 
@@ -62,7 +62,7 @@ class Predictor:
         top_k: int = 500,
         min_score: float = 0.1,
         undo: str = "published",
-        reading: Reading = Reading(),
+        reading: HeadOptions = HeadOptions(),
     ) -> None:
         self.model = model.to(device).eval()
         self.input_hw = input_hw
@@ -79,7 +79,7 @@ class Predictor:
         maps = self._look_at(image, letterbox)
         scores_BK, classes_BK, indices_BK = find_peaks(maps.heatmap().sigmoid(), top_k=self.top_k)
         kept = scores_BK[0] > self.min_score
-        places = maps.places_at(indices_BK)
+        places = maps.points_at(indices_BK)
         embeddings_BKD = read_embeddings(maps, places, how=self.reading.sampling)
         boxes_BK4 = places.boxes(width=maps.map_hw[1])
         boxes_xyxy = (boxes_BK4[0, kept] * self._stride(maps)).cpu().numpy()
@@ -99,17 +99,17 @@ class Predictor:
         letterbox = fit_letterbox(image.shape[:2], self.input_hw)
         maps = self._look_at(image, letterbox)
         boxes_N4 = torch.from_numpy(letterbox_boxes(boxes_xyxy.astype(np.float64), letterbox)).to(self.device)
-        places = places_of(boxes_N4[None] / self._stride(maps), map_hw=maps.map_hw)
+        places = points_from_boxes(boxes_N4[None] / self._stride(maps), map_hw=maps.map_hw)
         embeddings_BKD = read_embeddings(maps, places, how=self.reading.sampling)
         return np.asarray(functional.normalize(embeddings_BKD[0], dim=1).cpu().numpy())
 
-    def _look_at(self, image: ImageArray, letterbox: Letterbox) -> Maps:
+    def _look_at(self, image: ImageArray, letterbox: Letterbox) -> HeadReader:
         pixels_HW3 = torch.from_numpy(apply_letterbox(image, letterbox)).to(self.device)
         images_B3HW = pixels_HW3.permute(2, 0, 1)[None].float() / 255
         if self.reading.heads == "dense":
-            return WholeMaps(self.model(images_B3HW), prefix=self.reading.prefix)
-        model = cast(ReadsAtCells, self.model)
-        return CellMaps(model, model.features(images_B3HW), prefix=self.reading.prefix)
+            return DenseHeadReader(self.model(images_B3HW), prefix=self.reading.prefix)
+        model = cast(SparseModel, self.model)
+        return SparseHeadReader(model, model.features(images_B3HW), prefix=self.reading.prefix)
 
-    def _stride(self, maps: Maps) -> int:
+    def _stride(self, maps: HeadReader) -> int:
         return -(-self.input_hw[0] // maps.map_hw[0])

@@ -10,7 +10,7 @@ from fairmot.structures.batch import Batch
 
 
 @dataclass
-class Pace:
+class Throughput:
     """Images of all processes since the clock's start, and how long the steps waited for them."""
 
     images: int = 0
@@ -32,7 +32,9 @@ class Pace:
         return self.waited / max(time.perf_counter() - self.started, 1e-9)
 
 
-def feed(batches: Iterable[Batch], device: torch.device, *, ahead: bool, pace: Pace) -> Iterator[Batch]:
+def prefetch_to_device(
+    batches: Iterable[Batch], device: torch.device, *, ahead: bool, pace: Throughput
+) -> Iterator[Batch]:
     """Yield `batches` on `device`, and count in `pace` how long each let the caller wait.
 
     ahead: on a GPU, the next batch is copied there on a stream of its own before this one is handed out.

@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from fairmot.engine.ema import average_state, load_average_state
-from fairmot.engine.sharded_state import cut_module, cut_optimizer, join_module, join_optimizer
-from fairmot.utils.distributed import World, is_split
+from fairmot.engine.sharded_state import gather_optimizer_state, gather_state, shard_optimizer_state, shard_state
+from fairmot.utils.distributed import Distributed, is_sharded
 
 
 @dataclass
@@ -47,12 +47,12 @@ class TrainState:
     scaler: GradScaler = field(default_factory=lambda: GradScaler("cpu", enabled=False))
     average: AveragedModel | None = None
     progress: Progress = field(default_factory=Progress)
-    world: World = field(default_factory=World)
+    world: Distributed = field(default_factory=Distributed)
 
     @property
-    def is_split(self) -> bool:
+    def is_sharded(self) -> bool:
         """Whether a process holds but a part: all must then take part in saving, and the first one gets the whole."""
-        return self.world.size > 1 and any(map(is_split, self.criterion.parameters()))
+        return self.world.world_size > 1 and any(map(is_sharded, self.criterion.parameters()))
 
     @property
     def scored_model(self) -> nn.Module:
@@ -62,12 +62,12 @@ class TrainState:
     def state_dict(self) -> dict[str, Any]:
         """Return everything as nested dicts of tensors and numbers: what `torch.load(weights_only=True)` accepts.
 
-        Where the state `is_split` all processes must call this together; the first one gets the whole.
+        Where the state `is_sharded` all processes must call this together; the first one gets the whole.
         """
         return {
             "model": self.model.state_dict(),
-            "criterion": join_module(self.criterion, self.world),
-            "optimizer": join_optimizer(self.optimizer, self.world),
+            "criterion": gather_state(self.criterion, self.world),
+            "optimizer": gather_optimizer_state(self.optimizer, self.world),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "ema": None if self.average is None else average_state(self.average),
@@ -81,8 +81,8 @@ class TrainState:
         Another number of processes may have saved it. Raises RuntimeError or ValueError where it does not fit.
         """
         self.model.load_state_dict(state["model"])
-        self.criterion.load_state_dict(cut_module(self.criterion, state["criterion"], self.world))
-        self.optimizer.load_state_dict(cut_optimizer(self.optimizer, state["optimizer"], self.world))
+        self.criterion.load_state_dict(shard_state(self.criterion, state["criterion"], self.world))
+        self.optimizer.load_state_dict(shard_optimizer_state(self.optimizer, state["optimizer"], self.world))
         _lay_like_weights(self.optimizer)
         self.schedule.load_state_dict(state["schedule"])
         if state["scaler"]:

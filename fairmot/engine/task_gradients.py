@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 
 Join = Callable[[list[torch.Tensor], list[torch.Tensor]], list[torch.Tensor]]
 
@@ -16,7 +16,7 @@ class TaskGradients:
     They take the memory of the parameters twice. Other parameters' gradients (rows of a split table) add up as ever.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], world: World) -> None:
+    def __init__(self, parameters: Sequence[nn.Parameter], world: Distributed) -> None:
         self.parameters = list(parameters)
         self.world = world
         self._sums: tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]] = ({}, {})
@@ -42,9 +42,9 @@ class TaskGradients:
             self.parameters[place].grad = gradient
 
     def _mean(self, sums: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
-        if self.world.size == 1 or not sums:
+        if self.world.world_size == 1 or not sums:
             return sums
-        flat = self.world.sum(torch.cat([value.flatten() for value in sums.values()])) / self.world.size
+        flat = self.world.all_reduce(torch.cat([value.flatten() for value in sums.values()])) / self.world.world_size
         pieces = torch.split(flat, [value.numel() for value in sums.values()])
         # laid in memory as they were, like the weights: fused updates trust it
         return {

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from fairmot.evaluation.protocol import PERSON, Protocol
+from fairmot.evaluation.protocol import PERSON, ScoringProtocol
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.utils.errors import InputError
 
 
-def check_sequence(sequence: ScoredSequence, protocol: Protocol, *, num_classes: int = 1) -> None:
+def check_sequence(sequence: ScoredSequence, protocol: ScoringProtocol, *, num_classes: int = 1) -> None:
     """Raise InputError naming file and line: a frame beyond the sequence, one identity twice in a frame, a class.
 
     Truth classes must be the protocol's (MOTChallenge's 1 to 13, or from 1 up) where it has classes; results hold
@@ -24,7 +24,7 @@ def check_sequence(sequence: ScoredSequence, protocol: Protocol, *, num_classes:
     _check_result_classes(sequence.results, num_classes, results_source)
 
 
-def _check_truth_classes(truth: BoxTable, protocol: Protocol, source: str) -> None:
+def _check_truth_classes(truth: BoxTable, protocol: ScoringProtocol, source: str) -> None:
     last, classes = protocol.last_class, truth.classes
     outside = np.flatnonzero((classes < PERSON) | ((classes > last) & (last > 0)))
     if len(outside):

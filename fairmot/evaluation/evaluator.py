@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 from fairmot.evaluation.checks import check_sequence
 from fairmot.evaluation.motmetrics_backend import accumulate, event_table, motmetrics_scores
 from fairmot.evaluation.preprocess import PreparedSequence, prepare_sequence
-from fairmot.evaluation.protocol import PEOPLE, Protocol, choose_protocol
+from fairmot.evaluation.protocol import PEOPLE, ScoringProtocol, choose_protocol
 from fairmot.evaluation.trackeval_backend import score_sequence, trackeval_scores
 from fairmot.formats.motchallenge import class_numbers
 from fairmot.structures.report import EvalReport, ScoredSequence
 from fairmot.utils.errors import InputError
 
 COMBINED = "COMBINED"
-Progress = Callable[[Sequence[ScoredSequence]], Iterable[ScoredSequence]]
+ProgressCallback = Callable[[Sequence[ScoredSequence]], Iterable[ScoredSequence]]
 Scores = dict[str, float]
 Scorer = Callable[[Mapping[str, Any]], tuple[Scores, dict[str, Scores]]]  # parts by name -> all together, and each
 
 
-class _Part(NamedTuple):
+class _SequencePart(NamedTuple):
     """What is counted apart: a sequence, or one class of it; an empty class name where there is but one class."""
 
     sequence: str
@@ -45,7 +45,7 @@ class Evaluator:
     events: bool = False
     classes: tuple[str, ...] = PEOPLE
 
-    def evaluate(self, sequences: Sequence[ScoredSequence], *, progress: Progress = iter) -> EvalReport:
+    def evaluate(self, sequences: Sequence[ScoredSequence], *, progress: ProgressCallback = iter) -> EvalReport:
         """Return the report of `sequences`; `progress` wraps the loop over them (a progress bar).
 
         With several classes each is scored apart: rows `<sequence>/<class>` and `COMBINED/<class>` stand beside those
@@ -57,8 +57,8 @@ class Evaluator:
         _check_names(sequences)
         choice = choose_protocol(sequences, self.protocol, classes=self.classes)
         official = self.backend == "trackeval"
-        raw: dict[_Part, Any] = {}
-        accumulators: dict[_Part, Any] = {}
+        raw: dict[_SequencePart, Any] = {}
+        accumulators: dict[_SequencePart, Any] = {}
         for sequence in progress(sequences):
             check_sequence(sequence, choice.protocol, num_classes=len(self.classes))
             for part, prepared in self._prepare(sequence, choice.protocol):
@@ -76,14 +76,19 @@ class Evaluator:
             events={str(part): event_table(each) for part, each in accumulators.items()} if self.events else {},
         )
 
-    def _prepare(self, sequence: ScoredSequence, protocol: Protocol) -> Iterable[tuple[_Part, PreparedSequence]]:
+    def _prepare(
+        self, sequence: ScoredSequence, protocol: ScoringProtocol
+    ) -> Iterable[tuple[_SequencePart, PreparedSequence]]:
         name, numbers = sequence.info.name, class_numbers(self.classes)
         if len(numbers) == 1:
-            yield _Part(name), prepare_sequence(sequence, protocol.for_class(numbers[0]))
+            yield _SequencePart(name), prepare_sequence(sequence, protocol.for_class(numbers[0]))
             return
         for place, (kind, number) in enumerate(zip(self.classes, numbers, strict=True), 1):
             results = sequence.results[sequence.results.classes == place]
-            yield _Part(name, kind), prepare_sequence(replace(sequence, results=results), protocol.for_class(number))
+            yield (
+                _SequencePart(name, kind),
+                prepare_sequence(replace(sequence, results=results), protocol.for_class(number)),
+            )
 
 
 def evaluate_tables(
@@ -93,7 +98,7 @@ def evaluate_tables(
     return Evaluator(protocol, classes=tuple(classes)).evaluate(sequences)
 
 
-def _score_all(parts: Mapping[_Part, Any], score: Scorer) -> tuple[Scores, dict[str, Scores]]:
+def _score_all(parts: Mapping[_SequencePart, Any], score: Scorer) -> tuple[Scores, dict[str, Scores]]:
     """Return (combined, rows): a row for each part, and with classes for each sequence and each class too."""
     combined, each = score({str(part): value for part, value in parts.items()})
     groups: dict[str, dict[str, Any]] = {}
@@ -104,7 +109,7 @@ def _score_all(parts: Mapping[_Part, Any], score: Scorer) -> tuple[Scores, dict[
     return combined, {name: (sums | each)[name] for name in _row_names(parts)}
 
 
-def _row_names(parts: Iterable[_Part]) -> list[str]:
+def _row_names(parts: Iterable[_SequencePart]) -> list[str]:
     """Sequence by sequence, each before its classes; the classes of all together last."""
     kinds = [f"{COMBINED}/{part.kind}" for part in parts if part.kind]
     return list(dict.fromkeys([name for part in parts for name in (part.sequence, str(part))] + kinds))

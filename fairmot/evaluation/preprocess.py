@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from fairmot.evaluation.protocol import PERSON, Protocol
+from fairmot.evaluation.protocol import PERSON, ScoringProtocol
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
 from fairmot.geometry.boxes import pairwise_iou, tlwh_to_xyxy
 from fairmot.structures.report import ScoredSequence
@@ -52,7 +52,7 @@ class PreparedSequence:
         }
 
 
-def prepare_sequence(sequence: ScoredSequence, protocol: Protocol) -> PreparedSequence:
+def prepare_sequence(sequence: ScoredSequence, protocol: ScoringProtocol) -> PreparedSequence:
     """Apply the protocol's rules to one sequence that `check_sequence` passed; its results are of the scored class."""
     truth, results = _by_frame(sequence.truth), _by_frame(sequence.results)
     frames = list(zip(*(_frame_rows(table, sequence.info.length) for table in (truth, results)), strict=True))
@@ -85,7 +85,7 @@ def _frame_rows(table: BoxTable, length: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def is_scored(truth: BoxTable, protocol: Protocol) -> BoolArray:
+def is_scored(truth: BoxTable, protocol: ScoringProtocol) -> BoolArray:
     """(N,) truth boxes that count: of the scored class where there are classes, and not marked 0.
 
     MOT16/17/20 mark people only: another class that has no marked box in a file counts whole, as it does in training.

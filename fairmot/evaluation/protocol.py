@@ -25,7 +25,7 @@ PEOPLE = ("pedestrian",)
 
 
 @dataclass(frozen=True)
-class Protocol:
+class ScoringProtocol:
     """One benchmark's rules: whether truth has classes, which is scored, and which of them are distractors.
 
     last_class: the highest number in a truth file, 0 for any.
@@ -37,26 +37,26 @@ class Protocol:
     scored: int = PERSON
     last_class: int = LAST_CLASS
 
-    def for_class(self, number: int) -> "Protocol":
+    def for_class(self, number: int) -> "ScoringProtocol":
         """Return the rules for the class of this number in truth files: what looks like a person misleads no other."""
         return replace(self, scored=number, distractors=self.distractors if number == PERSON else ())
 
 
 _MOT16_DISTRACTORS = (2, 7, 8, 12)  # person on vehicle, static person, distractor, reflection
 PROTOCOLS = {
-    "mot15": Protocol("mot15", has_classes=False, distractors=()),
-    "mot16": Protocol("mot16", has_classes=True, distractors=_MOT16_DISTRACTORS),
-    "mot17": Protocol("mot17", has_classes=True, distractors=_MOT16_DISTRACTORS),
-    "mot20": Protocol("mot20", has_classes=True, distractors=(*_MOT16_DISTRACTORS, OTHER_VEHICLE)),
+    "mot15": ScoringProtocol("mot15", has_classes=False, distractors=()),
+    "mot16": ScoringProtocol("mot16", has_classes=True, distractors=_MOT16_DISTRACTORS),
+    "mot17": ScoringProtocol("mot17", has_classes=True, distractors=_MOT16_DISTRACTORS),
+    "mot20": ScoringProtocol("mot20", has_classes=True, distractors=(*_MOT16_DISTRACTORS, OTHER_VEHICLE)),
 }
-OWN = Protocol("own", has_classes=True, distractors=(), last_class=0)
+OWN = ScoringProtocol("own", has_classes=True, distractors=(), last_class=0)
 
 
 @dataclass(frozen=True)
 class ProtocolChoice:
     """The rules to apply, and in a few words why."""
 
-    protocol: Protocol
+    protocol: ScoringProtocol
     reason: str
 
 

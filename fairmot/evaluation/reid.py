@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fairmot.evaluation.preprocess import is_scored
-from fairmot.evaluation.protocol import Protocol
+from fairmot.evaluation.protocol import ScoringProtocol
 from fairmot.formats.motchallenge import class_numbers
 from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 from fairmot.structures.report import ScoredSequence
@@ -56,7 +56,7 @@ class ReidScores:
         return {**rates, **counts}
 
 
-def scored_boxes(sequence: ScoredSequence, protocol: Protocol, *, classes: Sequence[str]) -> BoxTable:
+def scored_boxes(sequence: ScoredSequence, protocol: ScoringProtocol, *, classes: Sequence[str]) -> BoxTable:
     """Return the truth's rows that scoring counts, their classes numbered from 0 as in `classes`."""
     truth = sequence.truth
     kinds = np.full(len(truth), -1, dtype=np.int64)

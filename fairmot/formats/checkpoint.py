@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 import torch
 
-from fairmot.formats.atomic import remove_leftovers, replacing
+from fairmot.formats.atomic import atomic_write, remove_leftovers
 from fairmot.formats.legacy_pickle import SAFE_GLOBALS
 from fairmot.utils.errors import InputError
 
@@ -43,10 +43,10 @@ def write_checkpoint(path: Path, content: Mapping[str, Any], *, previous: Path |
     """
     with ExitStack() as stack:
         if previous is not None and zipfile.is_zipfile(path):  # what was cut short is not kept
-            spare = stack.enter_context(replacing(previous, durable=True))
+            spare = stack.enter_context(atomic_write(previous, durable=True))
             _link(path, spare)
             remove_leftovers(previous, now=spare.stat().st_ctime)
-        temporary = stack.enter_context(replacing(path, durable=True))
+        temporary = stack.enter_context(atomic_write(path, durable=True))
         temporary.touch()
         remove_leftovers(path, now=temporary.stat().st_ctime)
         _save(dict(content), temporary)

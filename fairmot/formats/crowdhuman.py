@@ -25,7 +25,7 @@ _LARGEST = 1e30  # float32 holds it with room for sums
 _BOM = b"\xef\xbb\xbf"
 
 
-class Part(NamedTuple):
+class FileRange(NamedTuple):
     """Whole lines of a file: bytes `start` to `end`, the first of them line `line` (from 1)."""
 
     start: int
@@ -90,15 +90,15 @@ def _row(row: OdgtRow, number: int) -> dict[str, Any]:
     }
 
 
-def split_lines(path: Path, *, size: int = 4 << 20) -> list[Part]:
+def split_lines(path: Path, *, size: int = 4 << 20) -> list[FileRange]:
     """Cut a file into parts of whole lines, each about `size` bytes; InputError where it cannot be read."""
-    parts: list[Part] = []
+    parts: list[FileRange] = []
     start = line = 0
     try:
         with path.open("rb") as file:
             while block := file.read(size):
                 block += file.readline()
-                parts.append(Part(start, start + len(block), line + 1))
+                parts.append(FileRange(start, start + len(block), line + 1))
                 start += len(block)
                 line += block.count(b"\n")
     except OSError as error:
@@ -106,7 +106,7 @@ def split_lines(path: Path, *, size: int = 4 << 20) -> list[Part]:
     return parts
 
 
-def read_odgt(path: Path, part: Part, *, box: str = "full") -> OdgtLabels:
+def read_odgt(path: Path, part: FileRange, *, box: str = "full") -> OdgtLabels:
     """Read the images of a part.
 
     box: full | visible | head. Rows tagged `mask`, rows whose extra.ignore is 1 and, for heads, rows whose
@@ -138,7 +138,7 @@ def read_odgt(path: Path, part: Part, *, box: str = "full") -> OdgtLabels:
     )
 
 
-def _lines(path: Path, part: Part) -> list[tuple[int, bytes]]:
+def _lines(path: Path, part: FileRange) -> list[tuple[int, bytes]]:
     """Return the lines that hold something, with their numbers."""
     try:
         with path.open("rb") as file:

@@ -3,7 +3,7 @@
 Arrays: `frame_counts` (F,), `boxes_xyxy` (N, 4) pixels, `scores` (N,), `embeddings` (N, D) unit length, `frame_rate`
 (1/s), and where there is more than one class `classes` (N,). Where it is known, `times` (F,) seconds since the first
 frame, `camera_motion` (F, 2, 3) affines that carry points of the previous frame to this one, `frame_numbers` (F,) where
-they are not 1 to F, `may_start` (N,) which detections may start a track. Other arrays in the file are left alone.
+they are not 1 to F, `can_initiate` (N,) which detections may start a track. Other arrays in the file are left alone.
 """
 
 import zipfile
@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fairmot.formats.atomic import replacing
+from fairmot.formats.atomic import atomic_write
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
 LOWEST_SCORE = 0.1  # a written cache keeps scores from here up
 REQUIRED = ("frame_counts", "boxes_xyxy", "scores", "embeddings", "frame_rate")
-OPTIONAL = ("classes", "times", "camera_motion", "frame_numbers", "may_start")
+OPTIONAL = ("classes", "times", "camera_motion", "frame_numbers", "can_initiate")
 _AXES = {"frame_rate": 0, "boxes_xyxy": 2, "embeddings": 2, "camera_motion": 3}  # the others have one
-_KINDS = {"frame_counts": "iu", "classes": "iu", "frame_numbers": "iu", "may_start": "b"}  # the others: "iuf"
+_KINDS = {"frame_counts": "iu", "classes": "iu", "frame_numbers": "iu", "can_initiate": "b"}  # the others: "iuf"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DetectionCache:
     times: (F,) seconds since the first frame, NaN where a frame's is not known; None where none is.
     camera_motion: (F, 2, 3) float64, carries points of the previous frame to this one; None where it is not known.
     frame_numbers: (F,) growing from 1 or more; 1 to F when not given. A gap is frames that nobody saw.
-    may_start: (N,) which detections may start a track; None for all.
+    can_initiate: (N,) which detections may start a track; None for all.
 
     Raises ValueError, its message starting with the array's name: shapes that disagree, negative counts or classes,
     values that are not finite, a frame rate that is not above 0, frame numbers that do not grow, times that go back.
@@ -55,7 +55,7 @@ class DetectionCache:
     times: FloatArray | None = None
     camera_motion: FloatArray | None = None
     frame_numbers: IntArray | None = None
-    may_start: BoolArray | None = None
+    can_initiate: BoolArray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -78,8 +78,8 @@ class DetectionCache:
                 raise ValueError(f"{name}: a value is not finite")
         if not np.isfinite(self.frame_rate) or self.frame_rate <= 0:
             raise ValueError(f"frame_rate: {self.frame_rate} is not a number above 0")
-        if self.may_start is not None:
-            require_shape("may_start", self.may_start, (count,))
+        if self.can_initiate is not None:
+            require_shape("can_initiate", self.can_initiate, (count,))
 
     def _check_frames(self, frames: int) -> None:
         if self.times is not None:
@@ -131,19 +131,19 @@ class DetectionCache:
             rows = slice(int(start), int(end))
             yield Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.class_index[rows])
 
-    def observations(self) -> Iterator[Observation]:
+    def tracker_inputs(self) -> Iterator[TrackerInput]:
         """Yield what a tracker is told of each frame."""
         numbers = np.arange(1, len(self) + 1) if self.frame_numbers is None else self.frame_numbers
         ends = np.cumsum(self.frame_counts)
         for place, (number, detections) in enumerate(zip(numbers, self.frames(), strict=True)):
             time = None if self.times is None or np.isnan(self.times[place]) else float(self.times[place])
             rows = slice(int(ends[place]) - len(detections), int(ends[place]))
-            yield Observation(
+            yield TrackerInput(
                 frame=int(number),
                 detections=detections,
                 time=time,
                 camera_motion=None if self.camera_motion is None else self.camera_motion[place],
-                may_start=None if self.may_start is None else self.may_start[rows],
+                can_initiate=None if self.can_initiate is None else self.can_initiate[rows],
             )
 
     def cut_embeddings(self, length: int) -> "DetectionCache":
@@ -163,7 +163,7 @@ class DetectionCache:
             scores=self.scores[kept],
             embeddings=self.embeddings[kept],
             classes=self.class_index[kept],
-            may_start=None if self.may_start is None else self.may_start[kept],
+            can_initiate=None if self.can_initiate is None else self.can_initiate[kept],
         )
 
 
@@ -187,7 +187,7 @@ def read_cache(path: Path) -> DetectionCache:
             times=_as(arrays, "times", np.float64),
             camera_motion=_as(arrays, "camera_motion", np.float64),
             frame_numbers=_as(arrays, "frame_numbers", np.int64),
-            may_start=_as(arrays, "may_start", np.bool_),
+            can_initiate=_as(arrays, "can_initiate", np.bool_),
         )
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
@@ -204,7 +204,7 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write a cache's arrays by name (`.npz`) atomically; mapped ones go from file to file, a piece at a time."""
     if path.suffix != ".npz":
         raise InputError(f"{path}: a detection cache is a .npz file")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
 
 

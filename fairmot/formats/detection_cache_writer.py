@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fairmot.formats.atomic import check_writable
 from fairmot.formats.detection_cache import LOWEST_SCORE, save_arrays
 from fairmot.formats.text_io import part_of
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
 _AT_REST = np.eye(2, 3)
@@ -34,11 +34,11 @@ _KINDS = {
     "boxes_xyxy": _Kind(np.float32, (4,)),
     "scores": _Kind(np.float32),
     "classes": _Kind(np.int64),
-    "may_start": _Kind(np.bool_),
+    "can_initiate": _Kind(np.bool_),
 }  # and the embeddings, float32, whose length the first detection tells
 
 
-class CacheSpool:
+class DetectionCacheWriter:
     """Takes a run's frames and gives a detection cache: `path`, written when the block succeeds.
 
     Until then the arrays lie in the folder `<path>.part`, each in a file of its own; it goes when the block ends.
@@ -57,16 +57,16 @@ class CacheSpool:
         self._has_time = self._has_motion = self._has_limits = False
         self._stack = ExitStack()
 
-    def add(self, observation: Observation) -> None:
+    def add(self, observation: TrackerInput) -> None:
         """Append one frame; ValueError where its embeddings are of another length than those before."""
         kept = observation.detections.scores.astype(np.float32) >= np.float32(LOWEST_SCORE)
         kept &= np.isfinite(observation.detections.boxes_xyxy.astype(np.float32)).all(axis=1)
         detections = observation.detections[kept]
         self._require_dimension(detections.embeddings)
-        motion, may_start = observation.camera_motion, observation.may_start
+        motion, can_initiate = observation.camera_motion, observation.can_initiate
         self._has_time |= observation.time is not None
         self._has_motion |= motion is not None
-        self._has_limits |= may_start is not None
+        self._has_limits |= can_initiate is not None
         rows: dict[str, Any] = {
             "frame_counts": len(detections),
             "frame_numbers": observation.frame,
@@ -75,7 +75,7 @@ class CacheSpool:
             "boxes_xyxy": detections.boxes_xyxy,
             "scores": detections.scores,
             "classes": detections.class_index,
-            "may_start": np.ones(len(detections)) if may_start is None else may_start[kept],
+            "can_initiate": np.ones(len(detections)) if can_initiate is None else can_initiate[kept],
         }
         with self._refusals():
             for name, kind in _KINDS.items():
@@ -96,7 +96,7 @@ class CacheSpool:
         arrays["embeddings"] = self._map("embeddings", _Kind(np.float32, (self._dimension,)))
         numbers = arrays["frame_numbers"]
         even = bool((numbers == np.arange(1, len(numbers) + 1)).all())
-        known = {"times": self._has_time, "camera_motion": self._has_motion, "may_start": self._has_limits}
+        known = {"times": self._has_time, "camera_motion": self._has_motion, "can_initiate": self._has_limits}
         left_out = {name for name, is_known in {**known, "frame_numbers": not even}.items() if not is_known}
         arrays["frame_rate"] = np.asarray(self._frame_rate, dtype=np.float64)
         save_arrays(self.path, {name: array for name, array in arrays.items() if name not in left_out})

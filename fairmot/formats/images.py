@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fairmot.formats.atomic import replacing
+from fairmot.formats.atomic import atomic_write
 from fairmot.formats.jpeg import decode_jpeg, read_jpeg_size, read_orientation, upright
 from fairmot.geometry.arrays import ImageArray
 from fairmot.utils.errors import InputError
@@ -65,7 +65,7 @@ def write_image(path: Path, image: ImageArray, *, quality: int = 95) -> None:
         raise InputError(f"{path}: no image format is written as {path.suffix!r}; use .jpg or .png")
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         is_encoded, content = cv2.imencode(path.suffix, bgr, options)
         if not is_encoded:
             raise InputError(f"{path}: cannot be written")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fairmot.geometry.arrays import FloatArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracks import Stage, Tracks
+from fairmot.structures.tracks import AssociationStage, Tracks
 from fairmot.utils.errors import InputError
 
 EMBEDDING = "embedding"
@@ -83,7 +83,9 @@ def tracks_to_supervision(tracks: Tracks) -> Any:
         class_id=tracks.classes,
         tracker_id=tracks.ids,
         data={
-            "stage": np.array([Stage(stage).name.lower() for stage in tracks.stages.tolist()], dtype=np.str_),
+            "stage": np.array(
+                [AssociationStage(stage).name.lower() for stage in tracks.stages.tolist()], dtype=np.str_
+            ),
             "cost": tracks.costs,
             "age": tracks.ages,
             "detection_index": tracks.detection_index,

@@ -41,7 +41,7 @@ def discard_rest(stream: TextIO) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-class LineFile:
+class StreamingTextFile:
     """Lines that go to `<path>.part`, flushed at each `write`, and to `path` when the block succeeds.
 
     finish: makes `path` of the whole `<path>.part`, which it takes away: both are its arguments; None renames it.

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fairmot.structures.track_event import Decision
-from fairmot.structures.tracks import Stage, Tracks
+from fairmot.structures.track_event import TrackEvent
+from fairmot.structures.tracks import AssociationStage, Tracks
 
 
 def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | None = None) -> str:
@@ -29,14 +29,14 @@ def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | No
     return f"{json.dumps(row, allow_nan=False)}\n"
 
 
-def format_decisions(decisions: Iterable[Decision]) -> Iterator[str]:
+def format_decisions(decisions: Iterable[TrackEvent]) -> Iterator[str]:
     """Yield a line for each decision, in the tracker's order; a key that says nothing is left out."""
     for decision in decisions:
         row = {key: _number(value, 6) if isinstance(value, float) else value for key, value in _fields(decision)}
         yield f"{json.dumps(row, allow_nan=False)}\n"
 
 
-def _fields(decision: Decision) -> Iterable[tuple[str, Any]]:
+def _fields(decision: TrackEvent) -> Iterable[tuple[str, Any]]:
     return decision.to_dict().items()
 
 
@@ -47,7 +47,7 @@ def _track(tracks: Tracks, index: int) -> dict[str, Any]:
         "score": _number(tracks.scores[index], 6),
         "class": int(tracks.classes[index]),
         "age": int(tracks.ages[index]),
-        "stage": Stage(int(tracks.stages[index])).name.lower(),
+        "stage": AssociationStage(int(tracks.stages[index])).name.lower(),
         "cost": _number(tracks.costs[index], 6),
         "detection": int(tracks.detection_index[index]),
     }

@@ -13,19 +13,19 @@ from fairmot.losses.matryoshka import NestedIdentityLoss
 from fairmot.losses.partial_fc import PartialIdentityLoss
 from fairmot.losses.softmax_losses import CircleLoss, FocalCrossEntropy
 from fairmot.losses.task_weighting import (
-    Balance,
+    MGDAUB,
     FixedWeighting,
-    GradientSurgery,
     GradNorm,
-    MinNorm,
+    PCGrad,
+    TaskWeighting,
     UncertaintyWeighting,
 )
 from fairmot.losses.triplet import TripletLoss
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 
 
 def build_criterion(
-    cfg: CfgNode, *, num_identities: int | Sequence[int], world: World | None = None, seed: int = 0
+    cfg: CfgNode, *, num_identities: int | Sequence[int], world: Distributed | None = None, seed: int = 0
 ) -> JointLoss:
     """Return the joint loss for so many training identities, of the one class or of each (0 and more).
 
@@ -33,14 +33,14 @@ def build_criterion(
     """
     return JointLoss(
         build_identity(cfg, num_identities=num_identities, world=world, seed=seed),
-        build_balance(cfg),
+        build_task_weighting(cfg),
         weights=(cfg.LOSS.HEATMAP_WEIGHT, cfg.LOSS.SIZE_WEIGHT, cfg.LOSS.OFFSET_WEIGHT),
         sampling=cfg.MODEL.REID_SAMPLING,
     )
 
 
 def build_identity(
-    cfg: CfgNode, *, num_identities: int | Sequence[int], world: World | None = None, seed: int = 0
+    cfg: CfgNode, *, num_identities: int | Sequence[int], world: Distributed | None = None, seed: int = 0
 ) -> nn.Module:
     """Return what LOSS.IDENTITY names, for each of the lengths that are trained where MODEL.REID_NESTED has some."""
     loss, count, lengths = cfg.LOSS, num_identities, embedding_lengths(cfg)
@@ -49,8 +49,8 @@ def build_identity(
     triplet = TripletLoss(margin=loss.TRIPLET_MARGIN)
     kinds: dict[str, Callable[[int], nn.Module]] = {
         "cross_entropy": lambda length: IdentityLoss(length, count),
-        "focal": lambda length: IdentityLoss(length, count, of_logits=focal),
-        "circle": lambda length: IdentityLoss(length, count, of_logits=circle, cosine=True),
+        "focal": lambda length: IdentityLoss(length, count, logit_loss=focal),
+        "circle": lambda length: IdentityLoss(length, count, logit_loss=circle, cosine=True),
         "triplet": lambda _: triplet,
         "partial_fc": partial(PartialIdentityLoss, num_identities=count, rate=loss.SAMPLE_RATE, seed=seed, world=world),
     }
@@ -58,14 +58,14 @@ def build_identity(
     return parts[lengths[0]] if len(lengths) == 1 else NestedIdentityLoss(parts)
 
 
-def build_balance(cfg: CfgNode) -> Balance:
+def build_task_weighting(cfg: CfgNode) -> TaskWeighting:
     """Return what LOSS.BALANCE names."""
     loss = cfg.LOSS
-    kinds: dict[str, Callable[[], Balance]] = {
+    kinds: dict[str, Callable[[], TaskWeighting]] = {
         "uncertainty": partial(UncertaintyWeighting, start_det=loss.START_DET, start_id=loss.START_ID),
         "fixed": partial(FixedWeighting, loss.TASK_WEIGHTS),
         "gradnorm": partial(GradNorm, alpha=loss.GRADNORM_ALPHA, rate=loss.GRADNORM_LR),
-        "mgda_ub": partial(MinNorm, normalize=loss.MGDA_NORM),
-        "pcgrad": partial(GradientSurgery, loss.TASK_WEIGHTS),
+        "mgda_ub": partial(MGDAUB, normalize=loss.MGDA_NORM),
+        "pcgrad": partial(PCGrad, loss.TASK_WEIGHTS),
     }
     return kinds[loss.BALANCE]()

@@ -31,7 +31,7 @@ class IdentityLoss(nn.Module):
     embedding's scale is that of its class. The loss is the sum of all objects' losses divided by their number, whatever
     their class: each object weighs the same, and one class with cross-entropy gives the published loss.
 
-    of_logits: what an object's logits cost, the published softmax cross-entropy if not given.
+    logit_loss: what an object's logits cost, the published softmax cross-entropy if not given.
     cosine: the logits are cosines to the classifier's rows, without scale and bias.
 
     `classifier` holds the classes' rows one after another, so that each parameter has a gradient in every step,
@@ -45,13 +45,13 @@ class IdentityLoss(nn.Module):
         reid_dim: int,
         num_identities: int | Sequence[int],
         *,
-        of_logits: LogitLoss = cross_entropy,
+        logit_loss: LogitLoss = cross_entropy,
         cosine: bool = False,
     ) -> None:
         super().__init__()
         self.counts = at_least_one(num_identities)
         self.scales = tuple(map(embedding_scale, self.counts))
-        self.of_logits = of_logits
+        self.logit_loss = logit_loss
         self.cosine = cosine
         self.classifier = nn.Linear(reid_dim, sum(self.counts), bias=not cosine)
 
@@ -68,7 +68,7 @@ class IdentityLoss(nn.Module):
                     logits = functional.linear(unit_ND, functional.normalize(weight, dim=1))
                 else:
                     logits = functional.linear(self.scales[kind] * unit_ND, weight, bias)
-                sums.append(self.of_logits(logits, own))
+                sums.append(self.logit_loss(logits, own))
         return torch.stack(sums).sum() / known.clamp(min=1)
 
 

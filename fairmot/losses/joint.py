@@ -5,7 +5,7 @@ from torch import nn
 from fairmot.codec.embedding_sampling import sample_for_training
 from fairmot.losses.focal import HeatmapFocalLoss
 from fairmot.losses.regression import ObjectL1Loss
-from fairmot.losses.task_weighting import Balance
+from fairmot.losses.task_weighting import TaskWeighting
 from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import HeadOutputs, LossTerms, TaskLosses
 
@@ -21,7 +21,7 @@ class JointLoss(nn.Module):
     def __init__(
         self,
         identity: nn.Module,
-        balance: Balance,
+        balance: TaskWeighting,
         *,
         weights: tuple[float, float, float] = (1.0, 0.1, 1.0),
         sampling: str = "center",

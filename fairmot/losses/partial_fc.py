@@ -18,7 +18,7 @@ from fairmot.geometry.arrays import IntArray
 from fairmot.losses.identity import at_least_one, embedding_scale
 from fairmot.losses.sampled_softmax import Everyone, Problem, SampledSoftmax
 from fairmot.structures.outputs import EmbeddingSamples
-from fairmot.utils.distributed import World, rows_of
+from fairmot.utils.distributed import Distributed, shard_range
 from fairmot.utils.seed import make_rng
 
 FILL = 1 << 20  # values that are drawn at a time
@@ -34,8 +34,8 @@ class PartialIdentityLoss(nn.Module):
     seed: what the classifier starts from and the samples drawn, with the passes so far, depend on; the number of
     processes has no say in either.
 
-    `classifier` holds this process's run of rows (`rows_of`) of one table, the classes one after another: each
-    parameter is marked `is_split`, and has a sparse gradient: the rows of the sample. All processes must call the loss
+    `classifier` holds this process's run of rows (`shard_range`) of one table, the classes one after another: each
+    parameter is marked `is_sharded`, and has a sparse gradient: the rows of the sample. All processes must call the loss
     together. It equals, for all of them, the sum over all their objects of known identity, divided by `known` and by
     the number of processes: the mean of the processes' losses, as of every other loss, is then the whole step's.
     Source: An et al., Partial FC: Training 10 Million Identities on a Single Machine, ICCV Workshops 2021 (the sample
@@ -50,7 +50,7 @@ class PartialIdentityLoss(nn.Module):
         *,
         rate: float = 0.1,
         seed: int = 0,
-        world: World | None = None,
+        world: Distributed | None = None,
     ) -> None:
         super().__init__()
         self.reid_dim = reid_dim
@@ -58,15 +58,15 @@ class PartialIdentityLoss(nn.Module):
         self.scales = tuple(map(embedding_scale, self.counts))
         self.rate = rate
         self.seed = seed
-        self.world = world or World()
+        self.world = world or Distributed()
         self.bounds = np.cumsum([0, *self.counts])
-        self.rows = rows_of(self.world, sum(self.counts))
+        self.rows = shard_range(self.world, sum(self.counts))
         weight_RD, bias_R = torch.empty(len(self.rows), reid_dim), torch.empty(len(self.rows))
         for values, what in ((weight_RD, WEIGHT), (bias_R, BIAS)):
             self._fill(values, what)
         self.classifier = nn.ParameterDict({"weight": weight_RD, "bias": bias_R})
         for parameter in self.classifier.values():
-            parameter.is_split = True
+            parameter.is_sharded = True
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def forward(self, samples: EmbeddingSamples, known: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,7 @@ class PartialIdentityLoss(nn.Module):
         everyone = Everyone.gather(scaled_nD.detach(), rows_n, weights_n, self.world)
         weight_RD, bias_R = self.classifier["weight"], self.classifier["bias"]
         total: torch.Tensor = SampledSoftmax.apply(scaled_nD, weight_RD, bias_R, self._pose(everyone))
-        return total / known.clamp(min=1) / self.world.size
+        return total / known.clamp(min=1) / self.world.world_size
 
     def _pose(self, everyone: Everyone) -> Problem:
         """Draw the sample and tell the classes apart."""

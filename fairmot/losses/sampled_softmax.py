@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from fairmot.utils.distributed import World, concatenate_all, stack_all
+from fairmot.utils.distributed import Distributed, all_gather_concatenated, all_gather_stacked
 
 CHUNK = 1 << 13  # rows whose logits are in memory at a time
 
@@ -24,12 +24,14 @@ class Everyone(NamedTuple):
     own: slice  # those of this process
 
     @classmethod
-    def gather(cls, inputs_nD: torch.Tensor, rows_n: torch.Tensor, weights_n: torch.Tensor, world: World) -> "Everyone":
+    def gather(
+        cls, inputs_nD: torch.Tensor, rows_n: torch.Tensor, weights_n: torch.Tensor, world: Distributed
+    ) -> "Everyone":
         """Exchange them."""
-        packed = concatenate_all(world, torch.cat([inputs_nD, weights_n[:, None]], dim=1))
+        packed = all_gather_concatenated(world, torch.cat([inputs_nD, weights_n[:, None]], dim=1))
         first = sum(map(len, packed[: world.rank]))
         inputs_ND, weights_N1 = torch.split(torch.cat(packed), [inputs_nD.shape[1], 1], dim=1)
-        rows_N = torch.cat(concatenate_all(world, rows_n))
+        rows_N = torch.cat(all_gather_concatenated(world, rows_n))
         return cls(inputs_ND, rows_N, weights_N1[:, 0], slice(first, first + len(rows_n)))
 
 
@@ -41,7 +43,7 @@ class Problem(NamedTuple):
     chosen_K: torch.Tensor  # int64, rising, among R
     spans: Sequence[range]  # of each class the places of its rows among K
     rows: range  # of this process in the whole table
-    world: World
+    world: Distributed
 
 
 class SampledSoftmax(torch.autograd.Function):
@@ -64,7 +66,7 @@ class SampledSoftmax(torch.autograd.Function):
         table = _Table(weight_RD, bias_R, problem)
         normalizers_N, targets_N = table.measure()
         inputs_ND, weight_KD, bias_K = table.differentiate(normalizers_N)
-        inputs_nD = problem.world.sum(inputs_ND)[problem.everyone.own] * problem.world.size
+        inputs_nD = problem.world.all_reduce(inputs_ND)[problem.everyone.own] * problem.world.world_size
         ctx.save_for_backward(problem.chosen_K, inputs_nD, weight_KD, bias_K)
         ctx.rows = len(weight_RD)
         return (problem.everyone.weights_N * (normalizers_N - targets_N)).sum()
@@ -98,7 +100,7 @@ class _Table:
         targets_N[self.own_M] += self.bias_R[self.targets_M]
         if not len(targets_N):
             return normalizers_N, targets_N
-        everyone_P2N = stack_all(self.problem.world, torch.stack([normalizers_N, targets_N]))
+        everyone_P2N = all_gather_stacked(self.problem.world, torch.stack([normalizers_N, targets_N]))
         return everyone_P2N[:, 0].logsumexp(0), everyone_P2N[:, 1].sum(0)
 
     def differentiate(self, normalizers_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

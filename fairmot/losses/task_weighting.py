@@ -9,18 +9,18 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
-from fairmot.structures.outputs import TaskReading
+from fairmot.structures.outputs import TaskGradientStats
 
 
-class Balance(nn.Module, ABC):
+class TaskWeighting(nn.Module, ABC):
     """Two losses -> the total; what the kinds of balance have in common.
 
-    reads: when `observe` wants a step's `TaskReading`: never, before the total is made, or after the step;
+    reads: when `observe` wants a step's `TaskGradientStats`: never, before the total is made, or after the step;
     projects: whether each task has a backward pass of its own, and `join` makes one gradient of the two.
     """
 
-    reads = "never"
-    projects = False
+    needs_gradients = "never"
+    merges_gradients = False
 
     def forward(self, detection: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
         """Two scalars -> the scalar to minimise."""
@@ -32,15 +32,15 @@ class Balance(nn.Module, ABC):
     def weights(self) -> torch.Tensor:
         """Return (2,) the factors that the losses have in the total now; none of their values is in a graph."""
 
-    def observe(self, reading: TaskReading) -> None:
+    def update(self, reading: TaskGradientStats) -> None:
         """Take in what a step's gradients were."""
 
-    def join(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
+    def merge_gradients(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the gradient to go along, from each task's own (lists of tensors of the same shapes)."""
         return [a + b for a, b in zip(first, second, strict=True)]
 
 
-class UncertaintyWeighting(Balance):
+class UncertaintyWeighting(TaskWeighting):
     """Balance by learnt log variances: 0.5 (e^-s1 L1 + e^-s2 L2 + s1 + s2).
 
     Source: Kendall et al. 2018, equation 10; FairMOT, equation 5. The result may be negative.
@@ -61,7 +61,7 @@ class UncertaintyWeighting(Balance):
         return 0.5 * torch.cat([(-self.s_det).exp(), (-self.s_id).exp()]).detach()
 
 
-class FixedWeighting(Balance):
+class FixedWeighting(TaskWeighting):
     """The sum of the losses by given weights."""
 
     def __init__(self, weights: tuple[float, float] = (1.0, 1.0)) -> None:
@@ -74,7 +74,7 @@ class FixedWeighting(Balance):
         return fixed_2
 
 
-class GradientSurgery(FixedWeighting):
+class PCGrad(FixedWeighting):
     """PCGrad: where the tasks' gradients conflict, each loses its part along the other before they are added.
 
     The gradients are those of the parameters that both tasks reach, of the losses by their fixed weights.
@@ -89,7 +89,7 @@ class GradientSurgery(FixedWeighting):
         return project_conflicts(first, second)
 
 
-class MinNorm(Balance):
+class MGDAUB(TaskWeighting):
     """MGDA-UB: the shares, of sum 1, whose combined gradient on the shared map is shortest.
 
     w1 = (g2 - g1) g2 / |g1 - g2|^2, cut to [0, 1]. The combination lowers both losses, or is 0 at a Pareto-stationary
@@ -114,7 +114,7 @@ class MinNorm(Balance):
         weights_2: torch.Tensor = self.get_buffer("weights_2")
         return weights_2
 
-    def observe(self, reading: TaskReading) -> None:
+    def observe(self, reading: TaskGradientStats) -> None:
         """Weigh the losses anew."""
         is_finite, is_complete = _judge(reading)
         if not is_finite:
@@ -148,7 +148,7 @@ def min_norm_share(g11: torch.Tensor, g12: torch.Tensor, g22: torch.Tensor) -> t
     return torch.where(squared > 0, share.clamp(0, 1), torch.full_like(share, 0.5))
 
 
-class GradNorm(Balance):
+class GradNorm(TaskWeighting):
     """Weights, of sum 2, that follow the tasks' gradient norms: the one that learns slower is favoured.
 
     With G_i = w_i |g_i| and r_i the task's share of its first loss that is left, relative to the mean of both, the
@@ -174,7 +174,7 @@ class GradNorm(Balance):
         weights_2: torch.Tensor = self.get_buffer("weights_2")
         return weights_2
 
-    def observe(self, reading: TaskReading) -> None:
+    def observe(self, reading: TaskGradientStats) -> None:
         """Move the weights one step."""
         if not all(_judge(reading)):
             return
@@ -189,7 +189,7 @@ class GradNorm(Balance):
         self.weights().copy_(2 * moved_2 / moved_2.sum())
 
 
-def _judge(reading: TaskReading) -> tuple[bool, bool]:
+def _judge(reading: TaskGradientStats) -> tuple[bool, bool]:
     """Return whether it is finite (float16's gradients overflow until their scale is found), and has both tasks."""
     finite = reading.products_3.isfinite().all() & reading.losses_2.isfinite().all()
     complete = (reading.products_3[[0, 2]] > 0).all()

@@ -14,13 +14,13 @@ from fairmot.models.backbones.yolo import YOLOBackbone
 from fairmot.models.layers.deform_conv.layer import DeformConv2d
 from fairmot.models.necks.concat import ConcatNeck
 from fairmot.models.necks.deconv import DeconvFPN, DeconvNeck
-from fairmot.models.necks.dla_up import CONCATENATING, DLANeck, Junction, adding
+from fairmot.models.necks.dla_up import CONCATENATING, DLANeck, IDANode, adding
 from fairmot.models.necks.yolo_fpn import YOLONeck
 from fairmot.models.weight_names import DLA_PREFIXES, HRNET_PREFIXES, RESNET_PREFIXES, YOLO_PREFIXES, Prefixes
 from fairmot.utils.registry import Registry
 
 
-class Body(NamedTuple):
+class BackboneNeck(NamedTuple):
     """What a backbone's factory returns."""
 
     backbone: nn.Module  # (B, 3, H, W) images -> maps
@@ -31,48 +31,48 @@ class Body(NamedTuple):
     head_activation: Callable[[], nn.Module] = partial(nn.ReLU, inplace=True)  # between a head's two convolutions
 
 
-BodyFactory = Callable[[float], Body]
+BackboneNeckFactory = Callable[[float], BackboneNeck]
 """Channel multiplier -> everything below the heads."""
 
-BACKBONES: Registry[BodyFactory] = Registry("MODEL.BACKBONE")
+BACKBONES: Registry[BackboneNeckFactory] = Registry("MODEL.BACKBONE")
 
 DEPTHS_18, DEPTHS_34 = (2, 2, 2, 2), (3, 4, 6, 3)
 
 
-def make_dla(width: float, *, junction: Junction, last_round: bool = True, classes: int = 0) -> Body:
+def make_dla(width: float, *, junction: IDANode, last_round: bool = True, classes: int = 0) -> BackboneNeck:
     """DLA-34 with its way up; the variants differ in the junctions of that way."""
     channels = scale_channels((16, 32, 64, 128, 256, 512), width)
     neck = DLANeck(channels[2:], junction, last_round=last_round)
-    return Body(DLA(channels, classes=classes), neck, neck.out_channels, prefixes=DLA_PREFIXES)
+    return BackboneNeck(DLA(channels, classes=classes), neck, neck.out_channels, prefixes=DLA_PREFIXES)
 
 
-def make_resdcn(width: float, *, block: Block, depths: Sequence[int]) -> Body:
+def make_resdcn(width: float, *, block: Block, depths: Sequence[int]) -> BackboneNeck:
     """ResNet, then three deformable and transposed convolutions."""
     backbone = ResNet(block, depths, scale_channels((64, 128, 256, 512), width))
     neck = DeconvNeck(backbone.channels[-1], scale_channels((256, 128, 64), width))
-    return Body(backbone, neck, neck.out_channels, prefixes=RESNET_PREFIXES)
+    return BackboneNeck(backbone, neck, neck.out_channels, prefixes=RESNET_PREFIXES)
 
 
-def make_resfpndcn(width: float, *, depths: Sequence[int]) -> Body:
+def make_resfpndcn(width: float, *, depths: Sequence[int]) -> BackboneNeck:
     """ResNet and a feature pyramid of deformable convolutions."""
     backbone = ResNet(BasicBlock, depths, scale_channels((64, 128, 256, 512), width))
     neck = DeconvFPN(backbone.channels)
-    return Body(backbone, neck, neck.out_channels, prefixes=RESNET_PREFIXES)
+    return BackboneNeck(backbone, neck, neck.out_channels, prefixes=RESNET_PREFIXES)
 
 
-def make_hrnet(width: float, *, finest: int) -> Body:
+def make_hrnet(width: float, *, finest: int) -> BackboneNeck:
     """HRNet whose four branches have `finest`, twice, four and eight times as many channels, side by side."""
     stem, *channels = scale_channels((64, finest, 2 * finest, 4 * finest, 8 * finest), width)
     neck = ConcatNeck(channels)
-    return Body(HRNet(channels, stem=stem), neck, neck.out_channels, prefixes=HRNET_PREFIXES)
+    return BackboneNeck(HRNet(channels, stem=stem), neck, neck.out_channels, prefixes=HRNET_PREFIXES)
 
 
 @BACKBONES.register("yolo")
-def make_yolo(width: float) -> Body:
+def make_yolo(width: float) -> BackboneNeck:
     """YOLOv5-s, one level further up; its published heads are 64 channels wide and have its activation."""
     backbone = YOLOBackbone(scale_channels((32, 64, 128, 256, 512), width))
     neck = YOLONeck(backbone.channels)
-    return Body(
+    return BackboneNeck(
         backbone,
         neck,
         neck.out_channels,

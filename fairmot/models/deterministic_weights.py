@@ -16,16 +16,16 @@ from fairmot.models.joint_detector import JointDetector
 from fairmot.models.weight_names import to_published
 
 
-def made_up_state(shapes: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
+def deterministic_state(shapes: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
     """Return a state dict for published names and their shapes: float32, int64 for `num_batches_tracked`."""
     return {name: torch.from_numpy(np.asarray(_value(name, tuple(shape)))) for name, shape in shapes.items()}
 
 
-def load_made_up_weights(model: JointDetector) -> None:
+def load_deterministic_weights(model: JointDetector) -> None:
     """Give `model` the weights that its published names stand for; a name that is not published draws by its own."""
     own = model.state_dict()
     published = {to_published(name, model.prefixes): name for name in own}
-    state = made_up_state({theirs: own[ours].shape for theirs, ours in published.items()})
+    state = deterministic_state({theirs: own[ours].shape for theirs, ours in published.items()})
     model.load_state_dict({published[theirs]: value for theirs, value in state.items()})
 
 

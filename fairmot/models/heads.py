@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.models.layers.tiling import in_bands
+from fairmot.models.layers.tiling import tiled
 
 KERNEL = 3
 
@@ -46,9 +46,9 @@ class Head(nn.Sequential):
         run: Callable[[torch.Tensor], torch.Tensor] = super().forward
         if not self.banded:
             return run(features_BCHW)
-        return in_bands(run, features_BCHW, halo=KERNEL // 2, channels=self.hidden_channels)
+        return tiled(run, features_BCHW, halo=KERNEL // 2, channels=self.hidden_channels)
 
-    def at(self, patches_NTC: torch.Tensor, *, first: int | None = None) -> torch.Tensor:
+    def sparse(self, patches_NTC: torch.Tensor, *, num_channels: int | None = None) -> torch.Tensor:
         """Return the head's values (N, D) at N cells, from the 3x3 cells around each, (N, 9, C) in reading order.
 
         first: how many of the D values to compute; None for all.
@@ -56,8 +56,8 @@ class Head(nn.Sequential):
         hidden_layer, output_layer = cast(nn.Conv2d, self[0]), cast(nn.Conv2d, self[2])
         kernel_HTC = hidden_layer.weight.permute(0, 2, 3, 1).flatten(1)
         hidden = self[1](functional.linear(patches_NTC.flatten(1), kernel_HTC, hidden_layer.bias))
-        bias = None if output_layer.bias is None else output_layer.bias[:first]
-        return functional.linear(hidden, output_layer.weight.flatten(1)[:first], bias)
+        bias = None if output_layer.bias is None else output_layer.bias[:num_channels]
+        return functional.linear(hidden, output_layer.weight.flatten(1)[:num_channels], bias)
 
 
 def make_heads(

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.codec.points import Places
+from fairmot.codec.points import CenterPoints
 from fairmot.models.heads import Head, patches_at
 from fairmot.models.weight_names import HEAD_PREFIXES, Prefixes
-from fairmot.structures.outputs import CellOutputs, HeadOutputs
+from fairmot.structures.outputs import HeadOutputs, SparseHeadOutputs
 
 GREY = 0.5  # near what a letterbox frames an image with
 
@@ -64,22 +64,22 @@ class JointDetector(nn.Module):
         logits: torch.Tensor = self.heads["heatmap"](features_BCHW)
         return logits
 
-    def read_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> CellOutputs:
+    def read_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> SparseHeadOutputs:
         """Run the other heads at flat cells y * W + x alone: equal to reading their dense maps there."""
-        places = self.places_at(features_BCHW, indices_BK)
-        return CellOutputs(places.sides_BK4, places.offsets_BK2, self.embedding_at(features_BCHW, indices_BK))
+        places = self.points_at(features_BCHW, indices_BK)
+        return SparseHeadOutputs(places.sides_BK4, places.offsets_BK2, self.embedding_at(features_BCHW, indices_BK))
 
-    def places_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> Places:
+    def points_at(self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> CenterPoints:
         """Run the size and offset heads at flat cells alone."""
         patches_NTC = patches_at(features_BCHW, indices_BK)
-        sides_N4, offsets_N2 = (self._head(name).at(patches_NTC) for name in ("size_ltrb", "offset"))
-        return Places(indices_BK, offsets_N2.view(*indices_BK.shape, 2), sides_N4.view(*indices_BK.shape, 4))
+        sides_N4, offsets_N2 = (self._head(name).sparse(patches_NTC) for name in ("size_ltrb", "offset"))
+        return CenterPoints(indices_BK, offsets_N2.view(*indices_BK.shape, 2), sides_N4.view(*indices_BK.shape, 4))
 
     def embedding_at(
         self, features_BCHW: torch.Tensor, indices_BK: torch.Tensor, *, first: int | None = None
     ) -> torch.Tensor:
         """Run the embedding head at flat cells alone: (B, K, D), or the first so many of the D values."""
-        values_ND = self._head("embedding").at(patches_at(features_BCHW, indices_BK), first=first)
+        values_ND = self._head("embedding").sparse(patches_at(features_BCHW, indices_BK), num_channels=first)
         return values_ND.view(*indices_BK.shape, values_ND.shape[-1])
 
     def embedding(self, features_BCHW: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ LEAST_CHANNELS = (
 )
 
 
-def lay_channels_last(model: nn.Module) -> None:
+def to_channels_last(model: nn.Module) -> None:
     """Lay kernels channels last, on a CPU but for those of few output channels; maps then follow the kernels."""
     with torch.no_grad():
         for parameter in model.parameters():

@@ -101,7 +101,7 @@ def unwrapped(names: Collection[str]) -> dict[str, str]:
     return bare
 
 
-def recognise(names: Collection[str], *, own: Collection[str], prefixes: Prefixes) -> Naming:
+def detect_naming(names: Collection[str], *, own: Collection[str], prefixes: Prefixes) -> Naming:
     """Try our names, the published ones and a backbone's alone; keep what knows most of `own`, the network's names."""
     bare = unwrapped(names)
     readings = [Naming(OURS, bare)]

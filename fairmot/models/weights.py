@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fairmot.formats.checkpoint import read_checkpoint
-from fairmot.models.weight_names import recognise
+from fairmot.models.weight_names import detect_naming
 from fairmot.utils.errors import InputError
 
 WRAPPERS = ("ema", "model", "state_dict")  # the averaged weights before those they are the average of
@@ -82,7 +82,7 @@ def match_weights(model: nn.Module, content: Mapping[str, Any], *, label: str) -
     """Lay a file's content beside `model`, which stays as it is; InputError as for `load_weights`."""
     given = tensors_of(content)
     _require_finite(given, label)
-    match = lay_beside(model, given)
+    match = match_state_dict(model, given)
     if match.report.share < MINIMUM_SHARE:
         some = f"; its names begin {', '.join(list(given)[:2])}" if given else "; it holds no weights"
         raise InputError(
@@ -110,10 +110,10 @@ def _is_number(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" and dtype.itemsize <= 8
 
 
-def lay_beside(model: nn.Module, given: Mapping[str, torch.Tensor]) -> Match:
+def match_state_dict(model: nn.Module, given: Mapping[str, torch.Tensor]) -> Match:
     """Match names and shapes; judge nothing."""
     own = model.state_dict()
-    naming = recognise(given, own=own, prefixes=getattr(model, "prefixes", ()))
+    naming = detect_naming(given, own=own, prefixes=getattr(model, "prefixes", ()))
     tensors: dict[str, torch.Tensor] = {}
     unexpected = []
     for theirs, ours in naming.ours.items():

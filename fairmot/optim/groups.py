@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
-from fairmot.utils.distributed import is_split
+from fairmot.utils.distributed import is_sharded
 
 Group = dict[str, Any]
 """What torch's optimisers take: name, params, lr, weight_decay."""
@@ -52,8 +52,8 @@ def take_out_tables(groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
     """Return the groups without split parameters, and groups `<name>_rows` of these alone; empty ones left out."""
     kept, taken = [], []
     for group in groups:
-        tables = [value for value in group["params"] if is_split(value)]
-        others = [value for value in group["params"] if not is_split(value)]
+        tables = [value for value in group["params"] if is_sharded(value)]
+        others = [value for value in group["params"] if not is_sharded(value)]
         kept.append({**group, "params": others})
         taken.append({**group, "name": f"{group['name']}_rows", "params": tables})
     return [group for group in kept if group["params"]], [group for group in taken if group["params"]]

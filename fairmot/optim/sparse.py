@@ -18,7 +18,7 @@ CHUNK = 1 << 14  # rows
 Group = dict[str, Any]
 
 
-class _Part(NamedTuple):
+class _RowUpdate(NamedTuple):
     """Some rows of a table, and their gradient, which may be overwritten."""
 
     table: torch.Tensor  # (R, ...)
@@ -66,7 +66,7 @@ class RowAdam(Optimizer):
                 self._update(part, group, state)
         return loss
 
-    def _update(self, part: _Part, group: Group, state: dict[str, Any]) -> None:
+    def _update(self, part: _RowUpdate, group: Group, state: dict[str, Any]) -> None:
         rate, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
         values, gradient = part.take(part.table), part.gradient
         if group["decoupled"]:
@@ -112,7 +112,7 @@ def _with_gradient(optimizer: Optimizer) -> Iterator[tuple[Group, torch.Tensor]]
                 yield group, table
 
 
-def _cut(table: torch.Tensor) -> Iterator[_Part]:
+def _cut(table: torch.Tensor) -> Iterator[_RowUpdate]:
     """Give the rows of a table that have a gradient, each once, some at a time."""
     gradient = table.grad
     assert gradient is not None
@@ -121,7 +121,7 @@ def _cut(table: torch.Tensor) -> Iterator[_Part]:
         gradient = gradient.coalesce()
         rows_K, values = gradient.indices()[0], gradient.values()
     for first in range(0, len(rows_K), CHUNK):
-        yield _Part(table, rows_K[first : first + CHUNK], values[first : first + CHUNK])
+        yield _RowUpdate(table, rows_K[first : first + CHUNK], values[first : first + CHUNK])
 
 
 class JoinedOptimizer(Optimizer):

@@ -13,7 +13,7 @@ UNKNOWN = -1  # an identity that the labels do not tell
 
 
 @dataclass(frozen=True)
-class LabelBlock:
+class Annotations:
     """A part of a data set's labels: some images in order, and the boxes of each, image after image.
 
     images: F image files, relative to the reader's `image_root` (with "/") or absolute.

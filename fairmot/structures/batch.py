@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     identities_BK: torch.Tensor  # int64, within the object's class
     classes_BK: torch.Tensor  # int64
     radii_BK: torch.Tensor  # int64
-    names: tuple[str, ...]  # image files, for messages
+    image_paths: tuple[str, ...]  # image files, for messages
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -68,10 +68,10 @@ class Batch(NamedTuple):
         """Return `parts` batches of as many images each, views of this one; ValueError where that leaves a rest."""
         if parts == 1:
             return [self]
-        size, rest = divmod(len(self.names), parts)
+        size, rest = divmod(len(self.image_paths), parts)
         if rest or not size:
-            raise ValueError(f"{len(self.names)} images cannot be cut into {parts} parts")
-        pieces = [[field[first : first + size] for field in self] for first in range(0, len(self.names), size)]
+            raise ValueError(f"{len(self.image_paths)} images cannot be cut into {parts} parts")
+        pieces = [[field[first : first + size] for field in self] for first in range(0, len(self.image_paths), size)]
         return [Batch(*piece) for piece in pieces]  # type: ignore[arg-type]
 
     def count_objects(self) -> ObjectCounts:

@@ -17,7 +17,7 @@ class HeadOutputs(NamedTuple):
     embedding: torch.Tensor  # (B, D, H, W) re-ID embedding, not normalised
 
 
-class CellOutputs(NamedTuple):
+class SparseHeadOutputs(NamedTuple):
     """The same as `HeadOutputs` but for the heatmap, at K cells of each image."""
 
     size_ltrb: torch.Tensor  # (B, K, 4)
@@ -54,7 +54,7 @@ class TaskLosses(NamedTuple):
         return LossTerms(total, self.heatmap, self.size, self.offset, self.identity)
 
 
-class TaskReading(NamedTuple):
+class TaskGradientStats(NamedTuple):
     """What the two tasks' losses want of the map that they share: sums over all parts and processes of a step."""
 
     products_3: torch.Tensor  # of the gradients on the map: detection with itself, with identity, identity with itself

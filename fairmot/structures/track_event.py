@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 Event = Literal["born", "confirmed", "matched", "lost", "recovered", "ended"]
 
 
-class Decision(NamedTuple):
+class TrackEvent(NamedTuple):
     """One event of one track.
 
     event: born (its first detection), confirmed (a second sight: it is reported from now on), matched, lost (no

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 
 
-class Stage(IntEnum):
+class AssociationStage(IntEnum):
     """Which step of an update gave a track its detection; BIRTH where the track starts with it."""
 
     BIRTH = 0
     APPEARANCE = 1  # the first association: embeddings and motion
     OVERLAP = 2  # what is left, by overlap
-    LOW_SCORE = 3  # detections of low score, by overlap
-    RECOVERY = 4  # by overlap with the last detection
+    SECOND = 3  # detections of low score, by overlap
+    OCR = 4  # by overlap with the last detection
     TENTATIVE = 5  # the second sight of a new track
 
 
@@ -48,7 +48,7 @@ class Tracks:
 
     def __post_init__(self) -> None:
         count = len(self.ids)
-        for name, value in (("ages", 1), ("stages", int(Stage.BIRTH)), ("costs", np.nan)):
+        for name, value in (("ages", 1), ("stages", int(AssociationStage.BIRTH)), ("costs", np.nan)):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, np.full(count, value))
         require_shape("boxes_tlwh", self.boxes_tlwh, (count, 4))

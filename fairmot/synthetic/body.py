@@ -27,7 +27,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Part:
+class BodySegment:
     """A capsule from `start` to `end` (forward, up, left) with radii there, all in statures.
 
     paint: (azimuth, along) -> colours (..., 3). flatness: front-to-back over side-to-side thickness.
@@ -50,7 +50,7 @@ def flat_paint(colour: Colour) -> Paint:
     return Cloth(colour, colour).paint
 
 
-def build_body(person: Appearance, pose: Pose) -> list[Part]:
+def build_body(person: Appearance, pose: Pose) -> list[BodySegment]:
     """The parts of `person` in `pose`; the lowest shoe stands on the ground."""
     legs = [_leg(person, pose, side) for side in (-1, 1)]
     parts = [part for leg in legs for part in leg]
@@ -62,9 +62,9 @@ def build_body(person: Appearance, pose: Pose) -> list[Part]:
     return [_moved(part, -lowest) for part in parts]
 
 
-def _moved(part: Part, up: float) -> Part:
+def _moved(part: BodySegment, up: float) -> BodySegment:
     start, end = part.start, part.end
-    return Part(
+    return BodySegment(
         (start[0], start[1] + up, start[2]),
         (end[0], end[1] + up, end[2]),
         part.radii,
@@ -87,7 +87,7 @@ def _leg_angles(pose: Pose, side: int) -> tuple[float, float]:
     return 0.46 * pose.stride * np.sin(phase), pose.stride * (0.1 + 0.85 * swing) + 0.02
 
 
-def _leg(person: Appearance, pose: Pose, side: int) -> list[Part]:
+def _leg(person: Appearance, pose: Pose, side: int) -> list[BodySegment]:
     thigh_angle, flexion = _leg_angles(pose, side)
     hip: Point = (0.0, 0.51, side * 0.05 * person.build)
     knee = _reach(hip, thigh_angle, 0.245)
@@ -101,9 +101,9 @@ def _leg(person: Appearance, pose: Pose, side: int) -> list[Part]:
     lower = person.lower.paint if person.bottom == "trousers" else bare
     slim = 1.0 if person.bottom == "trousers" else 0.8
     return [
-        Part(hip, knee, (0.066 * width, 0.047 * width * slim), upper),
-        Part(knee, ankle, (0.044 * width * slim, 0.031 * width * slim), lower, nearer=0.001),
-        Part(heel, toe, (0.027, 0.023), flat_paint(person.shoes), nearer=0.002),
+        BodySegment(hip, knee, (0.066 * width, 0.047 * width * slim), upper),
+        BodySegment(knee, ankle, (0.044 * width * slim, 0.031 * width * slim), lower, nearer=0.001),
+        BodySegment(heel, toe, (0.027, 0.023), flat_paint(person.shoes), nearer=0.002),
     ]
 
 
@@ -112,26 +112,26 @@ def _reach(origin: Point, angle: float, length: float) -> Point:
     return (origin[0] + length * float(np.sin(angle)), origin[1] - length * float(np.cos(angle)), origin[2])
 
 
-def _trunk(person: Appearance, pose: Pose) -> list[Part]:
+def _trunk(person: Appearance, pose: Pose) -> list[BodySegment]:
     build = person.build
     lean = 0.16 if pose.posture == "ride" else 0.015
     cloth = person.lower if person.bottom in ("dress", "coat") else person.top
     if person.bottom == "dress":
         cloth = person.top
     parts = [
-        Part((lean, 0.795, 0.0), (0.0, 0.52, 0.0), (0.118 * build, 0.098 * build), cloth.paint, 0.62, 0.3, 0.06),
-        Part((lean, 0.9, 0.0), (lean, 0.82, 0.0), (0.034, 0.036), flat_paint(person.skin), nearer=-0.01),
+        BodySegment((lean, 0.795, 0.0), (0.0, 0.52, 0.0), (0.118 * build, 0.098 * build), cloth.paint, 0.62, 0.3, 0.06),
+        BodySegment((lean, 0.9, 0.0), (lean, 0.82, 0.0), (0.034, 0.036), flat_paint(person.skin), nearer=-0.01),
     ]
     hem = {"skirt": 0.3, "dress": 0.27, "coat": 0.24}.get(person.bottom)
     if hem is not None and pose.posture == "walk":
         paint = person.lower.paint if person.bottom == "skirt" else cloth.paint
         flare = 1.25 if person.bottom != "coat" else 1.08
         radii = (0.1 * build, 0.1 * build * flare + 0.02 * pose.stride)
-        parts.append(Part((0.0, 0.54, 0.0), (0.0, hem, 0.0), radii, paint, 0.85, 0.12, 0.1))
+        parts.append(BodySegment((0.0, 0.54, 0.0), (0.0, hem, 0.0), radii, paint, 0.85, 0.12, 0.1))
     return parts
 
 
-def _arm(person: Appearance, pose: Pose, side: int) -> list[Part]:
+def _arm(person: Appearance, pose: Pose, side: int) -> list[BodySegment]:
     phase = pose.phase + (np.pi if side > 0 else 0.0)
     angle = -0.42 * pose.stride * float(np.sin(phase))
     flexion = 0.16 + 0.35 * pose.stride * max(0.0, float(np.sin(phase + np.pi)))
@@ -149,9 +149,13 @@ def _arm(person: Appearance, pose: Pose, side: int) -> list[Part]:
     sleeve = _sleeve(cloth)
     width = 0.5 + 0.5 * person.build
     return [
-        Part(wrist, hand, (0.02, 0.019), skin),
-        Part(shoulder, elbow, (0.039 * width, 0.032 * width), sleeve if person.sleeves > 0 else skin, nearer=0.002),
-        Part(elbow, wrist, (0.031 * width, 0.024 * width), sleeve if person.sleeves > 0.7 else skin, nearer=0.001),
+        BodySegment(wrist, hand, (0.02, 0.019), skin),
+        BodySegment(
+            shoulder, elbow, (0.039 * width, 0.032 * width), sleeve if person.sleeves > 0 else skin, nearer=0.002
+        ),
+        BodySegment(
+            elbow, wrist, (0.031 * width, 0.024 * width), sleeve if person.sleeves > 0.7 else skin, nearer=0.001
+        ),
     ]
 
 
@@ -162,7 +166,7 @@ def _sleeve(cloth: Cloth) -> Paint:
     return lambda azimuth, along: cloth.paint(azimuth, along * 0.55)
 
 
-def _head(person: Appearance) -> list[Part]:
+def _head(person: Appearance) -> list[BodySegment]:
     """Face, hair by direction on the head, and a cap, hood or long hair."""
     skin, hair = np.asarray(person.skin, np.float32), np.asarray(person.hair_colour, np.float32)
 
@@ -174,38 +178,42 @@ def _head(person: Appearance) -> list[Part]:
         eyes = np.clip(1.6 - 1.6 * np.hypot((from_front - 0.5) / 0.16, (along - 0.46) / 0.045), 0, 1)[..., None]
         return np.asarray((skin + share * (hair - skin)) * (1 - 0.85 * eyes), dtype=np.float32)
 
-    parts = [Part((0.015, 0.955, 0.0), (0.02, 0.905, 0.0), (0.051, 0.041), paint, 1.1, 0.95)]
+    parts = [BodySegment((0.015, 0.955, 0.0), (0.02, 0.905, 0.0), (0.051, 0.041), paint, 1.1, 0.95)]
     if person.hair == "long":
         parts.append(
-            Part((-0.022, 0.95, 0.0), (-0.035, 0.83, 0.0), (0.047, 0.045), flat_paint(person.hair_colour), 0.8, 0.5)
+            BodySegment(
+                (-0.022, 0.95, 0.0), (-0.035, 0.83, 0.0), (0.047, 0.045), flat_paint(person.hair_colour), 0.8, 0.5
+            )
         )
     if person.hair == "cap":
         cap = flat_paint(person.bag_colour)
-        parts.append(Part((0.01, 0.985, 0.0), (0.015, 0.962, 0.0), (0.046, 0.054), cap, 1.1, 0.5, 0.02))
-        parts.append(Part((0.03, 0.962, 0.0), (0.085, 0.955, 0.0), (0.03, 0.02), cap, 1.0, 0.8, 0.02))
+        parts.append(BodySegment((0.01, 0.985, 0.0), (0.015, 0.962, 0.0), (0.046, 0.054), cap, 1.1, 0.5, 0.02))
+        parts.append(BodySegment((0.03, 0.962, 0.0), (0.085, 0.955, 0.0), (0.03, 0.02), cap, 1.0, 0.8, 0.02))
     if person.hair == "hood":
-        parts.append(Part((-0.015, 0.965, 0.0), (-0.02, 0.88, 0.0), (0.05, 0.062), person.top.paint, 1.0, 0.7))
+        parts.append(BodySegment((-0.015, 0.965, 0.0), (-0.02, 0.88, 0.0), (0.05, 0.062), person.top.paint, 1.0, 0.7))
     return parts
 
 
-def _bag(person: Appearance) -> list[Part]:
+def _bag(person: Appearance) -> list[BodySegment]:
     paint = Cloth(person.bag_colour, (0.1, 0.1, 0.1), "blocks").paint
     if person.bag == "backpack":
-        return [Part((-0.115, 0.77, 0.0), (-0.115, 0.62, 0.0), (0.07, 0.078), paint, 0.7, 0.45)]
+        return [BodySegment((-0.115, 0.77, 0.0), (-0.115, 0.62, 0.0), (0.07, 0.078), paint, 0.7, 0.45)]
     if person.bag == "shoulder":
-        return [Part((0.0, 0.53, 0.155), (0.0, 0.44, 0.155), (0.05, 0.062), paint, 1.3, 0.3, 0.01)]
+        return [BodySegment((0.0, 0.53, 0.155), (0.0, 0.44, 0.155), (0.05, 0.062), paint, 1.3, 0.3, 0.01)]
     return []
 
 
-def _bicycle(person: Appearance) -> list[Part]:
+def _bicycle(person: Appearance) -> list[BodySegment]:
     """Two wheels and a frame; lengths over a stature of 1.7 m."""
     rubber, metal = flat_paint((0.08, 0.08, 0.08)), flat_paint(person.bag_colour)
-    wheels = [Part((x, 0.2, 0.0), (x, 0.2, 0.0), (0.2, 0.2), rubber, nearer=-0.02, hollow=0.025) for x in (-0.28, 0.36)]
+    wheels = [
+        BodySegment((x, 0.2, 0.0), (x, 0.2, 0.0), (0.2, 0.2), rubber, nearer=-0.02, hollow=0.025) for x in (-0.28, 0.36)
+    ]
     tubes = [
         ((-0.28, 0.2), (-0.02, 0.52)),
         ((-0.02, 0.5), (0.28, 0.5)),
         ((0.36, 0.2), (0.27, 0.62)),
         ((0.02, 0.2), (0.28, 0.5)),
     ]
-    frame = [Part((*a, 0.0), (*b, 0.0), (0.013, 0.013), metal, nearer=-0.01) for a, b in tubes]
+    frame = [BodySegment((*a, 0.0), (*b, 0.0), (0.013, 0.013), metal, nearer=-0.01) for a, b in tubes]
     return wheels + frame

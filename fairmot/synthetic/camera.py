@@ -59,7 +59,7 @@ def build_camera(size_hw: tuple[int, int], heights: tuple[float, float], rng: np
 
 
 @dataclass(frozen=True)
-class CameraMotion:
+class SyntheticCameraMotion:
     """How the picture moves: F frames of `scales` (F,) about the image's centre, then `shifts_xy` (F, 2) in pixels."""
 
     scales: FloatArray
@@ -88,7 +88,7 @@ class Shot:
     size_hw: tuple[int, int]
 
 
-def build_motion(shot: Shot, preset: Preset, rng: np.random.Generator) -> CameraMotion:
+def build_motion(shot: Shot, preset: Preset, rng: np.random.Generator) -> SyntheticCameraMotion:
     """Draw pan (slow sines), shake (low-passed noise) and zoom for a sequence."""
     height, width = shot.size_hw
     seconds = np.arange(shot.frames) / shot.frame_rate
@@ -96,7 +96,7 @@ def build_motion(shot: Shot, preset: Preset, rng: np.random.Generator) -> Camera
     tilt = _sway(seconds, (0.05, 0.12), rng) * preset.pan * 0.15 * height
     shake = _tremble(shot, rng) * preset.shake * height
     scales = 1 + preset.zoom * (1 + _sway(seconds, (0.03, 0.08), rng)) / 2
-    return CameraMotion(scales, np.column_stack([pan, tilt]) + shake)
+    return SyntheticCameraMotion(scales, np.column_stack([pan, tilt]) + shake)
 
 
 def _sway(seconds: FloatArray, band: tuple[float, float], rng: np.random.Generator) -> FloatArray:

@@ -34,7 +34,7 @@ class Role:
     stature: float
 
 
-class Rehearsal:
+class OcclusionPreview:
     """The standard body at the size that a small picture needs; plays one plan after the other."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:

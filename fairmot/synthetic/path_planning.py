@@ -14,7 +14,7 @@ LANES = 4
 
 
 @dataclass(frozen=True)
-class Stage:
+class PlanningArea:
     """What walks are planned on: the ground that the camera sees, the time, and the things that hide."""
 
     camera: Camera
@@ -24,7 +24,7 @@ class Stage:
     props: tuple[Prop, ...]
 
 
-def plan_walks(stage: Stage, rng: np.random.Generator) -> list[Walk]:
+def plan_walks(stage: PlanningArea, rng: np.random.Generator) -> list[Walk]:
     """One place in the crowd: walks of different people, one after the other, for the whole sequence."""
     seconds = np.arange(stage.frames) / stage.frame_rate
     walks: list[Walk] = []
@@ -38,7 +38,7 @@ def plan_walks(stage: Stage, rng: np.random.Generator) -> list[Walk]:
     return walks
 
 
-def plan_ride(stage: Stage, rng: np.random.Generator) -> Walk:
+def plan_ride(stage: PlanningArea, rng: np.random.Generator) -> Walk:
     """Somebody who rides through once, at a time drawn from the sequence."""
     seconds = np.arange(stage.frames) / stage.frame_rate
     depth, side = _lane(stage, rng), float(rng.choice([-1, 1]))
@@ -59,18 +59,18 @@ def count_passes(walks: list[Walk], props: tuple[Prop, ...]) -> int:
     return passes
 
 
-def _edge(stage: Stage, depth: float) -> float:
+def _edge(stage: PlanningArea, depth: float) -> float:
     return stage.camera.half_width(depth) * (1 + 2 * stage.preset.pan) + OUTSIDE
 
 
-def _lane(stage: Stage, rng: np.random.Generator) -> float:
+def _lane(stage: PlanningArea, rng: np.random.Generator) -> float:
     """A depth near one of LANES, which are evenly spread in the size of people."""
     share = (rng.integers(LANES) + 0.5 + rng.uniform(-0.25, 0.25)) / LANES
     near, far = stage.camera.near, stage.camera.far
     return float(1 / (1 / far + share * (1 / near - 1 / far)))
 
 
-def _draw_path(stage: Stage, rng: np.random.Generator) -> tuple[tuple[float, float], list[Leg]]:
+def _draw_path(stage: PlanningArea, rng: np.random.Generator) -> tuple[tuple[float, float], list[Leg]]:
     """A start outside the picture and the legs to an end outside it."""
     preset = stage.preset
     depth, side = _lane(stage, rng), float(rng.choice([-1, 1]))
@@ -89,7 +89,7 @@ def _draw_path(stage: Stage, rng: np.random.Generator) -> tuple[tuple[float, flo
     return start, [Leg(at, depth, speed, pause), Leg(*end, speed * float(rng.uniform(0.85, 1.15)))]
 
 
-def _turning_point(stage: Stage, depth: float, rng: np.random.Generator) -> tuple[float, float]:
+def _turning_point(stage: PlanningArea, depth: float, rng: np.random.Generator) -> tuple[float, float]:
     """X in metres where somebody at `depth` turns or stops, and the least pause; behind a screen if one is nearer."""
     nearer = [prop for prop in stage.props if prop.screens and prop.depth < depth - 0.15]
     if nearer and rng.random() < stage.preset.hide_share:

@@ -16,7 +16,7 @@ from fairmot.synthetic.lighting import build_light
 from fairmot.synthetic.occlusion_preview import LEAST_INSIDE, share_inside
 from fairmot.synthetic.props import draw_prop
 from fairmot.synthetic.sprite import PHASES, VIEWS, Sprite, SpriteBook, draw_body
-from fairmot.synthetic.world import PEDESTRIAN, Actor, World
+from fairmot.synthetic.world import PEDESTRIAN, Actor, SyntheticWorld
 from fairmot.utils.seed import make_rng
 
 
@@ -41,7 +41,7 @@ class _Item:
 class Renderer:
     """Draws the frames of one world; sprites are made when first seen and kept."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SyntheticWorld) -> None:
         """Paint the backdrop and the things that stand about."""
         self._world, options = world, world.options
         preset, size_hw = options.world, options.size_hw
@@ -130,7 +130,7 @@ class Renderer:
         return step * scale * self._world.options.world.shutter
 
 
-def _book(actor: Actor, world: World) -> SpriteBook:
+def _book(actor: Actor, world: SyntheticWorld) -> SpriteBook:
     """The sprites of one actor, as large as its nearest place needs."""
     nearest = float(actor.walk.depth.min())
     zoom = float(world.motion.scales.max())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, ImageArray
-from fairmot.synthetic.body import Part, Point
+from fairmot.synthetic.body import BodySegment, Point
 
 PHASES = 18
 VIEWS = 12
@@ -42,7 +42,7 @@ def make_sprite(image: ImageArray, foot_xy: tuple[float, float], scale: float) -
     return Sprite(image, foot_xy, extent, scale)
 
 
-def draw_body(parts: list[Part], view: float, pixels: float) -> Sprite:
+def draw_body(parts: list[BodySegment], view: float, pixels: float) -> Sprite:
     """Draw `parts` seen at heading `view` (radians, 0 = walking to the right); a stature is `pixels` tall."""
     height, width = math.ceil(pixels * 1.15) + 4, math.ceil(pixels * 1.0) + 4
     foot = (width / 2, height - 2 - 0.07 * pixels)
@@ -52,7 +52,7 @@ def draw_body(parts: list[Part], view: float, pixels: float) -> Sprite:
     def away(point: Point) -> float:
         return point[0] * sin + point[2] * cos
 
-    def depth(part: Part) -> float:
+    def depth(part: BodySegment) -> float:
         return (away(part.start) + away(part.end)) / 2 - part.nearer
 
     for part in sorted(parts, key=depth, reverse=True):
@@ -76,7 +76,7 @@ class _Look:
     thickness: float
 
 
-def _draw_part(canvas: FloatArray, part: Part, ends: FloatArray, look: _Look) -> None:
+def _draw_part(canvas: FloatArray, part: BodySegment, ends: FloatArray, look: _Look) -> None:
     """Paint one capsule over the canvas, anti-aliased and shaded as a cylinder."""
     radii = np.array(part.radii) * look.pixels * look.thickness
     reach = float(radii.max()) + 2
@@ -104,7 +104,7 @@ def _draw_part(canvas: FloatArray, part: Part, ends: FloatArray, look: _Look) ->
     region[..., 3] += alpha
 
 
-def _shade(part: Part, look: _Look, at: tuple[FloatArray, FloatArray], axis: tuple[float, float]) -> FloatArray:
+def _shade(part: BodySegment, look: _Look, at: tuple[FloatArray, FloatArray], axis: tuple[float, float]) -> FloatArray:
     """Colours of a part at (`across` in radii, `along` in [0, 1]), lit from LIGHT."""
     across, along = np.clip(at[0], -1, 1), at[1]
     facing = np.sqrt(1 - across * across)

@@ -15,7 +15,7 @@ from fairmot.synthetic.render import RenderedFrame, Renderer
 from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, build_world
 from fairmot.synthetic.write import appearing, write_image
 from fairmot.utils.errors import InputError
-from fairmot.utils.parallel import map_in_processes
+from fairmot.utils.parallel import parallel_map
 
 ANNOTATION, IMAGES = "annotation_train.odgt", "Images"
 OURS = "SYN-*.jpg"  # what an image folder may hold that is rendered again
@@ -35,7 +35,7 @@ def write_stills(
     records: list[Record] = []
     different = list(dict.fromkeys(plans))  # seeds of a thousand worlds may be equal once
     with appearing(root / IMAGES) as images:
-        for some in map_in_processes(partial(_write_world, images=images), different, processes=processes):
+        for some in parallel_map(partial(_write_world, images=images), different, processes=processes):
             records += some
             yield some
         (root / ANNOTATION).unlink(missing_ok=True)  # there is none while its images are exchanged

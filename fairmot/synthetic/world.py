@@ -8,10 +8,10 @@ import numpy as np
 from fairmot.synthetic.appearance import Appearance, draw_appearance, draw_lookalike, draw_statue
 from fairmot.synthetic.backdrop import KINDS
 from fairmot.synthetic.body import Posture
-from fairmot.synthetic.camera import Camera, CameraMotion, Shot, build_camera, build_motion
-from fairmot.synthetic.occlusion_preview import Rehearsal, Role
+from fairmot.synthetic.camera import Camera, Shot, SyntheticCameraMotion, build_camera, build_motion
+from fairmot.synthetic.occlusion_preview import OcclusionPreview, Role
 from fairmot.synthetic.options import Preset, WorldOptions
-from fairmot.synthetic.path_planning import Stage, count_passes, plan_ride, plan_walks
+from fairmot.synthetic.path_planning import PlanningArea, count_passes, plan_ride, plan_walks
 from fairmot.synthetic.props import CLUTTER, SCREENS, Prop
 from fairmot.synthetic.statistics import measure, occlusion_runs
 from fairmot.synthetic.trajectories import Walk, stand
@@ -43,21 +43,21 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticWorld:
     """All that a sequence shows."""
 
     options: WorldOptions
     camera: Camera
-    motion: CameraMotion
+    motion: SyntheticCameraMotion
     actors: tuple[Actor, ...]
     props: tuple[Prop, ...]
     scene: str
 
 
-def build_world(options: WorldOptions) -> World:
+def build_world(options: WorldOptions) -> SyntheticWorld:
     """Draw worlds until one keeps the preset's promises with some margin; the nearest to it where none does."""
-    rehearsal = Rehearsal(options.size_hw)
-    best: tuple[float, World] | None = None
+    rehearsal = OcclusionPreview(options.size_hw)
+    best: tuple[float, SyntheticWorld] | None = None
     attempts = ATTEMPTS if options.crowd == options.world.people else CUSTOM_ATTEMPTS
     for attempt in range(attempts):
         world = _draw_world(options, attempt)
@@ -71,7 +71,7 @@ def build_world(options: WorldOptions) -> World:
     return best[1]
 
 
-def _shortfall(world: World, rehearsal: Rehearsal) -> float:
+def _shortfall(world: SyntheticWorld, rehearsal: OcclusionPreview) -> float:
     """How far the planned world misses the preset's promises, as a share; 0 when it keeps them."""
     preset, options = world.options.world, world.options
     occlusions, crossings = (
@@ -98,13 +98,13 @@ def _lack(found: int, wanted: int) -> float:
     return max(0.0, 1 - found / wanted) if wanted > 0 else 0.0
 
 
-def _draw_world(options: WorldOptions, attempt: int) -> World:
+def _draw_world(options: WorldOptions, attempt: int) -> SyntheticWorld:
     preset = options.world
     rng = make_rng(options.seed, attempt, 1)
     camera = build_camera(options.size_hw, preset.heights, rng)
     motion = build_motion(Shot(options.frames, options.frame_rate, options.size_hw), preset, rng)
     props = _place_screens(camera, preset, rng)
-    stage = Stage(camera, preset, options.frames, options.frame_rate, tuple(props))
+    stage = PlanningArea(camera, preset, options.frames, options.frame_rate, tuple(props))
     walks = [walk for _ in range(options.crowd) for walk in plan_walks(stage, rng)]
     seen = [walk for walk in walks if walk.present.any()]
     cast = _cast(len(seen), preset, make_rng(options.seed, attempt, 2))
@@ -114,7 +114,7 @@ def _draw_world(options: WorldOptions, attempt: int) -> World:
     ]
     extras, more_props = _extras(stage, len(actors) + 1, make_rng(options.seed, attempt, 3))
     scene = KINDS[make_rng(options.seed, 4).integers(len(KINDS))]
-    return World(options, camera, motion, (*actors, *extras), (*props, *more_props), scene)
+    return SyntheticWorld(options, camera, motion, (*actors, *extras), (*props, *more_props), scene)
 
 
 def _cast(count: int, preset: Preset, rng: np.random.Generator) -> list[Appearance]:
@@ -145,7 +145,7 @@ def _depth(camera: Camera, share: float) -> float:
     return 1 / (1 / camera.far + share * (1 / camera.near - 1 / camera.far))
 
 
-def _free_place(stage: Stage, depth: float, rng: np.random.Generator) -> tuple[float, float]:
+def _free_place(stage: PlanningArea, depth: float, rng: np.random.Generator) -> tuple[float, float]:
     """A point (x, depth) in the picture that no screen stands in line with, where one is found in a few draws."""
     x = 0.0
     for _ in range(8):
@@ -155,7 +155,7 @@ def _free_place(stage: Stage, depth: float, rng: np.random.Generator) -> tuple[f
     return x, depth
 
 
-def _extras(stage: Stage, first_id: int, rng: np.random.Generator) -> tuple[list[Actor], list[Prop]]:
+def _extras(stage: PlanningArea, first_id: int, rng: np.random.Generator) -> tuple[list[Actor], list[Prop]]:
     """Statues, bystanders and riders with what they stand or sit on, and clutter."""
     camera, preset = stage.camera, stage.preset
     actors: list[Actor] = []

@@ -12,14 +12,14 @@ from fairmot.formats.motchallenge import write_sequence_info, write_truth
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.synthetic.render import Renderer
-from fairmot.synthetic.world import World
+from fairmot.synthetic.world import SyntheticWorld
 from fairmot.utils.errors import InputError
 
 JPEG_QUALITY = 92
 
 
 def write_sequence(
-    world: World, root: Path, *, overwrite: bool = False, progress: Callable[[], object] | None = None
+    world: SyntheticWorld, root: Path, *, overwrite: bool = False, progress: Callable[[], object] | None = None
 ) -> BoxTable:
     """Render `world` to `root/<name>` (img1, gt/gt.txt, seqinfo.ini) and return its truth.
 
@@ -61,7 +61,7 @@ def require_free(target: Path, *, overwrite: bool) -> None:
         raise InputError(f"{target}: exists already; --overwrite renders it again")
 
 
-def _write_into(folder: Path, world: World, progress: Callable[[], object] | None) -> BoxTable:
+def _write_into(folder: Path, world: SyntheticWorld, progress: Callable[[], object] | None) -> BoxTable:
     options = world.options
     images = folder / "img1"
     images.mkdir(parents=True)

@@ -10,7 +10,7 @@ from fairmot.tracking.options import TrackerOptions
 from fairmot.tracking.track_table import Candidates, TrackState, TrackTable
 
 
-def joint_cost(tracks: TrackTable, rows: IntArray, candidates: Candidates, options: TrackerOptions) -> FloatArray:
+def fused_cost(tracks: TrackTable, rows: IntArray, candidates: Candidates, options: TrackerOptions) -> FloatArray:
     """(R, C): appearance, motion and overlap together, infinite beyond the motion's gate: the first association's."""
     box = options.motion.box
     if options.use_appearance:
@@ -18,7 +18,7 @@ def joint_cost(tracks: TrackTable, rows: IntArray, candidates: Candidates, optio
     else:
         cost = np.zeros((len(rows), len(candidates)))
     if options.use_motion:
-        noise = tracks.noises[rows] if options.motion.noise == "adaptive" else None
+        noise = tracks.noises[rows] if options.motion.measurement_noise == "adaptive" else None
         belief = tracks.belief(rows)
         distances = kalman.squared_mahalanobis(belief, candidates.measurements, box=box, noise=noise)
         cost = fuse_motion(cost, distances, motion_lambda=options.motion_lambda, gate=options.gate)

@@ -5,17 +5,17 @@ from functools import partial
 from typing import Any
 
 from fairmot.structures.sequence import BoxTable
-from fairmot.tracking.camera_motion import CameraMotion, EccMotion, FlowMotion
-from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
-from fairmot.tracking.postprocess import RefineOptions, refine
+from fairmot.tracking.camera_motion import CameraMotionEstimator, EccMotion, FlowMotion
+from fairmot.tracking.options import EmbeddingOptions, GalleryOptions, MotionOptions, SecondAssociation, TrackerOptions
+from fairmot.tracking.postprocess import PostprocessOptions, postprocess
 from fairmot.tracking.run import OutputFilters
-from fairmot.tracking.tracker import JointTracker, Laps, Log
+from fairmot.tracking.tracker import JointTracker, Log, StageTimer
 
 _PUBLISHED_RATE = 30.0  # frames a second that BUFFER and GALLERY count at
 
 
 def build_tracker(
-    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, laps: Laps | None = None
+    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, laps: StageTimer | None = None
 ) -> JointTracker:
     """Return a new tracker for one sequence; `frame_rate` (1/s) scales TRACKER.BUFFER and GALLERY, meant for 30."""
     return JointTracker(build_options(cfg, frame_rate), log=log, laps=laps)
@@ -39,13 +39,15 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
         overlap_threshold=keys.OVERLAP_THRESHOLD,
         unconfirmed_threshold=keys.UNCONFIRMED_THRESHOLD,
         fuse_score=keys.FUSE_SCORE,
-        low=_build_low(keys),
-        recovery_threshold=_where(keys.RECOVERY, keys.RECOVERY_THRESHOLD),
-        recovery_appearance=keys.RECOVERY_APPEARANCE,
+        second=_build_second(keys),
+        ocr_threshold=_where(keys.RECOVERY, keys.RECOVERY_THRESHOLD),
+        ocr_appearance_threshold=keys.RECOVERY_APPEARANCE,
         duplicate_distance=keys.DUPLICATE_DISTANCE,
         report_detections=keys.OUTPUT_BOX == "detection",
         motion=_build_motion(keys, frame_rate),
-        looks=Looks(keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score", freeze=keys.EMBEDDING_FREEZE),
+        embedding=EmbeddingOptions(
+            keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score", freeze=keys.EMBEDDING_FREEZE
+        ),
         gallery=_build_gallery(keys, frame_rate),
     )
 
@@ -55,45 +57,45 @@ def build_filters(cfg: Any) -> OutputFilters:
     return OutputFilters(min_area=cfg.TRACKER.MIN_AREA, max_aspect=cfg.TRACKER.MAX_ASPECT)
 
 
-def build_camera_motion(cfg: Any) -> CameraMotion | None:
+def build_camera_motion(cfg: Any) -> CameraMotionEstimator | None:
     """Return a new estimator for one sequence; None where the camera is taken to be at rest, or a file tells."""
-    kind, side = cfg.TRACKER.CAMERA_MOTION, cfg.TRACKER.CAMERA_SIDE
-    estimators: dict[str, Callable[..., CameraMotion]] = {"flow": FlowMotion, "ecc": EccMotion}
+    kind, side = cfg.TRACKER.CAMERA_MOTION, cfg.TRACKER.CAMERA_MOTION_SIZE
+    estimators: dict[str, Callable[..., CameraMotionEstimator]] = {"flow": FlowMotion, "ecc": EccMotion}
     return estimators[kind](side=side) if kind in estimators else None
 
 
-def build_refiner(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
+def build_postprocess(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
     """Return the steps after a sequence's last frame; None where there are none."""
     keys = cfg.TRACKER
-    options = RefineOptions(
-        min_length=keys.MIN_LENGTH,
+    options = PostprocessOptions(
+        min_track_length=keys.MIN_LENGTH,
         interpolate=keys.INTERPOLATE,
         max_gap=keys.INTERPOLATE_GAP,
-        smooth=keys.INTERPOLATE_SMOOTH,
+        tau=keys.INTERPOLATE_SMOOTH,
     )
-    does_nothing = options.interpolate == "none" and options.min_length <= 1
-    return None if does_nothing else partial(refine, options=options)
+    does_nothing = options.interpolate == "none" and options.min_track_length <= 1
+    return None if does_nothing else partial(postprocess, options=options)
 
 
-def _build_low(keys: Any) -> LowScores | None:
-    low = LowScores(keys.LOW_THRESHOLD, keys.LOW_OVERLAP_THRESHOLD)
+def _build_second(keys: Any) -> SecondAssociation | None:
+    low = SecondAssociation(keys.LOW_THRESHOLD, keys.LOW_OVERLAP_THRESHOLD)
     return low if keys.LOW_STAGE else None
 
 
-def _build_motion(keys: Any, frame_rate: float) -> Motion:
-    return Motion(
-        state=keys.STATE,
-        noise=keys.NOISE,
+def _build_motion(keys: Any, frame_rate: float) -> MotionOptions:
+    return MotionOptions(
+        kalman_state=keys.STATE,
+        measurement_noise=keys.NOISE,
         lost_damping=keys.LOST_DAMPING,
-        dt_rate=keys.DT_RATE,
+        kalman_rate=keys.DT_RATE,
         frame_rate=frame_rate,
-        reupdate=keys.REUPDATE,
+        oru=keys.REUPDATE,
     )
 
 
-def _build_gallery(keys: Any, frame_rate: float) -> Gallery | None:
+def _build_gallery(keys: Any, frame_rate: float) -> GalleryOptions | None:
     """GALLERY counts from a track's end, which is BUFFER after its last sight."""
-    gallery = Gallery(int(frame_rate / _PUBLISHED_RATE * (keys.BUFFER + keys.GALLERY)), keys.GALLERY_THRESHOLD)
+    gallery = GalleryOptions(int(frame_rate / _PUBLISHED_RATE * (keys.BUFFER + keys.GALLERY)), keys.GALLERY_THRESHOLD)
     return gallery if keys.GALLERY else None
 
 

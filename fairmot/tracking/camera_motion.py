@@ -117,7 +117,7 @@ _LK_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)
 _COARSEST_SIDE = 64  # px: ECC's coarsest level is not smaller
 
 
-class CameraMotion(Protocol):
+class CameraMotionEstimator(Protocol):
     """Something that follows one camera from frame to frame."""
 
     def update(self, image: ImageArray, boxes_xyxy: FloatArray) -> FloatArray:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
-from fairmot.structures.track_event import Decision, Event
-from fairmot.structures.tracks import Stage
+from fairmot.structures.track_event import Event, TrackEvent
+from fairmot.structures.tracks import AssociationStage
 from fairmot.tracking.track_table import TrackState, TrackTable
 
 _SEEN_AGAIN: Mapping[int, Event] = {
@@ -17,14 +17,14 @@ _SEEN_AGAIN: Mapping[int, Event] = {
 }
 
 
-class Before(NamedTuple):
+class Snapshot(NamedTuple):
     """What the table said at the start of an update: (N,) identities and states."""
 
     ids: IntArray
     states: IntArray
 
 
-def tell_matches(tracks: TrackTable, before: Before, *, frame: int, scores: FloatArray) -> list[Decision]:
+def match_events(tracks: TrackTable, before: Snapshot, *, frame: int, scores: FloatArray) -> list[TrackEvent]:
     """Tell births, matches, recoveries, confirmations and losses; `scores` are the frame's detections'.
 
     Rows beyond those of `before` are the newborn. An identity that is not the one of before came from the gallery.
@@ -35,23 +35,23 @@ def tell_matches(tracks: TrackTable, before: Before, *, frame: int, scores: Floa
         if index >= 0:
             event = _SEEN_AGAIN[int(before.states[row])] if known else "born"
             told.append(
-                Decision(
+                TrackEvent(
                     frame=frame,
                     event=event,
                     track=identity,
                     detection=index,
-                    stage=Stage(int(tracks.stages[row])).name.lower(),
+                    stage=AssociationStage(int(tracks.stages[row])).name.lower(),
                     cost=float(tracks.costs[row]) if known else float("nan"),
                     score=float(scores[index]),
                     note=_note(tracks, row, before),
                 )
             )
         elif known and before.states[row] == TrackState.TRACKED:
-            told.append(Decision(frame=frame, event="lost", track=identity))
+            told.append(TrackEvent(frame=frame, event="lost", track=identity))
     return told
 
 
-def _note(tracks: TrackTable, row: int, before: Before) -> str:
+def _note(tracks: TrackTable, row: int, before: Snapshot) -> str:
     if row >= len(before.ids):
         return "confirmed at once" if tracks.states[row] == TrackState.TRACKED else ""
     if before.ids[row] != tracks.ids[row]:
@@ -59,10 +59,10 @@ def _note(tracks: TrackTable, row: int, before: Before) -> str:
     return ""
 
 
-def tell_ends(tracks: TrackTable, ended: BoolArray, *, frame: int) -> list[Decision]:
+def end_events(tracks: TrackTable, ended: BoolArray, *, frame: int) -> list[TrackEvent]:
     """Tell the ends of the tracks at the mask `ended` (N,): without a second sight, or lost for too long."""
     return [
-        Decision(
+        TrackEvent(
             frame=frame,
             event="ended",
             track=int(tracks.ids[row]),
@@ -74,9 +74,9 @@ def tell_ends(tracks: TrackTable, ended: BoolArray, *, frame: int) -> list[Decis
     ]
 
 
-def tell_duplicates(pairs: Sequence[tuple[int, int]], *, frame: int) -> list[Decision]:
+def duplicate_events(pairs: Sequence[tuple[int, int]], *, frame: int) -> list[TrackEvent]:
     """Tell the ends of duplicates, pairs of identities (ended, kept)."""
     return [
-        Decision(frame=frame, event="ended", track=ended, note=f"duplicate of track {kept}")
+        TrackEvent(frame=frame, event="ended", track=ended, note=f"duplicate of track {kept}")
         for ended, kept in dict(pairs).items()
     ]

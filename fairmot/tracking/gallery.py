@@ -17,7 +17,7 @@ PREFIX = "gallery_"
 
 
 @dataclass
-class Remembered:
+class ReIDGallery:
     """G tracks that ended.
 
     ids, classes, start_frames, last_frames: (G,) as the tracks had them. embeddings: (G, D) float32.
@@ -30,31 +30,31 @@ class Remembered:
     embeddings: FloatArray
 
     @classmethod
-    def nobody(cls) -> "Remembered":
+    def empty(cls) -> "ReIDGallery":
         """Return an empty gallery."""
         return cls.of(TrackTable.empty(), np.zeros(0, dtype=np.int64))
 
     @classmethod
-    def of(cls, tracks: TrackTable, rows: IntArray) -> "Remembered":
+    def of(cls, tracks: TrackTable, rows: IntArray) -> "ReIDGallery":
         """Return what is remembered of the tracks at `rows`."""
         return cls(*(getattr(tracks, field.name)[rows] for field in fields(cls)))
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def joined(self, other: "Remembered") -> "Remembered":
+    def joined(self, other: "ReIDGallery") -> "ReIDGallery":
         """Return both, these first."""
         if not len(other):
             return self
         if not len(self):
             return other
-        return Remembered(
+        return ReIDGallery(
             *(np.concatenate([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self))
         )
 
-    def take(self, rows: npt.NDArray[Any]) -> "Remembered":
+    def take(self, rows: npt.NDArray[Any]) -> "ReIDGallery":
         """Return those at an index array or mask."""
-        return Remembered(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return ReIDGallery(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def recognise(self, tracks: TrackTable, rows: IntArray, *, threshold: float) -> Matches:
         """Return which of the tracks at `rows` (Matches.rows, places in `rows`) are whom (Matches.columns).
@@ -71,12 +71,12 @@ class Remembered:
         return {f"{PREFIX}{field.name}": getattr(self, field.name).copy() for field in fields(self)}
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any]) -> "Remembered":
+    def from_state_dict(cls, state: Mapping[str, Any]) -> "ReIDGallery":
         """Return the gallery that `state_dict` described; an empty one where the state holds none.
 
         InputError names a column that is missing or misshapen.
         """
-        like = cls.nobody()
+        like = cls.empty()
         if f"{PREFIX}ids" not in state:
             return like
         columns: list[npt.NDArray[Any]] = []

@@ -6,7 +6,7 @@ from fairmot.geometry.arrays import FloatArray, IntArray, rows_of
 from fairmot.tracking import kalman
 from fairmot.tracking.costs import covered_shares, normalise
 from fairmot.tracking.kalman import BoxModel, KalmanState
-from fairmot.tracking.options import Motion, TrackerOptions
+from fairmot.tracking.options import MotionOptions, TrackerOptions
 from fairmot.tracking.track_table import Candidates, TrackState, TrackTable
 
 LEAST_NOISE = 0.05  # share of a measurement's noise that a perfect score leaves
@@ -14,7 +14,7 @@ NOISE_RANGE = (0.25, 4.0)  # of adaptive noise
 NOISE_MOMENTUM = 0.9
 
 
-def predict(tracks: TrackTable, rows: IntArray, motion: Motion, *, frames: int, steps: float) -> None:
+def predict(tracks: TrackTable, rows: IntArray, motion: MotionOptions, *, frames: int, steps: float) -> None:
     """Move the tracks at `rows` by `frames` frames (`steps` steps with `Motion.dt_rate`); lost ones keep their size."""
     if not len(rows):
         return
@@ -23,14 +23,14 @@ def predict(tracks: TrackTable, rows: IntArray, motion: Motion, *, frames: int, 
     if len(lost):
         for column in box.still:
             belief.means[lost, column] = 0
-    if motion.dt_rate:
+    if motion.kalman_rate:
         belief.means[lost, 4:] *= motion.lost_damping**steps
         belief = kalman.predict(belief, box=box, steps=steps)
     else:
         for _ in range(frames):
             belief.means[lost, 4:] *= motion.lost_damping
             belief = kalman.predict(belief, box=box)
-    tracks.waits[rows] += steps
+    tracks.steps_since_update[rows] += steps
     tracks.set_belief(rows, belief)
 
 
@@ -38,40 +38,43 @@ def follow_camera(tracks: TrackTable, camera_motion: FloatArray, *, box: BoxMode
     """Carry all tracks, and what is kept of their last sight, to the moved camera's coordinates."""
     belief = KalmanState(tracks.means, tracks.covariances)
     tracks.means, tracks.covariances = kalman.warp(belief, camera_motion, box=box)
-    seen = KalmanState(tracks.seen_means, tracks.seen_covariances)
-    tracks.seen_means, tracks.seen_covariances = kalman.warp(seen, camera_motion, box=box)
+    seen = KalmanState(tracks.means_at_last_update, tracks.covariances_at_last_update)
+    tracks.means_at_last_update, tracks.covariances_at_last_update = kalman.warp(seen, camera_motion, box=box)
     there = KalmanState(
-        np.concatenate([tracks.seen, np.zeros_like(tracks.seen)], axis=1), np.zeros((len(tracks), 3, 4))
+        np.concatenate([tracks.last_observation, np.zeros_like(tracks.last_observation)], axis=1),
+        np.zeros((len(tracks), 3, 4)),
     )
-    tracks.seen = kalman.warp(there, camera_motion, box=box).means[:, :4]
+    tracks.last_observation = kalman.warp(there, camera_motion, box=box).means[:, :4]
 
 
-def weigh_looks(candidates: Candidates, options: TrackerOptions) -> None:
+def weight_embeddings(candidates: Candidates, options: TrackerOptions) -> None:
     """Lower the shares of embeddings that are unsure or hidden, in place."""
-    looks, lowest = options.looks, options.conf_threshold
+    looks, lowest = options.embedding, options.conf_threshold
     if looks.by_score:
-        candidates.shares[:] *= np.clip((candidates.scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
+        candidates.update_weights[:] *= np.clip((candidates.scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
     if looks.freeze < 1:
         hidden = covered_shares(candidates.boxes_xyxy, candidates.boxes_xyxy) > looks.freeze
-        candidates.shares[hidden] = 0
+        candidates.update_weights[hidden] = 0
 
 
-def see(tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int) -> None:
+def apply_matches(
+    tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int
+) -> None:
     """Give each track at `rows` its candidate: belief, smoothed embedding, state and frame."""
-    belief = _believe(tracks, rows, chosen, options, frame=frame)
+    belief = _kalman_update(tracks, rows, chosen, options, frame=frame)
     tracks.set_belief(rows, belief)
-    if options.recovery_threshold is not None or options.motion.reupdate:
-        tracks.seen[rows] = chosen.measurements
-        tracks.seen_means[rows], tracks.seen_covariances[rows] = belief
-    share = chosen.shares[:, None]
+    if options.ocr_threshold is not None or options.motion.oru:
+        tracks.last_observation[rows] = chosen.measurements
+        tracks.means_at_last_update[rows], tracks.covariances_at_last_update[rows] = belief
+    share = chosen.update_weights[:, None]
     tracks.embeddings[rows] = normalise((1 - share) * tracks.embeddings[rows] + share * chosen.embeddings)
     tracks.states[rows] = TrackState.TRACKED
-    tracks.waits[rows] = 0
+    tracks.steps_since_update[rows] = 0
     tracks.last_frames[rows] = frame
     tracks.detection_index[rows] = chosen.index
 
 
-def _believe(
+def _kalman_update(
     tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int
 ) -> KalmanState:
     """Return the beliefs of the tracks at `rows` after their measurements; adaptive noise learns from them."""
@@ -79,13 +82,13 @@ def _believe(
     if not options.use_motion:
         return kalman.initiate(chosen.measurements, box=box)
     belief = tracks.belief(rows)
-    if motion.reupdate:
+    if motion.oru:
         gaps = np.minimum(frame - tracks.last_frames[rows], options.max_lost + 1)
-        belief = _retrace(tracks, rows, chosen.measurements, belief, gaps=gaps, motion=motion)
+        belief = _observation_centric_reupdate(tracks, rows, chosen.measurements, belief, gaps=gaps, motion=motion)
     noise = None
-    if motion.noise == "nsa":
+    if motion.measurement_noise == "nsa":
         noise = np.maximum(1 - chosen.scores.astype(np.float64), LEAST_NOISE)
-    elif motion.noise == "adaptive":
+    elif motion.measurement_noise == "adaptive":
         noise = _learn_noise(tracks.noises[rows], belief, chosen.measurements, box=box)
         tracks.noises[rows] = noise
     return kalman.update(belief, chosen.measurements, box=box, noise=noise)
@@ -98,14 +101,14 @@ def _learn_noise(noises: FloatArray, belief: KalmanState, measurements: FloatArr
     return np.asarray(np.clip(NOISE_MOMENTUM * noises + (1 - NOISE_MOMENTUM) * noises * surprises, *NOISE_RANGE))
 
 
-def _retrace(
+def _observation_centric_reupdate(
     tracks: TrackTable,
     rows: IntArray,
     measurements: FloatArray,
     belief: KalmanState,
     *,
     gaps: IntArray,
-    motion: Motion,
+    motion: MotionOptions,
 ) -> KalmanState:
     """Return `belief`, but for tracks that were out of sight as if they had been seen along a straight line.
 
@@ -115,9 +118,9 @@ def _retrace(
     if not len(back):
         return belief
     box = motion.box
-    gaps, there, here = gaps[back], tracks.seen[rows[back]], measurements[back]
-    steps = (tracks.waits[rows[back]] / gaps)[:, None] if motion.dt_rate else np.ones((len(back), 1))
-    path = KalmanState(tracks.seen_means[rows[back]], tracks.seen_covariances[rows[back]])
+    gaps, there, here = gaps[back], tracks.last_observation[rows[back]], measurements[back]
+    steps = (tracks.steps_since_update[rows[back]] / gaps)[:, None] if motion.kalman_rate else np.ones((len(back), 1))
+    path = KalmanState(tracks.means_at_last_update[rows[back]], tracks.covariances_at_last_update[rows[back]])
     for number in range(1, int(gaps.max()) + 1):
         on_the_way = rows_of(gaps >= number)
         before = KalmanState(path.means[on_the_way], path.covariances[on_the_way])

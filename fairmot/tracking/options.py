@@ -10,7 +10,7 @@ NOISES = ("fixed", "nsa", "adaptive")
 
 
 @dataclass(frozen=True)
-class LowScores:
+class SecondAssociation:
     """The association of low scores: tracks that are left over may take detections that no track would start from.
 
     threshold: a low score is above this, up to the tracker's `conf_threshold`.
@@ -22,7 +22,7 @@ class LowScores:
 
 
 @dataclass(frozen=True)
-class Motion:
+class MotionOptions:
     """How tracks move between frames.
 
     state: `xyah` (centre, width / height, height; as published) or `xywh` (BoT-SORT).
@@ -35,31 +35,31 @@ class Motion:
         al., 2023, section 4.1).
     """
 
-    state: str = "xyah"
-    noise: str = "fixed"
+    kalman_state: str = "xyah"
+    measurement_noise: str = "fixed"
     lost_damping: float = 1.0
-    dt_rate: float = 0.0
+    kalman_rate: float = 0.0
     frame_rate: float = 30.0
-    reupdate: bool = False
+    oru: bool = False
 
     def __post_init__(self) -> None:
-        _choose("state", self.state, tuple(BOX_MODELS))
-        _choose("noise", self.noise, NOISES)
+        _choose("state", self.kalman_state, tuple(BOX_MODELS))
+        _choose("noise", self.measurement_noise, NOISES)
 
     @property
     def box(self) -> BoxModel:
         """The filter's box."""
-        return BOX_MODELS[self.state]
+        return BOX_MODELS[self.kalman_state]
 
     def steps(self, frames: int, seconds: float | None) -> float:
         """Return how many steps of the filter `frames` frames are, `seconds` apart if that is known."""
-        if not self.dt_rate:
+        if not self.kalman_rate:
             return float(frames)
-        return self.dt_rate * (frames / self.frame_rate if seconds is None else seconds)
+        return self.kalman_rate * (frames / self.frame_rate if seconds is None else seconds)
 
 
 @dataclass(frozen=True)
-class Looks:
+class EmbeddingOptions:
     """How a track's embedding follows its detections'.
 
     momentum: share of the old one at a match.
@@ -74,7 +74,7 @@ class Looks:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class GalleryOptions:
     """People who come back: a new track may take over the identity of one that ended.
 
     max_age: frames since its last sight. threshold: the highest cosine distance.
@@ -121,14 +121,14 @@ class TrackerOptions:
     overlap_threshold: float = 0.5
     unconfirmed_threshold: float = 0.7
     fuse_score: bool = False
-    low: LowScores | None = None
-    recovery_threshold: float | None = None
-    recovery_appearance: float = 2.0
+    second: SecondAssociation | None = None
+    ocr_threshold: float | None = None
+    ocr_appearance_threshold: float = 2.0
     duplicate_distance: float = 0.15
     report_detections: bool = False
-    motion: Motion = field(default_factory=Motion)
-    looks: Looks = field(default_factory=Looks)
-    gallery: Gallery | None = None
+    motion: MotionOptions = field(default_factory=MotionOptions)
+    embedding: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    gallery: GalleryOptions | None = None
 
     def __post_init__(self) -> None:
         _choose("metric", self.metric, METRICS)

@@ -25,7 +25,7 @@ NOISE = 1e-3  # standard deviation of a box's error, in those of its process
 
 
 @dataclass(frozen=True)
-class RefineOptions:
+class PostprocessOptions:
     """What `refine` does.
 
     interpolate: `none`, `linear` or `gaussian`. max_gap: frames missing in a gap that is filled, at most. smooth: the
@@ -34,27 +34,27 @@ class RefineOptions:
 
     interpolate: Literal["none", "linear", "gaussian"] = "none"
     max_gap: int = 20
-    smooth: float = 10.0
-    min_length: int = 0
+    tau: float = 10.0
+    min_track_length: int = 0
 
     def __post_init__(self) -> None:
         if self.interpolate not in ("none", "linear", "gaussian"):
             raise ValueError(f"interpolate: unknown {self.interpolate!r}; choose from none, linear, gaussian")
-        if self.smooth <= 1:
-            raise ValueError(f"smooth: {self.smooth} is not above 1")
+        if self.tau <= 1:
+            raise ValueError(f"smooth: {self.tau} is not above 1")
 
 
-def refine(table: BoxTable, options: RefineOptions) -> BoxTable:
+def postprocess(table: BoxTable, options: PostprocessOptions) -> BoxTable:
     """Leave out short tracks, by what was seen of them, then fill the gaps of the others.
 
     In a table of fewer frames than `min_length` the tracks of all its frames stay.
     """
     frames = int(np.ptp(table.frames)) + 1 if len(table) else 0
-    kept = drop_short(table, min_length=min(options.min_length, frames))
+    kept = drop_short(table, min_length=min(options.min_track_length, frames))
     if options.interpolate == "linear":
         return interpolate_linear(kept, max_gap=options.max_gap)
     if options.interpolate == "gaussian":
-        return interpolate_gaussian(kept, max_gap=options.max_gap, smooth=options.smooth)
+        return interpolate_gaussian(kept, max_gap=options.max_gap, smooth=options.tau)
     return kept
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmot.structures.sequence import BoxTable
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.structures.tracks import Tracks
 from fairmot.tracking.tracker import JointTracker
 
@@ -46,21 +46,21 @@ class SequenceTracks:
 
 
 def track_sequence(
-    observations: Iterable[Observation], tracker: JointTracker, *, filters: OutputFilters
+    observations: Iterable[TrackerInput], tracker: JointTracker, *, filters: OutputFilters
 ) -> Iterator[FrameTracks]:
     """Yield each frame's tracks as soon as its observation is there; frames ascend."""
     for seen in observations:
         yield track_frame(seen, tracker, filters=filters)
 
 
-def track_frame(seen: Observation, tracker: JointTracker, *, filters: OutputFilters) -> FrameTracks:
+def track_frame(seen: TrackerInput, tracker: JointTracker, *, filters: OutputFilters) -> FrameTracks:
     """Update `tracker` with one frame and return what passes the filters."""
     tracks = tracker.update(
         seen.detections,
         frame_index=seen.frame,
         camera_motion=seen.camera_motion,
         time=seen.time,
-        may_start=seen.may_start,
+        can_initiate=seen.can_initiate,
     )
     return apply_filters(seen.frame, tracks, filters)
 

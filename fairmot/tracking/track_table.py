@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape, rows_of
 from fairmot.geometry.boxes import tlwh_to_xyxy, xyxy_to_tlwh
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracks import Stage
+from fairmot.structures.tracks import AssociationStage
 from fairmot.tracking import kalman
 from fairmot.tracking.costs import normalise
 from fairmot.tracking.kalman import BoxModel, KalmanState
@@ -45,7 +45,7 @@ class Candidates:
     embeddings: FloatArray
     classes: IntArray
     scores: FloatArray
-    shares: FloatArray
+    update_weights: FloatArray
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,7 +59,7 @@ class Candidates:
             self.embeddings[index],
             self.classes[index],
             self.scores[index],
-            self.shares[index],
+            self.update_weights[index],
         )
 
 
@@ -88,7 +88,7 @@ def select_candidates(
         embeddings=normalise(embeddings),
         classes=detections.class_index[index].astype(np.int64),
         scores=detections.scores[index],
-        shares=np.full(len(index), share, dtype=np.float32),
+        update_weights=np.full(len(index), share, dtype=np.float32),
     )
 
 
@@ -108,7 +108,7 @@ class TrackTable:
     detection_index: (N,) row of this frame's match in its Detections, -1 without.
     stages, costs: (N,) the Stage of the latest match, and what it cost.
     seen: (N, 4) measurement of the latest match.
-    seen_means, seen_covariances: (N, 8) and (N, 3, 4) beliefs right after the latest match.
+    means_at_last_update, covariances_at_last_update: (N, 8) and (N, 3, 4) beliefs right after the latest match.
     """
 
     ids: IntArray
@@ -118,16 +118,16 @@ class TrackTable:
     noises: FloatArray
     embeddings: FloatArray
     classes: IntArray
-    waits: FloatArray
+    steps_since_update: FloatArray
     start_frames: IntArray
     last_frames: IntArray
     expired: BoolArray
     detection_index: IntArray
     stages: IntArray
     costs: FloatArray
-    seen: FloatArray
-    seen_means: FloatArray
-    seen_covariances: FloatArray
+    last_observation: FloatArray
+    means_at_last_update: FloatArray
+    covariances_at_last_update: FloatArray
 
     @classmethod
     def start(
@@ -150,16 +150,16 @@ class TrackTable:
             noises=np.ones(count),
             embeddings=candidates.embeddings,
             classes=candidates.classes,
-            waits=np.zeros(count),
+            steps_since_update=np.zeros(count),
             start_frames=np.full(count, frame),
             last_frames=np.full(count, frame),
             expired=np.zeros(count, dtype=np.bool_),
             detection_index=candidates.index,
-            stages=np.full(count, int(Stage.BIRTH)),
+            stages=np.full(count, int(AssociationStage.BIRTH)),
             costs=np.zeros(count),
-            seen=candidates.measurements,
-            seen_means=belief.means.copy(),
-            seen_covariances=belief.covariances.copy(),
+            last_observation=candidates.measurements,
+            means_at_last_update=belief.means.copy(),
+            covariances_at_last_update=belief.covariances.copy(),
         )
 
     @classmethod

@@ -14,25 +14,25 @@ import numpy as np
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape, rows_of
 from fairmot.geometry.boxes import tlwh_to_xyxy, xyxy_to_tlwh
 from fairmot.structures.detections import Detections
-from fairmot.structures.track_event import Decision
-from fairmot.structures.tracks import Stage, Tracks
+from fairmot.structures.track_event import TrackEvent
+from fairmot.structures.tracks import AssociationStage, Tracks
 from fairmot.tracking.assignment import assign
-from fairmot.tracking.association import find_duplicates, joint_cost, scored_overlap_cost
+from fairmot.tracking.association import find_duplicates, fused_cost, scored_overlap_cost
 from fairmot.tracking.costs import appearance_cost, forbid_across_classes, overlap_cost
-from fairmot.tracking.events import Before, tell_duplicates, tell_ends, tell_matches
-from fairmot.tracking.gallery import Remembered
-from fairmot.tracking.motion import follow_camera, predict, see, weigh_looks
+from fairmot.tracking.events import Snapshot, duplicate_events, end_events, match_events
+from fairmot.tracking.gallery import ReIDGallery
+from fairmot.tracking.motion import apply_matches, follow_camera, predict, weight_embeddings
 from fairmot.tracking.options import TrackerOptions
 from fairmot.tracking.track_table import Candidates, TrackState, TrackTable, select_candidates
 from fairmot.utils.errors import InputError
 
-Log = Callable[[list[Decision]], None]
+Log = Callable[[list[TrackEvent]], None]
 
 
-class Laps(Protocol):
+class StageTimer(Protocol):
     """Told the end of each stage of an update, by name."""
 
-    def lap(self, stage: str) -> None:
+    def stop(self, stage: str) -> None:
         """Take the time since the last call."""
 
 
@@ -52,21 +52,21 @@ class JointTracker:
     """
 
     def __init__(
-        self, options: TrackerOptions | None = None, *, log: Log | None = None, laps: Laps | None = None
+        self, options: TrackerOptions | None = None, *, log: Log | None = None, laps: StageTimer | None = None
     ) -> None:
         self._options = options or TrackerOptions()
         self._box = self._options.motion.box
         self._log = log
         self._laps = laps
         self._tracks = TrackTable.empty()
-        self._gallery = Remembered.nobody()
+        self._gallery = ReIDGallery.empty()
         self._frame = 0
         self._time = math.nan
         self._updates = 0
         self._next_id = 1
 
     @property
-    def num_held(self) -> int:
+    def num_tracks(self) -> int:
         """How many tracks are held: tentative, tracked and lost."""
         return len(self._tracks)
 
@@ -77,7 +77,7 @@ class JointTracker:
         frame_index: int | None = None,
         camera_motion: FloatArray | None = None,
         time: float | None = None,
-        may_start: BoolArray | None = None,
+        can_initiate: BoolArray | None = None,
     ) -> Tracks:
         """Return the tracks seen in this frame.
 
@@ -85,23 +85,23 @@ class JointTracker:
             for the age of lost tracks.
         camera_motion: (2, 3) affine that carries points of the previous frame to this one.
         time: seconds, not before the last frame's; used where `Motion.dt_rate` is set.
-        may_start: (N,) which detections may start a track; None for all.
+        can_initiate: (N,) which detections may start a track; None for all.
 
         Raises ValueError, before anything changes: a frame number that does not grow, time that goes back, a camera
         motion that is not a finite (2, 3) array, embeddings of another dimension than those before.
         """
-        candidates, low = self._select(detections, may_start)
+        candidates, low = self._select(detections, can_initiate)
         motion = None if camera_motion is None else _checked_motion(camera_motion)
         self._predict(*self._advance(frame_index, time), motion)
-        before = Before(self._tracks.ids.copy(), self._tracks.states.copy())
+        before = Snapshot(self._tracks.ids.copy(), self._tracks.states.copy())
         candidates = self._associate_first(candidates)
         candidates = self._associate_by_overlap(candidates)
-        self._associate_low(low)
-        candidates = self._recover(candidates)
+        self._associate_second(low)
+        candidates = self._observation_centric_recovery(candidates)
         self._lose()
         candidates = self._associate_tentative(candidates)
-        self._start(candidates, may_start)
-        self._tell(lambda: tell_matches(self._tracks, before, frame=self._frame, scores=detections.scores))
+        self._start(candidates, can_initiate)
+        self._emit(lambda: match_events(self._tracks, before, frame=self._frame, scores=detections.scores))
         self._retire(before.states)
         self._drop_duplicates()
         return self._report(detections)
@@ -125,29 +125,29 @@ class JointTracker:
         missing = [name for name in ("frame", "time", "updates", "next_id") if name not in state]
         if missing:
             raise InputError(f"tracker state: {missing[0]} is missing")
-        tracks, gallery = TrackTable.from_state_dict(state), Remembered.from_state_dict(state)
+        tracks, gallery = TrackTable.from_state_dict(state), ReIDGallery.from_state_dict(state)
         self._tracks, self._gallery = tracks, gallery
         self._frame, self._updates, self._next_id = (int(state[name]) for name in ("frame", "updates", "next_id"))
         self._time = float(state["time"])
 
-    def _select(self, detections: Detections, may_start: BoolArray | None) -> tuple[Candidates, Candidates]:
+    def _select(self, detections: Detections, can_initiate: BoolArray | None) -> tuple[Candidates, Candidates]:
         """Return the candidates, and those of low score (none without that stage)."""
         options = self._options
-        if may_start is not None:
-            require_shape("may_start", may_start, (len(detections),))
+        if can_initiate is not None:
+            require_shape("can_initiate", can_initiate, (len(detections),))
         lowest = options.conf_threshold
-        if options.low is not None:
-            lowest = min(lowest, options.low.threshold)
-        everyone = select_candidates(detections, threshold=lowest, box=self._box, share=1 - options.looks.momentum)
+        if options.second is not None:
+            lowest = min(lowest, options.second.threshold)
+        everyone = select_candidates(detections, threshold=lowest, box=self._box, share=1 - options.embedding.momentum)
         held, given = self._tracks.embeddings.shape[1], everyone.embeddings.shape[1]
         if len(self._tracks) and len(everyone) and held != given:
             raise ValueError(f"embeddings: {given} dimensions, the tracks have {held}")
-        weigh_looks(everyone, options)
-        if options.low is None:
-            self._lap("select")
+        weight_embeddings(everyone, options)
+        if options.second is None:
+            self._stop_timer("select")
             return everyone, everyone[:0]
         high = everyone.scores > options.conf_threshold
-        self._lap("select")
+        self._stop_timer("select")
         return everyone[high], everyone[~high]
 
     def _advance(self, frame_index: int | None, time: float | None) -> tuple[int, float]:
@@ -175,7 +175,7 @@ class JointTracker:
             predict(self._tracks, self._pool(), self._options.motion, frames=frames, steps=steps)
         if camera_motion is not None:
             follow_camera(self._tracks, camera_motion, box=self._box)
-        self._lap("predict")
+        self._stop_timer("predict")
 
     def _associate_first(self, candidates: Candidates) -> Candidates:
         """Match tracked and lost tracks by embedding and motion; return the candidates left.
@@ -185,13 +185,13 @@ class JointTracker:
         options, pool = self._options, self._pool()
         if len(pool) and len(candidates):
             if options.use_appearance or options.use_motion:
-                cost = joint_cost(self._tracks, pool, candidates, options)
-                limit, stage = options.appearance_threshold, Stage.APPEARANCE
+                cost = fused_cost(self._tracks, pool, candidates, options)
+                limit, stage = options.appearance_threshold, AssociationStage.APPEARANCE
             else:
                 cost = scored_overlap_cost(self._tracks, pool, candidates, options)
-                limit, stage = options.overlap_threshold, Stage.OVERLAP
+                limit, stage = options.overlap_threshold, AssociationStage.OVERLAP
             candidates = self._match(pool, candidates, cost, limit=limit, stage=stage)
-        self._lap("appearance")
+        self._stop_timer("appearance")
         return candidates
 
     def _associate_by_overlap(self, candidates: Candidates) -> Candidates:
@@ -201,35 +201,35 @@ class JointTracker:
             if len(rows) and len(candidates):
                 cost = scored_overlap_cost(self._tracks, rows, candidates, self._options)
                 limit = self._options.overlap_threshold
-                candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.OVERLAP)
-        self._lap("overlap")
+                candidates = self._match(rows, candidates, cost, limit=limit, stage=AssociationStage.OVERLAP)
+        self._stop_timer("overlap")
         return candidates
 
-    def _associate_low(self, candidates: Candidates) -> None:
+    def _associate_second(self, candidates: Candidates) -> None:
         """Match the tracked tracks that are left with detections of low score, by overlap."""
-        low = self._options.low
+        low = self._options.second
         if low is None or not self._options.use_overlap:
             return
         rows = self._unmatched(TrackState.TRACKED)
         if len(rows) and len(candidates):
             cost = overlap_cost(self._tracks.boxes_xyxy(rows, self._box), candidates.boxes_xyxy)
-            self._match(rows, candidates, cost, limit=low.overlap_threshold, stage=Stage.LOW_SCORE)
-        self._lap("low")
+            self._match(rows, candidates, cost, limit=low.overlap_threshold, stage=AssociationStage.SECOND)
+        self._stop_timer("low")
 
-    def _recover(self, candidates: Candidates) -> Candidates:
+    def _observation_centric_recovery(self, candidates: Candidates) -> Candidates:
         """Match the tracked and lost tracks that are left by overlap with where they were last seen."""
-        limit, tracks = self._options.recovery_threshold, self._tracks
+        limit, tracks = self._options.ocr_threshold, self._tracks
         if limit is None or not self._options.use_overlap:
             return candidates
         rows = rows_of((tracks.states != TrackState.TENTATIVE) & (tracks.detection_index < 0))
         if len(rows) and len(candidates):
-            seen_xyxy = tlwh_to_xyxy(self._box.boxes_tlwh(tracks.seen[rows]))
+            seen_xyxy = tlwh_to_xyxy(self._box.boxes_tlwh(tracks.last_observation[rows]))
             cost = overlap_cost(seen_xyxy, candidates.boxes_xyxy)
-            if self._options.use_appearance and self._options.recovery_appearance < 2:
+            if self._options.use_appearance and self._options.ocr_appearance_threshold < 2:
                 looks = appearance_cost(tracks.embeddings[rows], candidates.embeddings)
-                cost = np.where(looks > self._options.recovery_appearance, np.inf, cost)
-            candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.RECOVERY)
-        self._lap("recovery")
+                cost = np.where(looks > self._options.ocr_appearance_threshold, np.inf, cost)
+            candidates = self._match(rows, candidates, cost, limit=limit, stage=AssociationStage.OCR)
+        self._stop_timer("recovery")
         return candidates
 
     def _lose(self) -> None:
@@ -245,10 +245,10 @@ class JointTracker:
                 cost = scored_overlap_cost(self._tracks, rows, candidates, options)
                 limit = options.unconfirmed_threshold
             else:
-                cost, limit = joint_cost(self._tracks, rows, candidates, options), options.appearance_threshold
-            candidates = self._match(rows, candidates, cost, limit=limit, stage=Stage.TENTATIVE)
+                cost, limit = fused_cost(self._tracks, rows, candidates, options), options.appearance_threshold
+            candidates = self._match(rows, candidates, cost, limit=limit, stage=AssociationStage.TENTATIVE)
         self._recognise(rows)
-        self._lap("tentative")
+        self._stop_timer("tentative")
         return candidates
 
     def _recognise(self, rows: IntArray) -> None:
@@ -264,10 +264,10 @@ class JointTracker:
         tracks.start_frames[known] = self._gallery.start_frames[found.columns]
         self._gallery = self._gallery.take(np.setdiff1d(np.arange(len(self._gallery)), found.columns))
 
-    def _start(self, candidates: Candidates, may_start: BoolArray | None) -> None:
+    def _start(self, candidates: Candidates, can_initiate: BoolArray | None) -> None:
         """Start a track for each candidate left: tentative, but in the first frame."""
-        if may_start is not None:
-            candidates = candidates[may_start[candidates.index]]
+        if can_initiate is not None:
+            candidates = candidates[can_initiate[candidates.index]]
         if self._options.birth_threshold > self._options.conf_threshold:
             candidates = candidates[candidates.scores > self._options.birth_threshold]
         if len(candidates):
@@ -275,7 +275,7 @@ class JointTracker:
             born = TrackTable.start(candidates, first_id=self._next_id, frame=self._frame, state=state, box=self._box)
             self._next_id += len(born)
             self._tracks = self._tracks.joined(born)
-        self._lap("start")
+        self._stop_timer("start")
 
     def _retire(self, before: IntArray) -> None:
         """Keep the rows that go on, in the published order; `before` holds the states at the start of the update.
@@ -300,10 +300,10 @@ class JointTracker:
     def _end(self, ended: BoolArray) -> None:
         """Tell the ends of the tracks at the mask `ended` (N,), and remember those that had been confirmed."""
         tracks = self._tracks
-        self._tell(lambda: tell_ends(tracks, ended, frame=self._frame))
+        self._emit(lambda: end_events(tracks, ended, frame=self._frame))
         if self._options.gallery is not None:
             known = rows_of(ended & (tracks.states == TrackState.LOST))
-            self._gallery = self._gallery.joined(Remembered.of(tracks, known))
+            self._gallery = self._gallery.joined(ReIDGallery.of(tracks, known))
 
     def _drop_duplicates(self) -> None:
         """Where a tracked and a lost box are one object, keep the one with the longer life; at a tie the lost one."""
@@ -311,18 +311,18 @@ class JointTracker:
         dropped, winners = find_duplicates(tracks, self._box, limit=self._options.duplicate_distance)
         if len(dropped):
             pairs = list(zip(tracks.ids[dropped].tolist(), tracks.ids[winners].tolist(), strict=True))
-            self._tell(lambda: tell_duplicates(pairs, frame=self._frame))
+            self._emit(lambda: duplicate_events(pairs, frame=self._frame))
             kept = np.ones(len(tracks), dtype=np.bool_)
             kept[dropped] = False
             self._tracks = tracks.take(kept)
-        self._lap("retire")
+        self._stop_timer("retire")
 
     def _report(self, detections: Detections) -> Tracks:
         tracks = self._tracks
         rows = rows_of(tracks.states == TrackState.TRACKED)
         index = tracks.detection_index[rows]
         stages, costs = tracks.stages[rows], tracks.costs[rows]
-        costs[stages == Stage.BIRTH] = np.nan
+        costs[stages == AssociationStage.BIRTH] = np.nan
         report = Tracks(
             ids=tracks.ids[rows],
             boxes_tlwh=self._boxes_tlwh(rows, detections),
@@ -333,7 +333,7 @@ class JointTracker:
             stages=stages,
             costs=costs,
         )
-        self._lap("report")
+        self._stop_timer("report")
         return report
 
     def _boxes_tlwh(self, rows: IntArray, detections: Detections) -> FloatArray:
@@ -352,7 +352,7 @@ class JointTracker:
         return rows_of((self._tracks.states == state) & (self._tracks.detection_index < 0))
 
     def _match(
-        self, rows: IntArray, candidates: Candidates, cost: FloatArray, *, limit: float, stage: Stage
+        self, rows: IntArray, candidates: Candidates, cost: FloatArray, *, limit: float, stage: AssociationStage
     ) -> Candidates:
         """Match the tracks at `rows` with candidates of their class by `cost`; return the candidates left."""
         cost = forbid_across_classes(cost, self._tracks.classes[rows], candidates.classes)
@@ -360,20 +360,20 @@ class JointTracker:
         if not len(matches.rows):
             return candidates
         chosen, costs = candidates[matches.columns], cost[matches.rows, matches.columns]
-        see(self._tracks, rows[matches.rows], chosen, self._options, frame=self._frame)
+        apply_matches(self._tracks, rows[matches.rows], chosen, self._options, frame=self._frame)
         self._tracks.stages[rows[matches.rows]] = stage
         self._tracks.costs[rows[matches.rows]] = costs
         left = np.ones(len(candidates), dtype=np.bool_)
         left[matches.columns] = False
         return candidates[left]
 
-    def _tell(self, story: Callable[[], list[Decision]]) -> None:
+    def _emit(self, story: Callable[[], list[TrackEvent]]) -> None:
         if self._log is not None:
             self._log(story())
 
-    def _lap(self, stage: str) -> None:
+    def _stop_timer(self, stage: str) -> None:
         if self._laps is not None:
-            self._laps.lap(stage)
+            self._laps.stop(stage)
 
 
 def _checked_motion(camera_motion: FloatArray) -> FloatArray:

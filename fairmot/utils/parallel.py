@@ -21,9 +21,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def map_in_processes(
-    function: Callable[[T], R], items: Sequence[T], *, processes: int = 0, chunk: int = 1
-) -> Iterator[R]:
+def parallel_map(function: Callable[[T], R], items: Sequence[T], *, processes: int = 0, chunk: int = 1) -> Iterator[R]:
     """Yield `function(item)` in the order of `items`.
 
     processes: 0 = one a core; with one, or one item, the work is done here. chunk: items sent at a time.

@@ -15,7 +15,7 @@ from fairmot.utils.errors import InputError
 PAUSE = 0.05  # seconds between looks
 
 
-def meet(store: Store, *, rank: int, size: int, patience: timedelta) -> PrefixStore:
+def rendezvous(store: Store, *, rank: int, size: int, patience: timedelta) -> PrefixStore:
     """Return a part of `store` that the `size` processes alive now have to themselves; each of them calls this.
 
     Each says under its rank that it is here, by a name of its own; the first answers to that name and waits for a word

@@ -2,10 +2,12 @@
 
 from fairmot.config.node import CfgNode
 from fairmot.video.live import LiveOptions
-from fairmot.video.stream import Patience
+from fairmot.video.stream import ReconnectPolicy
 
 
 def live_options(cfg: CfgNode) -> LiveOptions:
     """Return SOURCE's options: how streams are opened again, and who drops frames under load."""
-    patience = Patience(attempts=cfg.SOURCE.RECONNECT, wait=cfg.SOURCE.RECONNECT_WAIT, timeout=cfg.SOURCE.TIMEOUT)
+    patience = ReconnectPolicy(
+        attempts=cfg.SOURCE.RECONNECT, wait=cfg.SOURCE.RECONNECT_WAIT, timeout=cfg.SOURCE.TIMEOUT
+    )
     return LiveOptions(patience=patience, drop=cfg.SOURCE.DROP)

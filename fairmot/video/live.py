@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fairmot.structures.frame import Frame
-from fairmot.video.stream import Patience
+from fairmot.video.stream import ReconnectPolicy
 
 DROP_CHOICES = ("auto", "never", "always")
 
@@ -22,7 +22,7 @@ class LiveOptions:
     Raises ValueError for another `drop`.
     """
 
-    patience: Patience = field(default_factory=Patience)
+    patience: ReconnectPolicy = field(default_factory=ReconnectPolicy)
     drop: str = "auto"
 
     def __post_init__(self) -> None:

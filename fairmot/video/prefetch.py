@@ -11,7 +11,7 @@ T = TypeVar("T")
 _GRACE = 1.0  # s that closing waits for a read that hangs in a network
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """Gives `items` in order while a thread takes the next ones; exceptions arrive at their place.
 
     room: items that may wait in the queue.

@@ -21,7 +21,7 @@ from fairmot.utils.errors import InputError
 from fairmot.video.camera import CameraReader
 from fairmot.video.image_folder import ImageFolderReader
 from fairmot.video.live import LiveOptions, play
-from fairmot.video.prefetch import Ahead
+from fairmot.video.prefetch import Prefetcher
 from fairmot.video.reader import FrameReader
 from fairmot.video.stream import StreamReader
 from fairmot.video.video_file import VideoReader, plural
@@ -48,7 +48,7 @@ class FrameSource:
         self.frame_rate, self.length = reader.frame_rate, reader.length
         self.image_hw, self.live = reader.image_hw, reader.live
         self._reader = reader
-        self._ahead = Ahead(
+        self._ahead = Prefetcher(
             play(reader) if drops and not reader.live else reader,
             room=_ROOM_LIVE if drops else _ROOM,
             newest=drops,

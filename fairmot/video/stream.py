@@ -27,7 +27,7 @@ class Connection(FrameReader, Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class ReconnectPolicy:
     """How long a stream is waited for.
 
     attempts: to open it again, in a row; 0 for none. wait: seconds before the first, doubled each time, up to 30.
@@ -79,14 +79,14 @@ class StreamReader:
         target: str,
         *,
         name: str = "",
-        patience: Patience | None = None,
+        patience: ReconnectPolicy | None = None,
         connect: Callable[[], Connection] | None = None,
         clock: Callable[[], float] = time.monotonic,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.name = name or describe(target)
         self.outages, self.away, self.lost = 0, 0.0, 0
-        self._patience = patience or Patience()
+        self._patience = patience or ReconnectPolicy()
         self._connect = connect or (lambda: VideoReader(target, name=self.name, timeout=self._patience.timeout))
         self._clock, self._report = clock, report
         self._stopped = threading.Event()

@@ -8,7 +8,7 @@ _MOST_PENDING = 10_000  # packets remembered of a video whose pictures have no t
 _TRUSTED_LATE = 3  # pictures out of order that one damaged place may bring forth
 
 
-class FrameClock:
+class FrameTimestamps:
     """Gives each decoded picture its number, from 1, and its time, in seconds from the first frame; both only grow.
 
     A packet holds one frame, and pictures leave a decoder in the order of their timestamps. So a picture's number is
@@ -19,7 +19,7 @@ class FrameClock:
     counts: go by the order of the pictures alone, for containers whose timestamps are none (AVI, bare MJPEG).
     joins: the video was joined while it ran: what came before the first whole picture is not missed.
 
-    >>> clock = FrameClock(tick=0.04, spacing=0.04)
+    >>> clock = FrameTimestamps(tick=0.04, spacing=0.04)
     >>> for timestamp in (0, 2, 1, 3):
     ...     clock.expect(timestamp)
     >>> clock.place(0), clock.place(1), clock.place(3), clock.lost

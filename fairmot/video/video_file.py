@@ -20,7 +20,7 @@ from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 from fairmot.video.reader import DEFAULT_FRAME_RATE
-from fairmot.video.timestamps import FrameClock
+from fairmot.video.timestamps import FrameTimestamps
 
 _FASTEST = 1000.0  # containers without a rate report their clock instead, e.g. 90000
 _CLOCKLESS = frozenset({"avi", "mjpeg", "mpjpeg", "h264", "hevc", "m4v", "mpegvideo"})  # they number frames at most
@@ -93,7 +93,7 @@ class VideoReader:
         self._errors = self._hidden = self._resized = 0
         self._time = 0.0
         self._reformatter = VideoReformatter()
-        self._clock = FrameClock(
+        self._clock = FrameTimestamps(
             tick=float(self._stream.time_base or 0) or 1 / self.frame_rate,
             spacing=1 / self.frame_rate,
             counts=not self.has_clock,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from fairmot.formats.atomic import replacing
+from fairmot.formats.atomic import atomic_write
 from fairmot.geometry.arrays import ImageArray, require_shape
 from fairmot.utils.errors import InputError
 
@@ -101,7 +101,7 @@ class VideoWriter:
         self._mux(frame)
 
     def _open(self, height: int, width: int) -> None:
-        temporary = self._stack.enter_context(replacing(self._path))
+        temporary = self._stack.enter_context(atomic_write(self._path))
         with self._refusals():
             self._output = av.open(f"file:{temporary}", "w", options=self._codec.container)  # a colon is no protocol
         self._stack.callback(self._abandon)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.codec.embedding_sampling import READERS, EmbeddingMap, read_embeddings, sample_for_training
-from fairmot.codec.points import Places, gather_at, places_of
-from fairmot.codec.positive_anchors import own_cells
+from fairmot.codec.points import CenterPoints, gather_at, points_from_boxes
+from fairmot.codec.positive_anchors import positive_cells
 from fairmot.config.load import load_cfg
 from fairmot.config.validate import CHOICES
 from fairmot.losses.build import build_criterion
@@ -32,7 +32,7 @@ def ramps():
 
 
 def places_at(*boxes):
-    return places_of(torch.from_numpy(np.array([boxes], dtype=np.float64)), map_hw=MAP_HW)
+    return points_from_boxes(torch.from_numpy(np.array([boxes], dtype=np.float64)), map_hw=MAP_HW)
 
 
 def read(values_BDHW, places, how):
@@ -57,13 +57,13 @@ def test_on_ramps_each_sampling_gives_the_place_that_it_reads(x, y, width, heigh
 def test_between_four_cells_by_hand():
     values = torch.zeros(1, 1, *MAP_HW)
     values[0, 0, 4:6, 7:9] = torch.tensor([[1.0, 2.0], [4.0, 8.0]])
-    places = Places(torch.tensor([[4 * WIDTH + 7]]), torch.tensor([[[0.25, 0.5]]]), torch.ones(1, 1, 4))
+    places = CenterPoints(torch.tensor([[4 * WIDTH + 7]]), torch.tensor([[[0.25, 0.5]]]), torch.ones(1, 1, 4))
     assert read(values, places, "center_bi").item() == pytest.approx(0.5 * (0.75 * 1 + 0.25 * 2 + 0.75 * 4 + 0.25 * 8))
 
 
 def test_between_cells_equals_the_cell_where_the_offset_is_0():
     indices = torch.randint(0, HEIGHT * WIDTH, (2, 30), generator=torch.Generator().manual_seed(1))
-    places = Places(indices, torch.zeros(2, 30, 2), torch.ones(2, 30, 4))
+    places = CenterPoints(indices, torch.zeros(2, 30, 2), torch.ones(2, 30, 4))
     assert torch.equal(read(random_map(), places, "center_bi"), read(random_map(), places, "center"))
 
 
@@ -77,13 +77,13 @@ def test_between_cells_equals_the_cell_where_the_offset_is_0():
 )
 def test_a_predicted_centre_may_lie_anywhere_and_is_clamped_to_the_map(offset, place):
     """From the map's last cell; a network's offsets need not lie within a cell."""
-    places = Places(torch.tensor([[HEIGHT * WIDTH - 1]]), torch.tensor([[offset]]), torch.ones(1, 1, 4))
+    places = CenterPoints(torch.tensor([[HEIGHT * WIDTH - 1]]), torch.tensor([[offset]]), torch.ones(1, 1, 4))
     np.testing.assert_allclose(read(ramps(), places, "center_bi")[0, 0], place, atol=1e-4)
 
 
 @pytest.mark.parametrize("how", ALL)
 def test_outputs_that_are_no_numbers_end_nothing(how):
-    nothing = Places(torch.tensor([[5]]), torch.full((1, 1, 2), torch.nan), torch.full((1, 1, 4), torch.nan))
+    nothing = CenterPoints(torch.tensor([[5]]), torch.full((1, 1, 2), torch.nan), torch.full((1, 1, 4), torch.nan))
     assert read(random_map(1), nothing, how).shape == (1, 1, 3)
 
 
@@ -126,7 +126,7 @@ def test_odd_boxes_have_finite_means_and_gradients(box, place):
     values = ramps().requires_grad_()
     cell = torch.tensor([[0]])
     sides = torch.tensor([[[-box[0], -box[1], box[2], box[3]]]])
-    found = read(values, Places(cell, torch.zeros(1, 1, 2), sides), "roi_align")
+    found = read(values, CenterPoints(cell, torch.zeros(1, 1, 2), sides), "roi_align")
     np.testing.assert_allclose(found.detach()[0, 0], place, atol=1e-4)
     torch.nn.functional.normalize(found, dim=2).sum().backward()
     assert bool(torch.isfinite(values.grad).all())
@@ -137,7 +137,7 @@ def test_training_reads_the_places_of_the_targets(how):
     batch, values = random_batch(), random_map()
     samples = sample_for_training(values, batch, how=how)
     known = batch.mask_BK & (batch.identities_BK >= 0)
-    places = Places(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
+    places = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
     torch.testing.assert_close(samples.embeddings_ND, read(values, places, how)[known])
     assert torch.equal(samples.identities_N, batch.identities_BK[known])
     assert torch.equal(samples.classes_N, batch.classes_BK[known])
@@ -154,7 +154,7 @@ def test_center_is_the_published_reading_bit_for_bit():
 
 def test_positive_anchors_train_the_cells_that_people_have():
     batch, values = random_batch(3), random_map()
-    samples, cells = sample_for_training(values, batch, how="pos_anchor"), own_cells(batch, map_hw=MAP_HW)
+    samples, cells = sample_for_training(values, batch, how="pos_anchor"), positive_cells(batch, map_hw=MAP_HW)
     rows = values.permute(0, 2, 3, 1).reshape(-1, 3)
     identities = batch.identities_BK[batch.mask_BK]
     expected = [(number, cell) for cell, number in zip(cells.cells_S, cells.objects_S) if identities[number] >= 0]  # noqa: B905
@@ -200,7 +200,7 @@ def test_batches_without_anybody_to_train(how, kind):
 
 @pytest.mark.parametrize("how", ALL)
 def test_no_place_at_all(how):
-    places = Places(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(2, 0, 2), torch.zeros(2, 0, 4))
+    places = CenterPoints(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(2, 0, 2), torch.zeros(2, 0, 4))
     assert read(random_map(), places, how).shape == (2, 0, 3)
 
 

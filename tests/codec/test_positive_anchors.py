@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.codec import positive_anchors as anchors
-from fairmot.codec.positive_anchors import own_cells
+from fairmot.codec.positive_anchors import positive_cells
 
 HEIGHT, WIDTH = MAP_HW
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -61,12 +61,12 @@ def by_object(found):
 @settings(deadline=None, max_examples=15)
 def test_cells_are_those_of_the_double_loop(device, seed, people):
     batch = random_batch(seed, people=people)
-    assert by_object(own_cells(batch.to(torch.device(device)), map_hw=MAP_HW)) == brute_force(batch)
+    assert by_object(positive_cells(batch.to(torch.device(device)), map_hw=MAP_HW)) == brute_force(batch)
 
 
 def test_one_person_alone_has_the_cells_around_the_middle():
     """A box of 6 x 12 cells moved by (x, y) overlaps itself by 0.5 where (6 - |x|) (12 - |y|) is two thirds of it."""
-    found = own_cells(make_batch([[(5.0, 2.0, 11.0, 14.0)]]), map_hw=MAP_HW)
+    found = positive_cells(make_batch([[(5.0, 2.0, 11.0, 14.0)]]), map_hw=MAP_HW)
     cells = {(cell % WIDTH - 8, cell // WIDTH - 8) for cell in found.cells_S.tolist()}
     around = [(x, y) for x in range(-5, 6) for y in range(-8, 8)]
     assert cells == {(x, y) for x, y in around if (6 - abs(x)) * (12 - abs(y)) * 3 >= 2 * 6 * 12}
@@ -76,19 +76,19 @@ def test_one_person_alone_has_the_cells_around_the_middle():
 
 def test_a_cell_goes_to_the_higher_overlap():
     """1 of 6 cells to the side leaves more than 4 of 12; the second one comes first in the batch."""
-    cells = by_object(own_cells(make_batch([[(4.0, 4.0, 16.0, 8.0), (2.0, 4.0, 8.0, 8.0)]]), map_hw=MAP_HW))
+    cells = by_object(positive_cells(make_batch([[(4.0, 4.0, 16.0, 8.0), (2.0, 4.0, 8.0, 8.0)]]), map_hw=MAP_HW))
     assert 6 * WIDTH + 6 in cells[1]
 
 
 def test_of_equal_overlaps_the_nearer_middle_decides():
     """2 of 12 cells to the side and 1 of 6 leave the same."""
-    cells = by_object(own_cells(make_batch([[(2.0, 4.0, 14.0, 8.0), (8.0, 4.0, 14.0, 8.0)]]), map_hw=MAP_HW))
+    cells = by_object(positive_cells(make_batch([[(2.0, 4.0, 14.0, 8.0), (8.0, 4.0, 14.0, 8.0)]]), map_hw=MAP_HW))
     assert 6 * WIDTH + 10 in cells[1]
 
 
 def test_of_equal_boxes_the_first_has_the_cells_and_the_other_its_centre_nevertheless():
     box = (6.0, 2.0, 12.0, 14.0)
-    cells = by_object(own_cells(make_batch([[box, box]]), map_hw=MAP_HW))
+    cells = by_object(positive_cells(make_batch([[box, box]]), map_hw=MAP_HW))
     assert len(cells[0]) > 1
     assert cells[1] == [8 * WIDTH + 9]
 
@@ -102,24 +102,24 @@ def test_of_equal_boxes_the_first_has_the_cells_and_the_other_its_centre_neverth
     ],
 )
 def test_every_object_has_its_centre_cell_where_no_other_comes(box, cell):
-    found = own_cells(make_batch([[box]]), map_hw=MAP_HW)
+    found = positive_cells(make_batch([[box]]), map_hw=MAP_HW)
     assert cell in {(flat % WIDTH, flat // WIDTH) for flat in found.cells_S.tolist()}
 
 
 def test_a_box_larger_than_the_map_has_all_of_it():
-    found = own_cells(make_batch([[(-1e9, -1e9, 1e9, 1e9)]]), map_hw=MAP_HW)
+    found = positive_cells(make_batch([[(-1e9, -1e9, 1e9, 1e9)]]), map_hw=MAP_HW)
     assert sorted(found.cells_S.tolist()) == list(range(HEIGHT * WIDTH))
 
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_nobody_at_all(images):
-    found = own_cells(make_batch([[]] * images), map_hw=MAP_HW)
+    found = positive_cells(make_batch([[]] * images), map_hw=MAP_HW)
     assert found.cells_S.shape == found.objects_S.shape == (0,)
 
 
 def test_crowds_are_settled_in_parts_that_bound_the_memory(monkeypatch):
     batch = random_batch(5, people=40)
-    whole = own_cells(batch, map_hw=MAP_HW)
+    whole = positive_cells(batch, map_hw=MAP_HW)
     seen, pair = [], anchors._pair
 
     def watch(objects, map_hw):
@@ -128,7 +128,7 @@ def test_crowds_are_settled_in_parts_that_bound_the_memory(monkeypatch):
 
     monkeypatch.setattr(anchors, "_pair", watch)
     monkeypatch.setattr(anchors, "PAIRS_AT_ONCE", 100)
-    parts = own_cells(batch, map_hw=MAP_HW)
+    parts = positive_cells(batch, map_hw=MAP_HW)
     assert len(seen) > 6
     assert max(seen) <= 100 + HEIGHT * WIDTH
     for one, other in zip(parts, whole, strict=True):

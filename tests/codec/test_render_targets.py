@@ -80,7 +80,7 @@ def test_no_object_at_all():
 @pytest.mark.parametrize("device", DEVICES)
 def test_crowds_are_drawn_in_parts_that_bound_the_memory(monkeypatch, device):
     monkeypatch.setattr(render, "PAIRS_AT_ONCE", 200)
-    seen, raise_to = [], render._raise_to
+    seen, raise_to = [], render._splat_max
 
     def watch(heatmap, windows, map_hw):
         seen.append(int((windows.heights * windows.widths).sum()))
@@ -110,7 +110,7 @@ def make_batch(targets, heatmap):
         identities_BK=torch.full((count, fullest), -1),
         classes_BK=classes,
         radii_BK=radii,
-        names=("a.jpg",) * count,
+        image_paths=("a.jpg",) * count,
     )
 
 

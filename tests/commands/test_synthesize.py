@@ -16,7 +16,7 @@ from fairmot.data.build import build_train_dataset
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.crowdhuman import CrowdHumanReader
 from fairmot.formats.motchallenge import find_sequences, list_images, read_boxes, read_sequence_info
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.stills import ANNOTATION, write_stills
@@ -31,7 +31,7 @@ def files(root: Path) -> list[str]:
 
 
 def test_a_sequence_is_a_motchallenge_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = [*SMALL, "--output", str(tmp_path / "syn"), "--sequences", "2", "--seed", "3", "--rate", "25"]
+    argv = [*SMALL, "--output", str(tmp_path / "syn"), "--sequences", "2", "--seed", "3", "--fps", "25"]
     assert run_tool("synthesize", argv) == 0
     sequences = find_sequences(tmp_path / "syn")
     assert [folder.name for folder in sequences] == sorted(f"SYN-easy-{sequence_seed(3, k):04d}" for k in range(2))
@@ -105,7 +105,7 @@ def test_height_and_width_replace_size(tmp_path: Path) -> None:
 STILLS = ["--layout", "crowdhuman", "--size", "90x160", "--seed", "3"]
 
 
-def stills(root: Path, box: str = "full") -> LabelBlock:
+def stills(root: Path, box: str = "full") -> Annotations:
     reader = CrowdHumanReader(Source(root, box=box))
     (unit,) = reader.plan().units
     return reader.read(unit)
@@ -208,7 +208,7 @@ def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pyte
         (["--sequences", "0"], "--sequences"),
         (["--seed", "-1"], "--seed"),
         (["--people", "0"], "people"),
-        (["--rate", "0"], "rate"),
+        (["--fps", "0"], "rate"),
         (["SEEDS", "1"], "SEEDS"),
         (["--config", "absent.yaml"], "absent.yaml"),
         (["--layout", "coco"], "mot, crowdhuman"),

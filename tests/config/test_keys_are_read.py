@@ -20,7 +20,7 @@ from fairmot.formats.images import write_image
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
 from fairmot.optim.build import build_optimizer, build_schedule
-from fairmot.tracking.build import build_camera_motion, build_filters, build_refiner, build_tracker
+from fairmot.tracking.build import build_camera_motion, build_filters, build_postprocess, build_tracker
 from fairmot.video.build import live_options
 
 EMBEDDING = {"MODEL.REID_DIM", "MODEL.REID_NESTED", "MODEL.REID_SAMPLING"}
@@ -78,7 +78,7 @@ BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "training": (build_train_options, {"SOLVER", "DATA.PREFETCH"}),
     "data": (
         _load,
-        {"DATA", "AUGMENT", "INPUT", "SEED", "SOLVER.BATCH_SIZE", "SOLVER.ACCUMULATE", "MODEL.NUM_CLASSES"},
+        {"DATA", "AUGMENT", "INPUT", "SEED", "SOLVER.BATCH_SIZE", "SOLVER.ACCUMULATION_STEPS", "MODEL.NUM_CLASSES"},
     ),
     "predictor": (
         lambda cfg: build_predictor(cfg, torch.nn.Identity(), device=torch.device("cpu")),  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ BUILDERS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "tracker": (build_tracker, {"TRACKER"}),
     "filters": (build_filters, {"TRACKER"}),
     "camera": (build_camera_motion, {"TRACKER"}),
-    "refiner": (build_refiner, {"TRACKER"}),
+    "refiner": (build_postprocess, {"TRACKER"}),
     "source": (live_options, {"SOURCE"}),
     "evaluator": (build_evaluator, {"EVAL", "DATA.CLASSES"}),
 }

@@ -51,10 +51,10 @@ class TestOverrides:
         assert "INPUT.SIZE_HW" in refused("INPUT.SIZE_HW", value)
 
     def test_open_tuples_take_any_length(self) -> None:
-        cfg = load_cfg(None, ["SOLVER.STEPS", "[10, 20, 27]", "DATA.TRAIN", "a", "DATA.VAL", "('b', 'c')"])
-        assert (cfg.SOLVER.STEPS, cfg.DATA.TRAIN, cfg.DATA.VAL) == ((10, 20, 27), ("a",), ("b", "c"))
-        assert load_cfg(None, ["SOLVER.STEPS", "()"]).SOLVER.STEPS == ()
-        assert "SOLVER.STEPS" in refused("SOLVER.STEPS", "[1.5]")
+        cfg = load_cfg(None, ["SOLVER.MILESTONES", "[10, 20, 27]", "DATA.TRAIN", "a", "DATA.VAL", "('b', 'c')"])
+        assert (cfg.SOLVER.MILESTONES, cfg.DATA.TRAIN, cfg.DATA.VAL) == ((10, 20, 27), ("a",), ("b", "c"))
+        assert load_cfg(None, ["SOLVER.MILESTONES", "()"]).SOLVER.MILESTONES == ()
+        assert "SOLVER.MILESTONES" in refused("SOLVER.MILESTONES", "[1.5]")
 
     def test_text_stays_text_even_when_it_looks_like_a_number(self) -> None:
         assert load_cfg(None, ["OUTPUT", "2024"]).OUTPUT == "2024"
@@ -134,7 +134,7 @@ class TestRoundTrips:
     @settings(max_examples=25)
     @given(st.integers(1, 512), st.floats(0.01, 4), st.lists(st.integers(1, 90), max_size=4))
     def test_dicts_and_yaml_give_the_same_configuration_back(self, dim: int, width: float, steps: list[int]) -> None:
-        cfg = load_cfg(None, ["MODEL.REID_DIM", str(dim), "MODEL.WIDTH", repr(width), "SOLVER.STEPS", repr(steps)])
+        cfg = load_cfg(None, ["MODEL.REID_DIM", str(dim), "MODEL.WIDTH", repr(width), "SOLVER.MILESTONES", repr(steps)])
         assert cfg_from_dict(cfg_to_dict(cfg)) == cfg
         assert cfg_from_dict(yaml.safe_load(dump_cfg(cfg))) == cfg
 
@@ -180,7 +180,7 @@ class TestPresets:
 
     def test_it_is_a_whole_tracker(self, tmp_path: Path) -> None:
         """Keys of an earlier layer that make another tracker of it go; what describes the data stays."""
-        path = write(tmp_path / "a.yaml", "TRACKER:\n  STATE: xywh\n  RECOVERY: true\n  MAX_ASPECT: 0\n")
+        path = write(tmp_path / "a.yaml", "TRACKER:\n  STATE: xywh\n  OCR: true\n  MAX_ASPECT: 0\n")
         tracker = load_cfg(path, ["TRACKER.PRESET", "fairmot"]).TRACKER
         assert (tracker.STATE, tracker.RECOVERY, tracker.MAX_ASPECT) == ("xyah", False, 0.0)
 
@@ -188,7 +188,7 @@ class TestPresets:
         assert self.value("PRESET", "'jde'") == ("euclidean", 0.7)
 
     def test_the_effective_configuration_comes_back(self, tmp_path: Path) -> None:
-        cfg = load_cfg(None, ["TRACKER.PRESET", "byte", "TRACKER.LOW_THRESHOLD", "0.2"])
+        cfg = load_cfg(None, ["TRACKER.PRESET", "byte", "TRACKER.SECOND_THRESHOLD", "0.2"])
         assert load_cfg(write(tmp_path / "whole.yaml", dump_cfg(cfg))) == cfg
         assert cfg_from_dict(cfg_to_dict(cfg)) == cfg
 

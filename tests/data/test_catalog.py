@@ -2,7 +2,7 @@ import pytest
 from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.config.load import load_cfg
-from fairmot.data.build import build_val_spans, build_wanted
+from fairmot.data.build import build_dataset_spec, build_val_spans
 from fairmot.utils.errors import InputError
 
 
@@ -41,24 +41,24 @@ def test_absolute_entries_need_no_root(root, tmp_path):
 
 def test_an_absent_root_names_its_key(tmp_path):
     with pytest.raises(InputError, match=r"^DATA\.ROOT: .*absent: no such folder$"):
-        build_wanted(configured(tmp_path / "absent"), ".")
+        build_dataset_spec(configured(tmp_path / "absent"), ".")
 
 
 def test_an_absent_entry_names_its_key(root):
     with pytest.raises(InputError, match=r"^DATA\.TRAIN: 'MOT99': no such folder under DATA\.ROOT .*data, and no data"):
-        build_wanted(configured(root), "MOT99")
+        build_dataset_spec(configured(root), "MOT99")
     with pytest.raises(InputError, match=r"^DATA\.VAL: 'MOT99'"):
         spans(root, ["MOT99"])
 
 
 def test_a_named_set_that_is_not_there_says_which_key_places_it(root):
     with pytest.raises(InputError, match=r"'mot17_train': .*MOT17/train is not there; DATA\.SETS\.mot17_train\.ROOT"):
-        build_wanted(configured(root), "mot17_train")
+        build_dataset_spec(configured(root), "mot17_train")
 
 
 def test_a_folder_of_no_layout_names_its_key(tmp_path):
     with pytest.raises(InputError, match=r"^DATA\.TRAIN: '\.': .*no layout that is known \(mot, crowdhuman"):
-        build_wanted(configured(tmp_path), ".")
+        build_dataset_spec(configured(tmp_path), ".")
 
 
 def test_a_sequence_reached_twice_is_refused(root):
@@ -70,7 +70,7 @@ def test_a_sequence_reached_twice_is_refused(root):
 
 def test_a_name_of_the_catalog_brings_place_split_and_clipping(tmp_path):
     make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
-    wanted = build_wanted(configured(tmp_path / "data", "DATA.FRAME_LIMIT", "5"), "mot20_half_val", limit=5)
+    wanted = build_dataset_spec(configured(tmp_path / "data", "DATA.FRAME_LIMIT", "5"), "mot20_half_val", limit=5)
     assert wanted.layout == "mot"
     assert wanted.source.root == tmp_path / "data" / "MOT20" / "train"
     assert (wanted.selection.split.part, wanted.selection.split.limit) == ("second_half", 5)
@@ -82,9 +82,9 @@ def test_a_name_of_the_catalog_brings_place_split_and_clipping(tmp_path):
 def test_a_key_of_a_set_changes_that_one_thing(tmp_path):
     make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
     cfg = configured(tmp_path / "data", "DATA.SETS.mot20_train.CLIP", "False", "DATA.SETS.mot20_train.IDENTITY", "box")
-    wanted = build_wanted(cfg, "mot20_train")
+    wanted = build_dataset_spec(cfg, "mot20_train")
     assert (wanted.selection.clip, wanted.selection.identity) == (False, "box")
-    assert build_wanted(cfg, "mot20_half_train").selection.clip
+    assert build_dataset_spec(cfg, "mot20_half_train").selection.clip
 
 
 def test_a_set_of_one_s_own(root):
@@ -99,9 +99,9 @@ def test_a_set_of_one_s_own(root):
 )
 def test_classes_have_the_challenge_s_numbers_or_their_own(root, classes, numbers):
     cfg = configured(root, "DATA.CLASSES", str(classes), "MODEL.NUM_CLASSES", str(len(classes)))
-    assert build_wanted(cfg, "a").selection.numbers == numbers
+    assert build_dataset_spec(cfg, "a").selection.numbers == numbers
 
 
 def test_keys_that_a_layout_does_not_know_are_refused(root):
     with pytest.raises(InputError, match=r"DATA\.SETS\.a\.BOX: means nothing in mot layout, only in crowdhuman"):
-        build_wanted(configured(root, "DATA.SETS.a.BOX", "head"), "a")
+        build_dataset_spec(configured(root, "DATA.SETS.a.BOX", "head"), "a")

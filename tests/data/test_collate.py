@@ -20,7 +20,7 @@ def test_objects_are_padded_to_the_fullest_image():
     assert batch.identities_BK.tolist() == [[7, 8, -1], [-1] * 3, [7, 8, 9]]
     assert batch.sizes_BK4.shape == (3, 3, 4)
     assert batch.offsets_BK2.shape == (3, 3, 2)
-    assert batch.names == ("0.jpg", "1.jpg", "2.jpg")
+    assert batch.image_paths == ("0.jpg", "1.jpg", "2.jpg")
     np.testing.assert_array_equal(batch.indices_BK[2].numpy(), items[2].targets.indices)
     np.testing.assert_array_equal(batch.heatmap_BCHW[0].numpy(), items[0].targets.heatmap)
     assert (batch.indices_BK[1] == 0).all()

@@ -31,31 +31,33 @@ def test_the_configuration_reaches_the_batches(tmp_path):
     assert batch.heatmap_BCHW.shape == (2, 2, 16, 24)
     assert batch.mask_BK.shape == (2, 1)
     shared = build_train_loader(cfg, dataset, rank=1, world_size=2)
-    assert next(shared.epoch(0)).names == batch.names[1:]
+    assert next(shared.epoch(0)).image_paths == batch.image_paths[1:]
 
 
 def test_groups_of_one_sequence_reach_the_batches(tmp_path):
     for name in ("S1", "S2", "S3"):
         make_sequence(tmp_path, name, walkers((1,), 4), frames=4)
-    cfg = configured(tmp_path / "data", "DATA.GROUP", "2", "SOLVER.BATCH_SIZE", "4")
+    cfg = configured(tmp_path / "data", "DATA.IMAGES_PER_SEQUENCE", "2", "SOLVER.BATCH_SIZE", "4")
     dataset = build_train_dataset(cfg)
-    names = [name for batch in build_train_loader(cfg, dataset).epoch(0) for name in batch.names]
+    names = [name for batch in build_train_loader(cfg, dataset).epoch(0) for name in batch.image_paths]
     sequences = [Path(name).parent.parent.name for name in names]
     assert len(names) == len(set(names)) == 12
     assert sequences[::2] == sequences[1::2]
     assert sequences != sorted(sequences)
     with pytest.raises(InputError, match=r"SOLVER\.BATCH_SIZE = 4 .*2 processes .*DATA\.GROUP = 4 .*a multiple of 8"):
         build_train_loader(
-            configured(tmp_path / "data", "DATA.GROUP", "4", "SOLVER.BATCH_SIZE", "4"), dataset, world_size=2
+            configured(tmp_path / "data", "DATA.IMAGES_PER_SEQUENCE", "4", "SOLVER.BATCH_SIZE", "4"),
+            dataset,
+            world_size=2,
         )
 
 
 def test_augmentation_by_the_configuration(tmp_path):
     assert build_augment_options(configured(tmp_path)) == AugmentOptions()
     assert build_augment_options(configured(tmp_path, "AUGMENT.ENABLED", "False")) is None
-    overrides = ["AUGMENT.TRANSLATION_AXES", "published", "AUGMENT.OUTSIDE", "drop", "AUGMENT.SCALE", "(0.9, 1.1)"]
+    overrides = ["AUGMENT.TRANSLATION_AXES", "published", "AUGMENT.OUT_OF_FRAME", "drop", "AUGMENT.SCALE", "(0.9, 1.1)"]
     options = build_augment_options(configured(tmp_path, *overrides))
-    assert options == AugmentOptions(translation_axes="published", outside="drop", scale=(0.9, 1.1))
+    assert options == AugmentOptions(translation_axes="published", out_of_frame="drop", scale=(0.9, 1.1))
 
 
 def test_an_absent_root_is_one_line(tmp_path):

@@ -82,7 +82,9 @@ def test_extras_leave_the_published_draws_as_they_are(samples):
 
 def test_either_path_gives_the_same_targets(samples):
     fast, full = (
-        JointDataset(samples, input_hw=(96, 128), augment=AugmentOptions(path=path), seed=3).load(SampleKey(1, 1))
+        JointDataset(samples, input_hw=(96, 128), augment=AugmentOptions(implementation=path), seed=3).load(
+            SampleKey(1, 1)
+        )
         for path in ("fast", "full")
     )
     np.testing.assert_array_equal(fast.boxes_xyxy, full.boxes_xyxy)

@@ -63,7 +63,7 @@ def test_ranks_hold_the_shares_of_one_batch(dataset):
     shares = [next(loader(dataset, rank=rank, world_size=2).epoch(0)) for rank in (0, 1)]
     for place, share in enumerate(shares):
         assert torch.equal(share.images_B3HW[0], whole.images_B3HW[place])
-        assert share.names == whole.names[place : place + 1]
+        assert share.image_paths == whole.image_paths[place : place + 1]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

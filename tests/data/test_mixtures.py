@@ -134,7 +134,7 @@ def test_bad_images_are_reported_once_and_passed_over_up_to_a_limit(tmp_path, li
     folder = make_sequence(tmp_path, "S", walkers((1,), 8), frames=8)
     for frame in broken:
         (folder / "img1" / f"{frame:06d}.png").write_bytes(b"no image")
-    cfg = configured(tmp_path / "data", (".",), "DATA.BAD_IMAGES", str(limit), "DATA.WORKERS", str(workers))
+    cfg = configured(tmp_path / "data", (".",), "DATA.MAX_BAD_IMAGES", str(limit), "DATA.WORKERS", str(workers))
     heard: list[str] = []
     loader = build_train_loader(cfg, build_train_dataset(cfg), report=heard.append)
     try:
@@ -148,7 +148,7 @@ def test_bad_images_are_reported_once_and_passed_over_up_to_a_limit(tmp_path, li
     assert len(batches) == 6
     assert len(heard) == reports
     assert all("passed over" in line for line in heard)
-    names = {name for batch in batches for name in batch.names}
+    names = {name for batch in batches for name in batch.image_paths}
     assert not any(f"{frame:06d}" in name for name in names for frame in broken)
 
 

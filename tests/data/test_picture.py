@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmot.data.augment.affine import AugmentOptions, draw_augmentation
-from fairmot.data.joint_dataset import read_augmented, read_picture
+from fairmot.data.joint_dataset import read_augmented, read_labelled_image
 from fairmot.data.samples import Sample
 from fairmot.formats.images import read_image, write_image
 from fairmot.formats.motchallenge import find_sequences
@@ -70,7 +70,7 @@ def test_real_frames_differ_by_less_than_two_of_255():
     for place in range(len(samples)):
         draw = draw_augmentation(make_rng(place), OPTIONS)
         fast, full = (
-            read_augmented(samples[place], draw, AugmentOptions(path=path), input_hw=(608, 1088))
+            read_augmented(samples[place], draw, AugmentOptions(implementation=path), input_hw=(608, 1088))
             for path in ("fast", "full")
         )
         np.testing.assert_array_equal(fast.boxes_xyxy, full.boxes_xyxy)
@@ -81,7 +81,7 @@ def test_real_frames_differ_by_less_than_two_of_255():
 
 def test_without_augmentation_pixels_are_the_letterboxed_image(tmp_path):
     sample = sample_of(tmp_path)
-    picture = read_picture(sample, INPUT_HW)
+    picture = read_labelled_image(sample, INPUT_HW)
     expected = apply_letterbox(read_image(sample.image_path), fit_letterbox((270, 480), INPUT_HW))
     np.testing.assert_array_equal(picture.image, expected)
     assert (picture.identities.tolist(), picture.classes.tolist()) == ([4, 9, -1], [0, 1, 0])
@@ -92,4 +92,4 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, path):
     sample = replace(sample_of(tmp_path), image_path=tmp_path / "gone.jpg")
     draw = draw_augmentation(make_rng(0), OPTIONS)
     with pytest.raises(InputError, match=r"gone\.jpg: no such image"):
-        read_augmented(sample, draw, AugmentOptions(path=path), input_hw=INPUT_HW)
+        read_augmented(sample, draw, AugmentOptions(implementation=path), input_hw=INPUT_HW)

@@ -70,7 +70,7 @@ def test_a_share_that_is_accepted_can_be_cut_and_what_is_not_says_why(count, bat
         refusal = str(error)
     if refusal:
         assert refusal.startswith(("SOLVER.BATCH_SIZE = ", "DATA.TRAIN: "))
-        assert f"by {world_size} processes in SOLVER.ACCUMULATE = {accumulate}" in refusal
+        assert f"by {world_size} processes in SOLVER.ACCUMULATION_STEPS = {accumulate}" in refusal
         return
     sizes = [len(rank.batches(0)[0]) for rank in ranks]
     assert min(sizes) >= 1
@@ -88,13 +88,13 @@ def test_wrong_shares_are_refused():
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 5 {shared.format(1)}: take a multiple of 2$"):
         EpochSampler(10, 5, world_size=2)
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 4 {shared.format(3)}: take a multiple of 6$"):
-        EpochSampler(10, 4, world_size=2, accumulate=3)
+        EpochSampler(10, 4, world_size=2, accumulation_steps=3)
     with pytest.raises(InputError, match=rf"^DATA\.TRAIN: 1 images {shared.format(1)}$"):
         EpochSampler(1, 4, world_size=2)
     fewer = rf"^DATA\.TRAIN: 11 images, fewer than a batch, {shared.format(2)}: take SOLVER\.BATCH_SIZE 8$"
     with pytest.raises(InputError, match=fewer):
-        EpochSampler(11, 12, world_size=2, accumulate=2)
-    assert [len(share) for share in EpochSampler(11, 8, world_size=2, accumulate=2).batches(0)] == [4]
+        EpochSampler(11, 12, world_size=2, accumulation_steps=2)
+    assert [len(share) for share in EpochSampler(11, 8, world_size=2, accumulation_steps=2).batches(0)] == [4]
     with pytest.raises(ValueError, match="rank 2 of 2"):
         EpochSampler(10, 4, rank=2, world_size=2)
 
@@ -128,7 +128,7 @@ def grouped(sampling, rank=0, world_size=None, seed=5):
         rank,
         world_size or processes,
         accumulate,
-        group=group,
+        images_per_sequence=group,
         sequence_of=np.array(sequence_of),
     )
 
@@ -179,7 +179,7 @@ def test_ranks_and_parts_hold_whole_groups_of_the_batches_of_one_process(samplin
 
 def test_what_is_left_out_of_an_epoch_is_in_another():
     """Three sequences, of 1, 2 and 4 samples; 7 % 3 = 1 of them stays out of each epoch."""
-    sampler = EpochSampler(7, 3, seed=2, group=3, sequence_of=np.array([0, 1, 1, 2, 2, 2, 2]))
+    sampler = EpochSampler(7, 3, seed=2, images_per_sequence=3, sequence_of=np.array([0, 1, 1, 2, 2, 2, 2]))
     shown = [frozenset(key.sample for batch in sampler.batches(epoch) for key in batch) for epoch in range(60)]
     assert {len(samples) for samples in shown} == {6}
     assert frozenset.union(*shown) == frozenset(range(7))
@@ -188,7 +188,7 @@ def test_what_is_left_out_of_an_epoch_is_in_another():
 
 
 def test_other_epochs_draw_other_groups_from_the_whole_sequence():
-    sampler = EpochSampler(40, 8, seed=1, group=4, sequence_of=np.repeat([0, 1], 20))
+    sampler = EpochSampler(40, 8, seed=1, images_per_sequence=4, sequence_of=np.repeat([0, 1], 20))
     epochs = [{frozenset(group) for group in sampler._groups(epoch).tolist()} for epoch in (0, 1)]
     assert all(len({sample // 20 for sample in group}) == 1 for groups in epochs for group in groups)
     assert not epochs[0] & epochs[1]
@@ -198,13 +198,15 @@ def test_other_epochs_draw_other_groups_from_the_whole_sequence():
 
 def test_one_sample_a_group_is_todays_order_whatever_the_sequences():
     sequence_of = np.array([0, 1] * 10)
-    assert EpochSampler(20, 4, 3, group=1, sequence_of=sequence_of).batches(2) == EpochSampler(20, 4, 3).batches(2)
+    assert EpochSampler(20, 4, 3, images_per_sequence=1, sequence_of=sequence_of).batches(2) == EpochSampler(
+        20, 4, 3
+    ).batches(2)
     first = [key.sample for key in EpochSampler(20, 4, 3).batches(2)[0]]
     assert first == [19, 2, 9, 16]  # as it was before there were groups
 
 
 def test_samples_of_no_sequence_form_any_groups():
-    groups = EpochSampler(9, 4, group=2)._groups(0)
+    groups = EpochSampler(9, 4, images_per_sequence=2)._groups(0)
     assert groups.shape == (4, 2)
     assert len(np.unique(groups)) == 8
 
@@ -219,12 +221,15 @@ def test_groups_in_the_order_of_the_samples():
 def test_groups_that_do_not_fit_are_refused():
     shared = r"cannot be shared by 2 processes in SOLVER\.ACCUMULATE = {} parts each of whole DATA\.GROUP = 3 images"
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 8 {shared.format(1)}: take a multiple of 6$"):
-        EpochSampler(30, 8, world_size=2, group=3)
+        EpochSampler(30, 8, world_size=2, images_per_sequence=3)
     with pytest.raises(InputError, match=rf"^DATA\.TRAIN: 5 images {shared.format(1)}$"):
-        EpochSampler(5, 6, world_size=2, group=3)
+        EpochSampler(5, 6, world_size=2, images_per_sequence=3)
     fewer = rf"^DATA\.TRAIN: 22 images, fewer than a batch, {shared.format(2)}: take SOLVER\.BATCH_SIZE 12$"
     with pytest.raises(InputError, match=fewer):
-        EpochSampler(22, 24, world_size=2, accumulate=2, group=3)
-    assert [len(share) for share in EpochSampler(22, 12, world_size=2, accumulate=2, group=3).batches(0)] == [6]
+        EpochSampler(22, 24, world_size=2, accumulation_steps=2, images_per_sequence=3)
+    assert [
+        len(share)
+        for share in EpochSampler(22, 12, world_size=2, accumulation_steps=2, images_per_sequence=3).batches(0)
+    ] == [6]
     with pytest.raises(ValueError, match="sequence_of: expected shape"):
-        EpochSampler(5, 2, group=2, sequence_of=np.zeros(4, dtype=np.int64))
+        EpochSampler(5, 2, images_per_sequence=2, sequence_of=np.zeros(4, dtype=np.int64))

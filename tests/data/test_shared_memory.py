@@ -16,7 +16,7 @@ from helpers.small_loaders import make_dataset, make_loader
 
 from fairmot.data.collate import collate
 from fairmot.data.joint_dataset import SampleKey
-from fairmot.data.shared_memory import SentBatch
+from fairmot.data.shared_memory import SharedBatch
 from fairmot.utils.errors import InputError
 
 IN_A_SMALL_ROOM = """
@@ -58,9 +58,9 @@ def descriptors() -> int:
 def test_a_sent_batch_arrives_as_it_was(tmp_path, renders):
     dataset, before = make_dataset(tmp_path, renders=renders), mapped()
     batch = collate([dataset[SampleKey(0, index)] for index in (0, 5)])
-    arrived = pickle.loads(ForkingPickler.dumps(SentBatch(batch)))
+    arrived = pickle.loads(ForkingPickler.dumps(SharedBatch(batch)))
     assert type(arrived) is type(batch)
-    assert arrived.names == batch.names
+    assert arrived.image_paths == batch.image_paths
     for there, here in zip(arrived[:-1], batch[:-1], strict=True):
         assert there.dtype == here.dtype
         assert there.shape == here.shape

@@ -16,11 +16,11 @@ from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 from fairmot.video.live import LiveOptions
 from fairmot.video.source import FrameSource, open_frames
-from fairmot.video.stream import Patience
+from fairmot.video.stream import ReconnectPolicy
 from fairmot.video.writer import VideoWriter
 
 LONG = 20.0  # s that a test waits for what happens at once
-PATIENT = Patience(attempts=9, wait=0.05, timeout=LONG)  # gives up after 26 s
+PATIENT = ReconnectPolicy(attempts=9, wait=0.05, timeout=LONG)  # gives up after 26 s
 ALL_FRAMES = LiveOptions(patience=PATIENT, drop="never")
 
 
@@ -90,7 +90,9 @@ class TestHttp:
     def test_a_camera_server_is_live_with_times_of_arrival(self, tmp_path: Path) -> None:
         with (
             http_server(tmp_path, send(*range(1, 13))) as address,
-            open_frames(f"{address}/cam", live=LiveOptions(patience=Patience(attempts=0), drop="never")) as source,
+            open_frames(
+                f"{address}/cam", live=LiveOptions(patience=ReconnectPolicy(attempts=0), drop="never")
+            ) as source,
         ):
             assert (source.live, source.length, source.image_hw) == (True, None, (48, 64))
             frames = list(source)
@@ -117,7 +119,7 @@ class TestHttp:
 
     def test_silence_counts_as_loss(self, tmp_path: Path) -> None:
         hold = threading.Event()
-        live = LiveOptions(patience=Patience(attempts=1, wait=0.0, timeout=1.0), drop="never")
+        live = LiveOptions(patience=ReconnectPolicy(attempts=1, wait=0.0, timeout=1.0), drop="never")
         told = []
         with (
             http_server(tmp_path, send(*range(1, 7), hold=hold), send(*range(7, 13), hold=hold)) as address,
@@ -135,7 +137,7 @@ class TestHttp:
         hold = threading.Event()
         with (
             http_server(tmp_path, send(*range(1, 51), hold=hold)) as address,
-            open_frames(f"{address}/cam", live=LiveOptions(patience=Patience(attempts=0))) as source,
+            open_frames(f"{address}/cam", live=LiveOptions(patience=ReconnectPolicy(attempts=0))) as source,
         ):
             first = next(iter(source))
             end = time.monotonic() + LONG

@@ -127,7 +127,7 @@ def test_wrong_use_is_one_line(capsys, root):
     assert "come in pairs" in refuse(capsys, root, "EVAL.PROTOCOL")
     assert "nowhere: no such folder" in refuse(capsys, root, "--gt", f"{root}/nowhere")
     assert "--video: only with --weights" in refuse(capsys, root, "--video")
-    assert "--serial: only with --weights" in refuse(capsys, root, "--serial", "EVAL.PROTOCOL", "mot17")
+    assert "--no-pipeline: only with --weights" in refuse(capsys, root, "--no-pipeline", "EVAL.PROTOCOL", "mot17")
     assert main(["eval", *options(root, "--output", f"{root}/results/SQUARE.txt")]) == 2
     assert "a file, where a folder" in capsys.readouterr().err
 
@@ -162,10 +162,20 @@ def test_tracks_and_scores(capsys, root, fake_tracker):
 
 
 def test_what_is_asked_for_beside_the_results_reaches_the_tracking(root, fake_tracker):
-    more = ["--video", "--json", "--log", "--save-cache", "--detections", "det", "--public", "boxes", "--serial"]
+    more = [
+        "--video",
+        "--json",
+        "--event-log",
+        "--save-cache",
+        "--public-detections",
+        "det",
+        "--public-mode",
+        "replace",
+        "--no-pipeline",
+    ]
     assert main([*with_weights(root), "--output", f"{root}/out", *more, "EVAL.EVENTS", "False"]) == 0
     outputs = Outputs(video=True, json=True, decisions=True, cache=True)
-    expected = TrackOptions(outputs=outputs, detections="det", public="boxes", threads=False)
+    expected = TrackOptions(outputs=outputs, detections="det", public="replace", threads=False)
     assert [call.options for call in fake_tracker] == [expected]
 
 

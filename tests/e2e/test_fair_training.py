@@ -11,8 +11,8 @@ from fairmot.cli import main
 pytestmark = pytest.mark.e2e
 SMALL = [
     "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "INPUT.SIZE_HW", "(64,96)", "DATA.WORKERS", "0",
-    "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.VAL_EVERY", "0", "SOLVER.METER_EVERY", "2",
-    "SOLVER.IMAGES_EVERY", "0",
+    "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.VAL_EVERY", "0", "SOLVER.FAIRNESS_EVERY", "2",
+    "SOLVER.SAMPLE_IMAGES_EVERY", "0",
 ]  # fmt: skip
 WAYS = {
     "fixed, focal, center_bi": (
@@ -21,7 +21,7 @@ WAYS = {
     ),
     "gradnorm, triplet in groups, pos_anchor": (
         [
-            "LOSS.BALANCE", "gradnorm", "LOSS.IDENTITY", "triplet", "DATA.GROUP", "2",
+            "LOSS.BALANCE", "gradnorm", "LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2",
             "MODEL.REID_SAMPLING", "pos_anchor",
         ],
         [],
@@ -36,7 +36,7 @@ WAYS = {
     "pcgrad, partial_fc, in two parts": (
         [
             "LOSS.BALANCE", "pcgrad", "LOSS.IDENTITY", "partial_fc", "LOSS.SAMPLE_RATE", "0.5",
-            "SOLVER.ACCUMULATE", "2", "MODEL.REID_DIM", "8",
+            "SOLVER.ACCUMULATION_STEPS", "2", "MODEL.REID_DIM", "8",
         ],
         [],
     ),
@@ -93,9 +93,9 @@ def test_a_way_of_training_from_the_first_step_to_the_score(world, config, tmp_p
 
 
 def test_mgda_in_parts_is_refused_in_one_line(config, tmp_path, capsys):
-    switches = ["LOSS.BALANCE", "mgda_ub", "SOLVER.ACCUMULATE", "2"]
+    switches = ["LOSS.BALANCE", "mgda_ub", "SOLVER.ACCUMULATION_STEPS", "2"]
     assert main(["train", "--config", config, "--output", str(tmp_path / "run"), *SMALL, *switches]) == 2
     message = capsys.readouterr().err.strip()
-    assert "SOLVER.ACCUMULATE must be 1 with LOSS.BALANCE mgda_ub" in message
+    assert "SOLVER.ACCUMULATION_STEPS must be 1 with LOSS.BALANCE mgda_ub" in message
     assert "\n" not in message
     assert not (tmp_path / "run").exists()

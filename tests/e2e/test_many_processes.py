@@ -17,7 +17,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 pytestmark = pytest.mark.e2e
 SMALL = [
     "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
-    "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.EMA", "0.9",
+    "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.EMA_DECAY", "0.9",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.images import write_image
 from fairmot.formats.motchallenge import read_boxes, write_results
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.tracking.run import OutputFilters, collect_tracks, track_sequence
 from fairmot.tracking.tracker import JointTracker
 
@@ -94,7 +94,7 @@ def results(tmp_path):
         count = 1 if frame > FRAMES - 2 else 2
         return Detections(boxes[:count], np.full(count, 0.9), np.ones((count, 4)) / 2, np.arange(count))
 
-    frames = (Observation(frame, detections(frame)) for frame in range(1, FRAMES + 1))
+    frames = (TrackerInput(frame, detections(frame)) for frame in range(1, FRAMES + 1))
     tracks = collect_tracks(track_sequence(frames, JointTracker(), filters=OutputFilters(0, 0)), num_classes=2)
     write_results(tmp_path / "results" / "CROSSING.txt", tracks.table)
     return tmp_path / "results"

@@ -21,21 +21,21 @@ import torch
 
 from fairmot.cli import main
 from fairmot.commands.track import outputs as track_outputs
-from fairmot.commands.track.window import Window
+from fairmot.commands.track.window import PreviewWindow
 from fairmot.config.load import load_cfg
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
 from fairmot.formats.images import write_image
 from fairmot.formats.motchallenge import format_results, read_boxes
 from fairmot.models.build import build_model
-from fairmot.tracking.build import build_refiner
+from fairmot.tracking.build import build_postprocess
 from fairmot.utils.errors import InputError
 from fairmot.video.writer import VideoWriter
 
 pytestmark = pytest.mark.e2e
 FRAMES = 12
 SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)"]
-ROWS = ".txt", ".jsonl", ".decisions.jsonl"
+ROWS = ".txt", ".jsonl", ".events.jsonl"
 
 
 def box(person, frame):
@@ -81,7 +81,7 @@ def world(tmp_path_factory):
 def arguments(world, output, *more, source=None):
     source = source or world / "data" / "street"
     given = ["track", "--weights", world / "slim.pt", "--input", source, "--output", output]
-    return [*map(str, given), "--detections", "det", "--public", "boxes", *more, *SMALL]
+    return [*map(str, given), "--public-detections", "det", "--public-mode", "replace", *more, *SMALL]
 
 
 def decode(path):
@@ -89,8 +89,8 @@ def decode(path):
         return [(frame.time, frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
 
 
-OFFLINE = ["TRACKER.CAMERA_MOTION", "flow", "TRACKER.INTERPOLATE", "linear", "TRACKER.MIN_LENGTH", "3"]
-EVERYTHING = ["--video", "--json", "--log", "--save-cache", "TRACKER.CAMERA_MOTION", "flow", "DEVICE", "cpu"]
+OFFLINE = ["TRACKER.CAMERA_MOTION", "flow", "TRACKER.INTERPOLATE", "linear", "TRACKER.MIN_TRACK_LENGTH", "3"]
+EVERYTHING = ["--video", "--json", "--event-log", "--save-cache", "TRACKER.CAMERA_MOTION", "flow", "DEVICE", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_rows_are_the_challenge_s(run):
 
 
 def test_threads_change_nothing(world, run, tmp_path):
-    assert main(arguments(world, tmp_path, *EVERYTHING, "--serial")) == 0
+    assert main(arguments(world, tmp_path, *EVERYTHING, "--no-pipeline")) == 0
     for suffix in ROWS:
         assert (tmp_path / f"street{suffix}").read_bytes() == (run / f"street{suffix}").read_bytes()
     one, other = read_cache(tmp_path / "street.npz"), read_cache(run / "street.npz")
@@ -154,7 +154,7 @@ def test_json_lines_say_what_the_rows_say_and_more(run):
 
 
 def test_decisions_tell_births_and_losses(run):
-    events = [json.loads(line) for line in (run / "street.decisions.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (run / "street.events.jsonl").read_text().splitlines()]
     assert {"born", "matched", "lost"} <= {event["event"] for event in events}
     assert [event["track"] for event in events if event["event"] == "born" and event["frame"] == 1] == [1, 2]
 
@@ -186,7 +186,7 @@ def test_a_replay_of_the_cache_gives_the_run_again(run, tmp_path, name):
         "--output",
         str(tmp_path / f"{name}.txt"),
         "--json",
-        "--log",
+        "--event-log",
     ]
     assert main([*given, "TRACKER.CAMERA_MOTION", "flow"]) == 0
     for suffix in ROWS:
@@ -195,13 +195,13 @@ def test_a_replay_of_the_cache_gives_the_run_again(run, tmp_path, name):
 
 def test_a_replay_of_limited_starts_gives_the_run_again(world, tmp_path):
     """The network's own detections, of which one may start a track where a public box agrees."""
-    options = ["--public", "births", "--save-cache", "PREDICT.MIN_SCORE", "0.1", "TRACKER.CONF_THRESHOLD", "0.1"]
+    options = ["--public-mode", "initiate", "--save-cache", "PREDICT.MIN_SCORE", "0.1", "TRACKER.CONF_THRESHOLD", "0.1"]
     filters = ["TRACKER.MIN_AREA", "0", "TRACKER.MAX_ASPECT", "0", "TRACKER.CONF_THRESHOLD", "0.1"]
     assert main(arguments(world, tmp_path, *options, *filters)) == 0
     cache = read_cache(tmp_path / "street.npz")
     assert len(cache.scores) > 0
-    assert cache.may_start.dtype == np.bool_
-    assert not cache.may_start.all()
+    assert cache.can_initiate.dtype == np.bool_
+    assert not cache.can_initiate.all()
     replayed = tmp_path / "replayed.txt"
     assert main(["track", "--replay", str(tmp_path / "street.npz"), "--output", str(replayed), *filters]) == 0
     assert replayed.read_bytes() == (tmp_path / "street.txt").read_bytes()
@@ -226,7 +226,7 @@ def test_json_to_standard_output_has_it_alone(run, other, tmp_path, capsys):
 
 
 def test_offline_steps_make_the_file_of_the_rows_as_they_were(run, other):
-    refine = build_refiner(load_cfg(None, OFFLINE))
+    refine = build_postprocess(load_cfg(None, OFFLINE))
     raw = read_boxes(run / "street.txt", "results")
     assert (other.output / "street.txt").read_text() == "".join(format_results(refine(raw)))
     assert (other.output / "street.txt").read_text() != (run / "street.txt").read_text()
@@ -256,7 +256,9 @@ def in_frame(monkeypatch):
     return install
 
 
-@pytest.mark.parametrize(("number", "code", "serial"), [(signal.SIGINT, 130, ["--serial"]), (signal.SIGTERM, 143, [])])
+@pytest.mark.parametrize(
+    ("number", "code", "serial"), [(signal.SIGINT, 130, ["--no-pipeline"]), (signal.SIGTERM, 143, [])]
+)
 def test_a_signal_finishes_the_frames_under_way_and_all_files(world, run, tmp_path, in_frame, number, code, serial):
     calls = in_frame(5, lambda: os.kill(os.getpid(), number))
     before = signal.getsignal(number)
@@ -277,7 +279,7 @@ def test_a_broken_frame_keeps_the_rows_before_it(world, run, tmp_path, capsys):
     (folder / "7.png").write_bytes(b"no picture")
     detections = str(world / "data" / "street" / "det" / "det.txt")
     output = tmp_path / "out"
-    given = arguments(world, output, *EVERYTHING, "--detections", detections, source=folder)
+    given = arguments(world, output, *EVERYTHING, "--public-detections", detections, source=folder)
     assert main(given) == 2
     shown = capsys.readouterr()
     assert "7.png" in shown.err
@@ -350,7 +352,7 @@ def test_a_kill_of_a_run_over_frames_leaves_the_rows_too(world, tmp_path):
         for row in (world / "data" / "street" / "det" / "det.txt").read_text().splitlines()
     ]
     (tmp_path / "boxes.txt").write_text("\n".join(boxes))
-    given = arguments(world, rows.parent, "--json", "--detections", str(tmp_path / "boxes.txt"), source=folder)
+    given = arguments(world, rows.parent, "--json", "--public-detections", str(tmp_path / "boxes.txt"), source=folder)
     before, last = kill_when_some_frames_are_written(["-m", "fairmot", *given], rows)
     assert 30 <= before <= last < FRAMES * turns
 
@@ -390,7 +392,7 @@ def test_a_key_in_the_window_ends_the_run(world, tmp_path, monkeypatch):
 
 def test_a_closed_window_ends_the_run_too(monkeypatch):
     screen = Screen(monkeypatch, at=0)
-    with Window("title") as window:
+    with PreviewWindow("title") as window:
         assert window.show(draw(1))
         assert window.show(draw(2))
         monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 0.0)
@@ -405,7 +407,7 @@ def test_a_closed_window_ends_the_run_too(monkeypatch):
         (["--video"], "--video: not with --replay"),
         (["--show"], "--show: not with --replay"),
         (["--save-cache"], "--save-cache: not with --replay"),
-        (["--detections", "det"], "--detections: not with --replay"),
+        (["--public-detections", "det"], "--public-detections: not with --replay"),
         (["TRACKER.CAMERA_MOTION", "ecc"], "TRACKER.CAMERA_MOTION = 'ecc': "),
         (["TRACKER.CAMERA_MOTION", "file"], "TRACKER.CAMERA_FILE"),
     ],
@@ -422,7 +424,7 @@ def test_what_a_cache_cannot_give_is_one_line(run, tmp_path, capsys, more, words
 
 
 def test_missing_public_detections_are_one_line(world, tmp_path, capsys):
-    given = arguments(world, tmp_path, "--detections", str(tmp_path / "nowhere"))
+    given = arguments(world, tmp_path, "--public-detections", str(tmp_path / "nowhere"))
     assert main(given) == 2
     assert "nowhere: no such file" in capsys.readouterr().err
     assert not list(tmp_path.glob("street*"))
@@ -456,7 +458,7 @@ def precious(tmp_path):
 def test_a_film_is_not_written_over(world, run, capsys, precious):
     film = precious(run / "street.mp4", "vids/street.mp4")
     detections = world / "data" / "street" / "det" / "det.txt"
-    given = arguments(world, film.parent, "--video", "--detections", str(detections), source=film)
+    given = arguments(world, film.parent, "--video", "--public-detections", str(detections), source=film)
     assert refuse(capsys, *given) == f"{film}: is the input itself; give another --output"
     assert not film.with_suffix(".txt").exists()
 
@@ -465,7 +467,7 @@ def test_a_film_is_not_written_over(world, run, capsys, precious):
 def test_files_beside_the_frames_are_not_written_over(world, capsys, precious, use):
     text = precious(world / "data" / "street" / "det" / "det.txt", "texts/street.txt")
     camera = ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(text.parent)]
-    more = ["--detections", str(text.parent)] if use == "detections" else camera
+    more = ["--public-detections", str(text.parent)] if use == "detections" else camera
     given = arguments(world, text.parent, *more)
     assert refuse(capsys, *given) == f"{text}: is the input itself; give another --output"
 

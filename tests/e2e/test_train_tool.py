@@ -151,7 +151,7 @@ def test_eval_tracks_and_scores(world, config, trained, tmp_path):
         (["--resume"], "last.pt: no such file"),
         (["SOLVER.EPOCH", "3"], "unknown key SOLVER.EPOCH"),
         (["MODEL.NORM", "frozen"], "MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them"),
-        (["SOLVER.ACCUMULATE", "3"], "SOLVER.BATCH_SIZE = 4 cannot be shared"),
+        (["SOLVER.ACCUMULATION_STEPS", "3"], "SOLVER.BATCH_SIZE = 4 cannot be shared"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -216,7 +216,7 @@ def test_track_wants_weights_and_input(config, tmp_path, capsys):
 
 
 def test_verify_reads_labels_that_the_cache_holds(world, config, tmp_path, monkeypatch):
-    """A truth file rewritten with its old size and time looks unchanged until --verify reads it."""
+    """A truth file rewritten with its old size and time looks unchanged until --rebuild-index reads it."""
     root = tmp_path / "data"
     shutil.copytree(world / "train", root / "train")
     common = ["DATA.ROOT", str(root), "DATA.VAL", "()", "SOLVER.MAX_STEPS", "1", "DATA.CACHE", str(tmp_path / "cache")]
@@ -227,7 +227,7 @@ def test_verify_reads_labels_that_the_cache_holds(world, config, tmp_path, monke
     truth.write_text("x" * len(first) + text[len(first) :])
     os.utime(truth, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert train(config, tmp_path / "b", *common) == 0
-    assert train(config, tmp_path / "c", *common, "--verify") == 2
+    assert train(config, tmp_path / "c", *common, "--rebuild-index") == 2
 
 
 def test_exploded_identities_stop_a_training_and_a_leak_is_told(world, config, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Balances that read gradients, and the meter, in the trainer: what reaches the parameters is what they say."""
+"""TaskWeightingLike that read gradients, and the meter, in the trainer: what reaches the parameters is what they say."""
 
 import json
 import math
@@ -12,13 +12,13 @@ from torch.amp import GradScaler
 
 from fairmot.config.load import load_cfg
 from fairmot.engine.hooks import CheckpointHook, FairnessHook
-from fairmot.engine.model_with_loss import JointPass
+from fairmot.engine.model_with_loss import ModelWithLoss
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome, Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.text_io import append_row
 from fairmot.losses.build import build_criterion
-from fairmot.losses.task_weighting import GradientSurgery, GradNorm, MinNorm, dot, project_conflicts
+from fairmot.losses.task_weighting import MGDAUB, GradNorm, PCGrad, dot, project_conflicts
 from fairmot.models.build import build_model
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.outputs import TaskLosses
@@ -35,7 +35,7 @@ def new_trainer(balance="uncertainty", *, rate="0.001", **options):
     criterion = build_criterion(cfg, num_identities=IDENTITIES)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer, steps_per_epoch=4))
-    return Trainer(state, TrainOptions(epochs=1, meter_every=1, **options), device=CPU)
+    return Trainer(state, TrainOptions(epochs=1, fairness_interval=1, **options), device=CPU)
 
 
 def opposed_trainer(**options):
@@ -57,7 +57,7 @@ def task_gradients(trainer, batch):
     """Each task's loss, its gradient on the shared map, and those on the parameters of the trunk."""
     state = trainer.state
     state.model.train()
-    passed = JointPass(state.model, state.criterion)(batch, batch.count_objects())
+    passed = ModelWithLoss(state.model, state.criterion)(batch, batch.count_objects())
     parts = state.model.backbone, state.model.neck
     trunk = [value for part in parts for value in part.parameters() if value.requires_grad]
     tasks = passed.losses.detection, passed.losses.identity
@@ -107,7 +107,7 @@ def test_pcgrad_projects_the_gradients_of_the_shared_parameters_alone(batch):
     expected = project_conflicts(list(of_first), list(of_second))
     before = [value.detach().clone() for value in trunk]
     head = trainer.state.model.heads["embedding"][2].weight
-    loss = JointPass(trainer.state.model, trainer.state.criterion)(batch, batch.count_objects()).losses.identity
+    loss = ModelWithLoss(trainer.state.model, trainer.state.criterion)(batch, batch.count_objects()).losses.identity
     (of_head,) = torch.autograd.grad(loss, head)
     kept = head.detach().clone()
     trainer.train_step(batch)
@@ -165,10 +165,10 @@ def tiny_state(balance, *, fp16=False):
     )
 
 
-@pytest.mark.parametrize("kind", [GradNorm, MinNorm, GradientSurgery])
+@pytest.mark.parametrize("kind", [GradNorm, MGDAUB, PCGrad])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_resume_goes_on_exactly(tmp_path, kind, precision):
-    options = TrainOptions(epochs=2, precision=precision, clip_norm=1.0, skip_nonfinite=1)
+    options = TrainOptions(epochs=2, precision=precision, clip_norm=1.0, max_nonfinite_steps=1)
     whole = tiny_state(kind(), fp16=precision == "fp16")
     Trainer(whole, options, device=CPU).fit(TinyLoader(broken=(0, 0)))
     assert whole.progress.skipped == 1
@@ -181,11 +181,11 @@ def test_a_resume_goes_on_exactly(tmp_path, kind, precision):
     assert same_values(second.state_dict(), whole.state_dict())
 
 
-@pytest.mark.parametrize("kind", [GradNorm, MinNorm, GradientSurgery])
+@pytest.mark.parametrize("kind", [GradNorm, MGDAUB, PCGrad])
 def test_a_gradient_scaler_changes_no_reading(kind):
     readings = []
     for fp16 in (False, True):
-        trainer = Trainer(tiny_state(kind(), fp16=fp16), TrainOptions(epochs=1, meter_every=1), device=CPU)
+        trainer = Trainer(tiny_state(kind(), fp16=fp16), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
         readings.append(trainer.train_step(next(iter(TinyLoader().epoch(0)))).fairness)
     assert readings[1] == pytest.approx(readings[0], rel=1e-5)
 
@@ -194,8 +194,8 @@ def test_a_gradient_scaler_changes_no_reading(kind):
 def test_a_compiled_network_is_read_too():
     readings = []
     for compiled in (False, True):
-        options = TrainOptions(epochs=1, meter_every=2, compiled=compiled)
-        trainer = Trainer(tiny_state(MinNorm()), options, device=CPU)
+        options = TrainOptions(epochs=1, fairness_interval=2, compiled=compiled)
+        trainer = Trainer(tiny_state(MGDAUB()), options, device=CPU)
         results = [trainer.train_step(batch) for batch in TinyLoader().epoch(0)]
         readings.append([float(result.terms.total) for result in results])
     assert readings[1] == pytest.approx(readings[0], rel=1e-4)
@@ -211,7 +211,9 @@ def test_the_hook_writes_a_row_and_scalars_at_every_reading(tmp_path):
 
     writer, path = Writer(), tmp_path / "metrics.jsonl"
     hook = FairnessHook(writer, partial(append_row, path))
-    Trainer(tiny_state(MinNorm()), TrainOptions(epochs=1, meter_every=2), device=CPU, hooks=[hook]).fit(TinyLoader())
+    Trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=2), device=CPU, hooks=[hook]).fit(
+        TinyLoader()
+    )
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
     assert rows[0]["fairness"].keys() == {
@@ -227,7 +229,7 @@ def test_a_reading_that_is_not_finite_is_no_row(tmp_path):
             raise AssertionError("nothing is to be written")
 
     hook = FairnessHook(Writer(), partial(append_row, tmp_path / "metrics.jsonl"))
-    trainer = Trainer(tiny_state(MinNorm()), TrainOptions(epochs=1, meter_every=1), device=CPU)
+    trainer = Trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
     result = trainer.train_step(next(iter(TinyLoader().epoch(0))))
     hook.after_step(trainer, result._replace(fairness=result.fairness._replace(cosine=math.nan)))
     assert not (tmp_path / "metrics.jsonl").exists()

@@ -8,7 +8,7 @@ from torch import nn
 from fairmot.codec.embedding_sampling import READERS
 from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
-from fairmot.engine.predictor import Predictor, Reading
+from fairmot.engine.predictor import HeadOptions, Predictor
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
@@ -16,7 +16,7 @@ from fairmot.structures.outputs import HeadOutputs
 from fairmot.utils.errors import InputError
 
 CPU = torch.device("cpu")
-HEADS = ["peaks", "dense"]
+HEADS = ["sparse", "dense"]
 SAMPLINGS = list(READERS)
 
 
@@ -83,7 +83,7 @@ def slim(backbone="dla_34"):
 
 def predictor_of(model, *, input_hw=(64, 96), undo="published", **reading):
     return Predictor(
-        model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, undo=undo, reading=Reading(**reading)
+        model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, undo=undo, reading=HeadOptions(**reading)
     )
 
 
@@ -132,7 +132,7 @@ def test_a_prefix_is_the_first_values_at_unit_length(heads, sampling):
 def test_the_built_predictor_reads_as_the_configuration_says():
     keys = ["MODEL.REID_SAMPLING", "roi_align", "PREDICT.REID_PREFIX", "16", "PREDICT.HEADS", "dense"]
     predictor = build_predictor(load_cfg(None, keys), OnePeak(), device=CPU)
-    assert predictor.reading == Reading(heads="dense", sampling="roi_align", prefix=16)
+    assert predictor.reading == HeadOptions(heads="dense", sampling="roi_align", prefix=16)
 
 
 def test_a_prefix_longer_than_the_embedding_is_refused():
@@ -186,7 +186,7 @@ def test_heads_at_cells_embed_boxes_as_dense_heads_do(sampling):
 
 
 def test_detections_embed_again_at_their_own_boxes():
-    predictor = predictor_of(slim(), undo="exact", heads="peaks", sampling="roi_align")
+    predictor = predictor_of(slim(), undo="exact", heads="sparse", sampling="roi_align")
     found = predictor(random_image())
     np.testing.assert_allclose(predictor.embed(random_image(), found.boxes_xyxy), found.embeddings, atol=1e-4)
 
@@ -206,7 +206,7 @@ def test_a_gpu_finds_what_a_cpu_finds(heads, sampling, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     torch.manual_seed(0)
     model = build_model(load_cfg(None, ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16"]))
-    reading = Reading(heads=heads, sampling=sampling)
+    reading = HeadOptions(heads=heads, sampling=sampling)
     boxes = np.array([[10, 10, 40, 80], [-20, 30, 15, 60]])
     found, embedded = [], []
     for name in ("cpu", "cuda"):

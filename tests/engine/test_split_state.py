@@ -8,7 +8,7 @@ from helpers.split_runs import IDENTITIES, new_state, run_all, run_by, train
 from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.structures.batch import Batch
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 
 NAMES = ("identity.classifier.weight", "identity.classifier.bias")
 
@@ -20,7 +20,7 @@ def root(tmp_path_factory):
         run_all(0, 1, "", folder)
         run_by(2, folder)
         (folder / "resumed by 1").mkdir(exist_ok=True)
-        train(World(), folder / "resumed by 1", epochs=2, resume=folder / "half by 2" / "last.pt")
+        train(Distributed(), folder / "resumed by 1", epochs=2, resume=folder / "half by 2" / "last.pt")
     finally:
         torch.set_default_dtype(kept)
     return folder
@@ -66,18 +66,18 @@ def test_after_an_exception_the_processes_do_not_wait_for_one_another(root, size
 
 
 def test_a_classifier_of_other_identities_is_refused_by_name():
-    other = new_state(World(), identities=IDENTITIES + 2).state_dict()
+    other = new_state(Distributed(), identities=IDENTITIES + 2).state_dict()
     with pytest.raises(ValueError, match=r"identity\.classifier\.\w+ has 7 rows, here it has 5"):
-        new_state(World()).load_state_dict(other)
+        new_state(Distributed()).load_state_dict(other)
 
 
 @pytest.mark.parametrize("balance", ["uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"])
 @pytest.mark.parametrize("nested", ["()", "(2, 5)"])
 def test_every_balance_trains_sampled_rows(balance, nested):
-    world = World()
+    world = Distributed()
     state = new_state(world, overrides=("LOSS.BALANCE", balance, "MODEL.REID_NESTED", nested), dtype=torch.float32)
     before = {name: value.clone() for name, value in state.criterion.identity.state_dict().items()}
-    options = TrainOptions(epochs=1, clip_norm=5.0, accumulate=2, meter_every=1)
+    options = TrainOptions(epochs=1, clip_norm=5.0, accumulation_steps=2, fairness_interval=1)
     trainer = Trainer(state, options, device=torch.device("cpu"), world=world)
     batch = make_batch()
     batch = Batch(*(v.float() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for v in batch))
@@ -88,6 +88,6 @@ def test_every_balance_trains_sampled_rows(balance, nested):
 
 
 def test_a_lone_process_saves_the_very_tensors():
-    state = new_state(World())
-    assert not state.is_split
+    state = new_state(Distributed())
+    assert not state.is_sharded
     assert state.state_dict()["criterion"][NAMES[0]].data_ptr() == state.criterion.identity.classifier.weight.data_ptr()

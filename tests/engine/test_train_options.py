@@ -42,7 +42,7 @@ def new_trainer(state, *hooks, **options):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("stop", [2, 4, 5], ids=lambda n: f"stopped after step {n}")
 def test_a_resume_with_everything_on_is_exact(tmp_path, precision, stop):
-    options = {"accumulate": 2, "precision": precision, "clip_norm": 1.0, "skip_nonfinite": 1}
+    options = {"accumulate": 2, "precision": precision, "clip_norm": 1.0, "max_nonfinite_steps": 1}
     whole = new_state(fp16=precision == "fp16")
     new_trainer(whole, **options).fit(TinyLoader(broken=(0, 0)))
     assert whole.progress.skipped == 1
@@ -106,7 +106,7 @@ def test_the_average_is_validated_and_is_what_a_checkpoint_gives_to_others(tmp_p
 def test_steps_whose_loss_is_not_finite_are_left_out_up_to_a_number():
     lines = []
     state, loader = new_state(), TinyLoader(broken=(0, 1))
-    new_trainer(state, ProgressHook(lines.append, steps_per_epoch=BATCHES), epochs=1, skip_nonfinite=1).fit(loader)
+    new_trainer(state, ProgressHook(lines.append, steps_per_epoch=BATCHES), epochs=1, max_nonfinite_steps=1).fit(loader)
     skips = [line for line in lines if "left out" in line]
     assert len(skips) == 1
     assert "step 2: loss not finite" in skips[0]
@@ -118,7 +118,7 @@ def test_steps_whose_loss_is_not_finite_are_left_out_up_to_a_number():
 
 def test_a_skipped_step_changes_no_weight_and_no_statistic():
     state = new_state()
-    trainer = new_trainer(state, skip_nonfinite=1)
+    trainer = new_trainer(state, max_nonfinite_steps=1)
     before = {name: value.clone() for name, value in state.model.state_dict().items()}
     batch = next(iter(TinyLoader().epoch(0)))
     batch.images_B3HW[0, 0, 0, 0] = math.inf
@@ -143,7 +143,7 @@ def test_a_gradient_that_is_not_finite_is_no_step_either():
         before = {name: value.clone() for name, value in state.model.state_dict().items()}
         batch = next(iter(TinyLoader().epoch(0)))
         state.model.train()
-        new_trainer(state, precision=precision, skip_nonfinite=1, clip_norm=1.0).train_step(batch)
+        new_trainer(state, precision=precision, max_nonfinite_steps=1, clip_norm=1.0).train_step(batch)
         assert same_values(dict(state.model.state_dict()), before)
         with pytest.raises(InputError, match=r"not finite \(gradient\) on the batch 0-0-a.jpg"):
             new_trainer(state, precision=precision).train_step(batch)

@@ -128,7 +128,7 @@ def test_hooks_are_called_in_order_and_after_fit_whatever_happens():
             raise RuntimeError("disk full")
 
         def after_fit(self, trainer):
-            calls.append(f"after, sound {trainer.is_sound}")
+            calls.append(f"after, sound {trainer.state_is_consistent}")
 
     with pytest.raises(RuntimeError, match="disk full"):
         new_trainer(new_state(), Recorder()).fit(TinyLoader())
@@ -155,7 +155,7 @@ def test_validation_keeps_the_best_and_leaves_training_mode_on(tmp_path):
 
 def test_images_are_shown_once_an_epoch_that_counts():
     shown = []
-    hook = ImagesHook(lambda result, step: shown.append((step, result.batch.names[0])), every=2)
+    hook = ImagesHook(lambda result, step: shown.append((step, result.batch.image_paths[0])), every=2)
     new_trainer(new_state(), hook, epochs=3).fit(TinyLoader())
     assert shown == [(1, "0-0-a.jpg"), (9, "2-0-a.jpg")]
 

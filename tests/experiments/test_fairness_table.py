@@ -82,7 +82,7 @@ def test_rows_are_different_and_their_overrides_are_keys():
     cfgs = {row.key: load_cfg(bench.CONFIG, [*bench.SHORT, *row.overrides]) for row in rows}
     assert cfgs["dim64"] == load_cfg(bench.CONFIG, list(bench.SHORT))
     assert all(cfgs[key] != cfgs["dim64"] for key in cfgs if key != "dim64")
-    assert (cfgs["identity-triplet"].LOSS.IDENTITY, cfgs["identity-triplet"].DATA.GROUP) == ("triplet", 2)
+    assert (cfgs["identity-triplet"].LOSS.IDENTITY, cfgs["identity-triplet"].DATA.IMAGES_PER_SEQUENCE) == ("triplet", 2)
     assert cfgs["nested-16"].MODEL.REID_NESTED == (64, 32, 16)
 
 

@@ -17,7 +17,7 @@ from fairmot.utils.seed import make_rng
 
 CONFIG = ROOT / "configs" / "synthetic_hard.yaml"
 NOTHING = bench.DropOuts(visibility=0.2, single=0.0, burst=0.0)
-TRAINING_WORLD = ["--preset", "hard", "--sequences", "16", "--frames", "40", "--rate", "10"]
+TRAINING_WORLD = ["--preset", "hard", "--sequences", "16", "--frames", "40", "--fps", "10"]
 TINY = [
     "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
 ]  # fmt: skip

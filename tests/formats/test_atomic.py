@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairmot.formats.atomic import LONGEST_PAUSE, check_writable, remove_leftovers, replacing, write_text
+from fairmot.formats.atomic import LONGEST_PAUSE, atomic_write, check_writable, remove_leftovers, write_text
 from fairmot.utils.errors import InputError
 
 FULL = Path("/dev/full")  # every write to it fails as on a full disk
@@ -18,7 +18,7 @@ def names(folder):
 
 
 def write_half(path, then):
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("half")
         then()
 
@@ -33,7 +33,7 @@ def raiser(error):
 @pytest.mark.parametrize("durable", [True, False])
 def test_the_new_file_appears_whole_under_its_name(tmp_path, durable):
     path = tmp_path / "new" / "result.txt"
-    with replacing(path, durable=durable) as temporary:
+    with atomic_write(path, durable=durable) as temporary:
         temporary.write_text("whole")
         assert temporary.suffix == path.suffix
         assert not path.exists()
@@ -44,7 +44,7 @@ def test_the_new_file_appears_whole_under_its_name(tmp_path, durable):
 def test_the_disk_holds_the_content_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
     path, synced = tmp_path / "result.txt", []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
-    with replacing(path, durable=True) as temporary:
+    with atomic_write(path, durable=True) as temporary:
         temporary.write_text("whole")
     assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
 
@@ -101,7 +101,7 @@ def test_a_leftover_of_our_own_number_is_not_written_through(tmp_path):
     """It may be another name of a file that is to be kept; in containers the same numbers come again and again."""
     path, kept = tmp_path / "result.txt", tmp_path / "kept.txt"
     kept.write_text("kept")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
     temporary.hardlink_to(kept)
     write_text(path, "newer")
@@ -142,5 +142,5 @@ def test_leftovers(tmp_path, dead, template, fresh_stays, old_stays):
 
 def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "new" / ("x" * 300)
-    with pytest.raises(InputError, match="File name too long"), replacing(path):
+    with pytest.raises(InputError, match="File name too long"), atomic_write(path):
         pass

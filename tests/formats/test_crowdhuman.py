@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairmot.formats.crowdhuman import MASK, PERSON, OdgtRow, Part, make_record, read_odgt, split_lines, write_odgt
+from fairmot.formats.crowdhuman import MASK, PERSON, FileRange, OdgtRow, make_record, read_odgt, split_lines, write_odgt
 from fairmot.utils.errors import InputError
 
 
@@ -115,7 +115,7 @@ def test_unreadable_files(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         split_lines(tmp_path / "none.odgt")
     with pytest.raises(InputError, match="No such file"):
-        read_odgt(tmp_path / "none.odgt", Part(0, 10, 1))
+        read_odgt(tmp_path / "none.odgt", FileRange(0, 10, 1))
     (tmp_path / "a.odgt").write_bytes(b'{"ID": "\xff"}')
     with pytest.raises(InputError, match=r"a.odgt:1: not UTF-8"):
         read_all(tmp_path / "a.odgt")

@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
-from fairmot.formats.detection_cache_writer import CacheSpool
+from fairmot.formats.detection_cache_writer import DetectionCacheWriter
 from fairmot.formats.text_io import part_of
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
 
@@ -20,17 +20,17 @@ def observe(frame, count, rng, *, time=None, motion=False, limits=False, dimensi
         embeddings=rng.normal(size=(count, dimension)).astype(np.float32),
         classes=rng.integers(0, 3, count),
     )
-    return Observation(
+    return TrackerInput(
         frame,
         detections,
         time=time,
         camera_motion=rng.normal(size=(2, 3)) if motion else None,
-        may_start=rng.random(count) < 0.5 if limits else None,
+        can_initiate=rng.random(count) < 0.5 if limits else None,
     )
 
 
 def spool(path, observations, frame_rate=25.0):
-    with CacheSpool(path, frame_rate) as cache:
+    with DetectionCacheWriter(path, frame_rate) as cache:
         for observation in observations:
             cache.add(observation)
     return read_cache(path)
@@ -51,7 +51,7 @@ def test_a_spooled_cache_says_what_was_seen_from_a_tenth_up(tmp_path, counts, ti
     ]
     cache = spool(tmp_path / "street.npz", seen)
     assert [path.name for path in tmp_path.iterdir()] == ["street.npz"]
-    told = list(cache.observations())
+    told = list(cache.tracker_inputs())
     assert [item.frame for item in told] == [item.frame for item in seen]
     assert [item.time for item in told] == [item.time for item in seen]
     for given_in, given_out in zip(seen, told, strict=True):
@@ -61,7 +61,7 @@ def test_a_spooled_cache_says_what_was_seen_from_a_tenth_up(tmp_path, counts, ti
             np.testing.assert_array_equal(getattr(given_out.detections, name), expected)
         if kept.any():
             np.testing.assert_array_equal(given_out.detections.embeddings, given_in.detections.embeddings[kept])
-        for name, rows in (("camera_motion", slice(None)), ("may_start", kept)):
+        for name, rows in (("camera_motion", slice(None)), ("can_initiate", kept)):
             expected = getattr(given_in, name)
             np.testing.assert_array_equal(getattr(given_out, name), None if expected is None else expected[rows])
 
@@ -70,8 +70,8 @@ def test_what_trackers_leave_out_leaves_no_cache_that_cannot_be_read(tmp_path):
     """A box that is not finite, an embedding that is not, and a frame without camera motion among others."""
     boxes = np.array([[0.0, 0, 4, 4], [0, np.nan, 4, 4]], np.float32)
     looks = np.array([[np.nan, 1.0], [1.0, 0.0]], np.float32)
-    odd = Observation(1, Detections(boxes, np.ones(2, np.float32), looks))
-    moved = Observation(2, odd.detections[:1], camera_motion=np.full((2, 3), 2.0))
+    odd = TrackerInput(1, Detections(boxes, np.ones(2, np.float32), looks))
+    moved = TrackerInput(2, odd.detections[:1], camera_motion=np.full((2, 3), 2.0))
     cache = spool(tmp_path / "odd.npz", [odd, moved])
     assert cache.frame_counts.tolist() == [1, 1]
     assert cache.embeddings.tolist() == [[0.0, 0.0]] * 2
@@ -91,7 +91,7 @@ def test_frames_of_another_size_and_names_of_another_kind_are_refused(tmp_path):
     with pytest.raises(ValueError, match="embeddings: 4 values, those before had 3"):
         spool(tmp_path / "street.npz", [observe(1, 2, rng), observe(2, 2, rng, dimension=4)])
     with pytest.raises(InputError, match=r"\.npz"):
-        CacheSpool(tmp_path / "street.txt", 25.0)
+        DetectionCacheWriter(tmp_path / "street.txt", 25.0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ from fairmot.formats.supervision import (
 )
 from fairmot.geometry.boxes import xyxy_to_tlwh
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracks import Stage, Tracks
+from fairmot.structures.tracks import AssociationStage, Tracks
 from fairmot.tracking.tracker import JointTracker, TrackerOptions
 from fairmot.utils.errors import InputError
 
@@ -27,7 +27,7 @@ TRACKS = Tracks(
     classes=np.array([0, 1]),
     detection_index=np.array([1, 0]),
     ages=np.array([1, 7]),
-    stages=np.array([Stage.BIRTH, Stage.OVERLAP]),
+    stages=np.array([AssociationStage.BIRTH, AssociationStage.OVERLAP]),
     costs=np.array([np.nan, 0.25]),
 )
 
@@ -95,7 +95,7 @@ def test_tracks_are_told_in_full(sv, count, seed):
         classes=rng.integers(0, 3, count),
         detection_index=rng.permutation(count),
         ages=rng.integers(1, 99, count),
-        stages=rng.choice(list(map(int, Stage)), count),
+        stages=rng.choice(list(map(int, AssociationStage)), count),
         costs=rng.uniform(size=count),
     )
     found = tracks_to_supervision(tracks)
@@ -106,7 +106,7 @@ def test_tracks_are_told_in_full(sv, count, seed):
         classes=found.class_id,
         detection_index=found.data["detection_index"],
         ages=found.data["age"],
-        stages=np.array([Stage[name.upper()] for name in found.data["stage"]], dtype=np.int64),
+        stages=np.array([AssociationStage[name.upper()] for name in found.data["stage"]], dtype=np.int64),
         costs=found.data["cost"],
     )
     np.testing.assert_allclose(told.boxes_tlwh, tracks.boxes_tlwh)

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from fairmot.formats.text_io import LineFile, LineStream, part_of, require_apart
+from fairmot.formats.text_io import LineStream, StreamingTextFile, part_of, require_apart
 from fairmot.utils.errors import InputError
 
 
 def test_lines_are_in_the_part_at_once_and_under_their_name_at_the_end(tmp_path):
     path = tmp_path / "new" / "street.txt"
-    with LineFile(path) as file:
+    with StreamingTextFile(path) as file:
         assert part_of(path).read_text() == ""
         file.write(["1,1\n", "1,2\n"])
         assert part_of(path).read_text() == "1,1\n1,2\n"
@@ -31,17 +31,17 @@ def test_a_failure_keeps_the_rows_so_far_beside_the_old_file(tmp_path):
         file.write(["new\n"])
         raise RuntimeError
 
-    with pytest.raises(RuntimeError), LineFile(path) as file:
+    with pytest.raises(RuntimeError), StreamingTextFile(path) as file:
         fail(file)
     assert (path.read_text(), part_of(path).read_text()) == ("old\n", "new\n")
-    with LineFile(path) as file:
+    with StreamingTextFile(path) as file:
         file.write(["newer\n"])
     assert path.read_text() == "newer\n"
     assert not part_of(path).exists()
 
 
 def test_a_failure_before_the_first_row_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), LineFile(tmp_path / "street.txt"):
+    with pytest.raises(RuntimeError), StreamingTextFile(tmp_path / "street.txt"):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
@@ -51,23 +51,26 @@ def test_the_last_step_makes_the_file_of_its_part(tmp_path):
         path.write_text(part.read_text().upper())
         part.unlink()
 
-    with LineFile(tmp_path / "street.txt", finish=shout) as file:
+    with StreamingTextFile(tmp_path / "street.txt", finish=shout) as file:
         file.write(["a\n"])
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("street.txt", "A\n")]
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"street\.txt: cannot be written"), LineFile(tmp_path / "file" / "street.txt"):
+    with (
+        pytest.raises(InputError, match=r"street\.txt: cannot be written"),
+        StreamingTextFile(tmp_path / "file" / "street.txt"),
+    ):
         pass
-    with pytest.raises(InputError, match="a folder, where a file"), LineFile(tmp_path):
+    with pytest.raises(InputError, match="a folder, where a file"), StreamingTextFile(tmp_path):
         pass
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
 def test_a_full_disk_is_one_line(tmp_path):
     part_of(tmp_path / "street.txt").symlink_to("/dev/full")
-    with pytest.raises(InputError, match="No space left on device"), LineFile(tmp_path / "street.txt") as file:
+    with pytest.raises(InputError, match="No space left on device"), StreamingTextFile(tmp_path / "street.txt") as file:
         file.write(["1,1\n"])
     assert not (tmp_path / "street.txt").exists()
 

@@ -3,8 +3,8 @@ import json
 import numpy as np
 
 from fairmot.formats.tracks_json import format_decisions, format_tracks
-from fairmot.structures.track_event import Decision
-from fairmot.structures.tracks import Stage, Tracks
+from fairmot.structures.track_event import TrackEvent
+from fairmot.structures.tracks import AssociationStage, Tracks
 
 
 def make_tracks():
@@ -15,7 +15,7 @@ def make_tracks():
         classes=np.array([0, 1]),
         detection_index=np.array([4, 0]),
         ages=np.array([12, 1]),
-        stages=np.array([Stage.LOW_SCORE, Stage.BIRTH]),
+        stages=np.array([AssociationStage.SECOND, AssociationStage.BIRTH]),
         costs=np.array([0.125, np.nan]),
     )
 
@@ -48,9 +48,9 @@ def test_a_frame_without_tracks_has_a_line_too():
 
 def test_decisions_leave_out_what_they_do_not_say():
     decisions = [
-        Decision(5, "matched", 3, detection=1, stage="overlap", cost=0.12345678, score=0.5),
-        Decision(6, "lost", 3),
-        Decision(40, "ended", 3, note="lost for longer than the buffer"),
+        TrackEvent(5, "matched", 3, detection=1, stage="overlap", cost=0.12345678, score=0.5),
+        TrackEvent(6, "lost", 3),
+        TrackEvent(40, "ended", 3, note="lost for longer than the buffer"),
     ]
     assert [json.loads(line) for line in format_decisions(decisions)] == [
         {

@@ -13,7 +13,7 @@ from fairmot.config.load import load_cfg
 from fairmot.losses.partial_fc import PartialIdentityLoss
 from fairmot.optim.build import build_optimizer
 from fairmot.structures.outputs import EmbeddingSamples
-from fairmot.utils.distributed import World, join_rows
+from fairmot.utils.distributed import Distributed, gather_shards
 
 DIMS = 6
 COUNTS = (37, 0, 8)
@@ -30,14 +30,14 @@ def image_of(step: int, place: int) -> EmbeddingSamples:
     return EmbeddingSamples(inputs, identities[kinds // 2, torch.arange(count)], kinds, weights)
 
 
-def share_of(step: int, world: World, part: int, parts: int) -> EmbeddingSamples:
+def share_of(step: int, world: Distributed, part: int, parts: int) -> EmbeddingSamples:
     """Return what is this process's in one of the parts of a step."""
-    images = [image_of(step, place) for place in range(4)[part::parts][world.rank :: world.size]]
+    images = [image_of(step, place) for place in range(4)[part::parts][world.rank :: world.world_size]]
     nothing = EmbeddingSamples(*(field[:0] for field in image_of(step, 0)))
     return EmbeddingSamples(*(torch.cat(fields) for fields in zip(nothing, *images, strict=True)))
 
 
-def make_steps(world: World, *, rate: float, parts: int, optimizer: str) -> dict[str, object]:
+def make_steps(world: Distributed, *, rate: float, parts: int, optimizer: str) -> dict[str, object]:
     """Return each step's loss, and the weights and the whole table after the last, as this process sees them."""
     torch.manual_seed(0)
     model = torch.nn.Linear(5, DIMS).double()
@@ -51,13 +51,13 @@ def make_steps(world: World, *, rate: float, parts: int, optimizer: str) -> dict
         for part in range(parts):
             share = share_of(step, world, part, parts)
             samples = share._replace(embeddings_ND=model(share.embeddings_ND))
-            terms.append(parts * world.size * criterion(samples, torch.tensor(sum(objects))))
+            terms.append(parts * world.world_size * criterion(samples, torch.tensor(sum(objects))))
             (terms[-1] / parts).backward()
         for parameter in model.parameters():
-            parameter.grad = world.sum(parameter.grad) / world.size
+            parameter.grad = world.all_reduce(parameter.grad) / world.world_size
         learner.step()
-        losses.append(world.sum(torch.stack(terms).detach().mean()) / world.size)
-    table = {name: join_rows(world, value) for name, value in criterion.classifier.items()}
+        losses.append(world.all_reduce(torch.stack(terms).detach().mean()) / world.world_size)
+    table = {name: gather_shards(world, value) for name, value in criterion.classifier.items()}
     return {"losses": torch.stack(losses), "draws": criterion.draws, **model.state_dict(prefix="model."), **table}
 
 
@@ -73,13 +73,13 @@ VARIANTS = {
 
 def run_all(rank: int, size: int, meeting: str, folder: Path) -> None:
     """Run the variants as one of so many processes; the first one writes what they ended with."""
-    world = World(rank=rank, size=size)
+    world = Distributed(rank=rank, world_size=size)
     if size > 1:
         torch.set_num_threads(1)
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     for name, options in VARIANTS.items():
         result = make_steps(world, **options)
-        if world.is_first:
+        if world.is_main_process:
             torch.save(result, folder / f"{name}.pt")
     if size > 1:
         distributed.destroy_process_group()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairmot.models.deterministic_weights import made_up_state
+from fairmot.models.deterministic_weights import deterministic_state
 from helpers.locations import FIXTURES, SHARED
 
 REFERENCE = SHARED / "reference" / "models"  # the wider set
@@ -25,7 +25,7 @@ def published_keys(architecture="dla_34"):
 
 def published_state(keys):
     """A state dict in the published names: each value depends on its name alone."""
-    return made_up_state(keys)
+    return deterministic_state(keys)
 
 
 def published_images():

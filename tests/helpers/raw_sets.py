@@ -6,7 +6,7 @@ import numpy as np
 
 from fairmot.data.index.builder import Selection
 from fairmot.data.inspection.raw_labels import RawLabels, gather
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 
 Row = tuple[int, int, float, float, float, float]  # image from 0, identity, left, top, width, height
 
@@ -27,7 +27,7 @@ def make_raw(
     kinds = kinds or ["pedestrian"] * len(rows)
     class_names = tuple(dict.fromkeys(kinds)) or ("pedestrian",)
     numbers = list(range(1, count + 1)) if frames is None else frames
-    block = LabelBlock(
+    block = Annotations(
         images=tuple(names),
         counts=np.bincount([row[0] for row in rows], minlength=count),
         boxes_tlwh=np.array([row[2:] for row in rows], dtype=np.float32).reshape(-1, 4),

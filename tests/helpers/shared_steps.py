@@ -22,13 +22,13 @@ from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
-from fairmot.models.deterministic_weights import load_made_up_weights
+from fairmot.models.deterministic_weights import load_deterministic_weights
 from fairmot.models.joint_detector import JointDetector
-from fairmot.models.memory_format import lay_channels_last
+from fairmot.models.memory_format import to_channels_last
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs, TaskLosses
-from fairmot.utils.distributed import World, read_world
+from fairmot.utils.distributed import Distributed, distributed_from_env
 
 SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8"]
 COUNTS = (6, 0, 2, 1)  # objects of each image
@@ -77,13 +77,13 @@ def make_alike(model: JointDetector) -> None:
         embedding[2].bias[:1] = heatmap[2].bias
 
 
-def share_of(batch: Batch, world: World) -> Batch:
+def share_of(batch: Batch, world: Distributed) -> Batch:
     """Return this process's images."""
-    return Batch(*(field[world.rank :: world.size] for field in batch))
+    return Batch(*(field[world.rank :: world.world_size] for field in batch))
 
 
 def run(
-    world: World,
+    world: Distributed,
     batch: Batch,
     *,
     norm: str,
@@ -99,18 +99,18 @@ def run(
     cfg = load_cfg(None, [*SMALL, *overrides])
     torch.manual_seed(world.rank)  # what the first process starts from is what counts
     model, criterion = build_model(cfg), build_criterion(cfg, num_identities=IDENTITIES)
-    if world.is_first:
-        load_made_up_weights(model)
+    if world.is_main_process:
+        load_deterministic_weights(model)
     model, criterion = model.double().to(device), criterion.double().to(device)
     if opposed:
         make_alike(model)
         criterion = Opposed(criterion.balance)
-    lay_channels_last(model)
-    world.match(model)
+    to_channels_last(model)
+    world.broadcast_module(model)
     optim = build_optimizer(cfg, model=model, criterion=criterion)
     schedule = build_schedule(cfg, optim, steps_per_epoch=STEPS)
     state = TrainState(model, criterion, optim, schedule, average=average_of(model, decay=0.9))
-    options = TrainOptions(epochs=1, clip_norm=5.0, accumulate=accumulate, meter_every=1)
+    options = TrainOptions(epochs=1, clip_norm=5.0, accumulation_steps=accumulate, fairness_interval=1)
     trainer = Trainer(state, options, device=torch.device(device), world=world)
     model.train()
     share = share_of(batch, world).to(torch.device(device))
@@ -140,14 +140,14 @@ VARIANTS = {
 def run_all(folder: Path, device: str = "cpu", norm: str = "frozen") -> None:
     """Run the variants as this process's place in the world says; the first process writes."""
     torch.set_default_dtype(torch.float64)
-    world, batch = read_world(), make_batch()
-    if world.size > 1:
+    world, batch = distributed_from_env(), make_batch()
+    if world.world_size > 1:
         distributed.init_process_group("gloo")
     for name, options in VARIANTS.items():
         result = run(world, batch, norm=norm, device=device, **options)
-        if world.is_first:
+        if world.is_main_process:
             torch.save(result, folder / f"{name}.pt")
-    if world.size > 1:
+    if world.world_size > 1:
         distributed.destroy_process_group()
 
 

@@ -48,7 +48,7 @@ def make_batch(boxes_by_image, identities_by_image=None, classes_by_image=None):
         identities_BK=padded("identities", 0),
         classes_BK=padded("classes", 0),
         radii_BK=padded("radii", 1),
-        names=tuple(f"{number}.jpg" for number in range(len(targets))),
+        image_paths=tuple(f"{number}.jpg" for number in range(len(targets))),
     )
 
 

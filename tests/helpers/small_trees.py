@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmot.data.readers.base import Reader
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 
 
 def write(path: Path, text: str = "") -> Path:
@@ -24,7 +24,7 @@ def write_json(path: Path, *records: Any) -> Path:
     return write(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def read_all(reader: Reader) -> list[LabelBlock]:
+def read_all(reader: Reader) -> list[Annotations]:
     """Read the units, and check what every plan and block has to keep."""
     plan = reader.plan()
     assert all(path.is_file() for path in (*plan.lists, *plan.files))
@@ -36,7 +36,7 @@ def read_all(reader: Reader) -> list[LabelBlock]:
     return blocks
 
 
-def read_one(reader: Reader) -> LabelBlock:
+def read_one(reader: Reader) -> Annotations:
     (block,) = read_all(reader)
     return block
 

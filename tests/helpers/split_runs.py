@@ -15,7 +15,7 @@ from fairmot.losses.build import build_criterion
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 from helpers.shared_steps import IDENTITIES, make_batch, share_of
 
 KEYS = ["LOSS.IDENTITY", "partial_fc", "LOSS.SAMPLE_RATE", "0.6", "MODEL.REID_DIM", "8", "SOLVER.BASE_LR", "0.01"]
@@ -41,7 +41,7 @@ class Heads(nn.Module):
 class Loader:
     """This process's images of the same batch, whose order changes with its number."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Distributed) -> None:
         self.world = world
 
     def epoch(self, epoch: int, *, start_batch: int = 0):
@@ -70,7 +70,7 @@ class BreakAfter(Hook):
 
 
 def new_state(
-    world: World,
+    world: Distributed,
     *,
     identities: int = IDENTITIES,
     overrides: tuple[str, ...] = (),
@@ -86,7 +86,7 @@ def new_state(
 
 
 def train(
-    world: World,
+    world: Distributed,
     folder: Path,
     *,
     epochs: int,
@@ -98,9 +98,9 @@ def train(
     state = new_state(world)
     if resume is not None:
         state.load_state_dict(read_checkpoint(resume))
-    saving = CheckpointHook(folder / "last.pt" if world.is_first else None, extra={}, every_steps=every_steps)
+    saving = CheckpointHook(folder / "last.pt" if world.is_main_process else None, extra={}, every_steps=every_steps)
     best = ValidationHook(
-        lambda trainer: float(trainer.state.progress.epoch), folder / "best.pt" if world.is_first else None,
+        lambda trainer: float(trainer.state.progress.epoch), folder / "best.pt" if world.is_main_process else None,
         extra={}, every=1,
     )  # fmt: skip
     options = TrainOptions(epochs=epochs, clip_norm=5.0)
@@ -111,7 +111,7 @@ def train(
 def run_all(rank: int, size: int, meeting: str, root: Path) -> None:
     """Run whole and half runs, one that breaks, and one that goes on from what one process has left."""
     torch.set_default_dtype(torch.float64)
-    world = World(rank=rank, size=size)
+    world = Distributed(rank=rank, world_size=size)
     if size > 1:
         torch.set_num_threads(1)
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 from fairmot.engine.hooks import Hook
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Trainer, TrainOptions
-from fairmot.losses.task_weighting import Balance
+from fairmot.losses.task_weighting import TaskWeighting
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs, TaskLosses
 
@@ -30,7 +30,7 @@ class TinyModel(nn.Module):
         return HeadOutputs(heat, heat, heat, heat)
 
 
-class TinyBalance(Balance):
+class TinyBalance(TaskWeighting):
     def __init__(self):
         super().__init__()
         self.s = nn.Parameter(torch.zeros(1))

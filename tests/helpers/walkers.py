@@ -7,7 +7,7 @@ import numpy as np
 
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracks import Tracks
-from fairmot.tracking.options import Gallery, Looks, LowScores, Motion
+from fairmot.tracking.options import EmbeddingOptions, GalleryOptions, MotionOptions, SecondAssociation
 from fairmot.tracking.tracker import JointTracker
 
 BOX = (100.0, 100.0, 140.0, 200.0)
@@ -15,11 +15,11 @@ NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.ze
 
 PARTS: list[dict[str, Any]] = [
     {
-        "low": LowScores(0.1, 0.5),
+        "low": SecondAssociation(0.1, 0.5),
         "recovery_threshold": 0.7,
-        "motion": Motion("xyah", "nsa", lost_damping=0.9, reupdate=True),
-        "looks": Looks(by_score=True, freeze=0.5),
-        "gallery": Gallery(20, 0.3),
+        "motion": MotionOptions("xyah", "nsa", lost_damping=0.9, oru=True),
+        "looks": EmbeddingOptions(by_score=True, freeze=0.5),
+        "gallery": GalleryOptions(20, 0.3),
     },
     {
         "metric": "euclidean",
@@ -27,10 +27,10 @@ PARTS: list[dict[str, Any]] = [
         "fuse_score": True,
         "birth_threshold": 0.5,
         "recovery_threshold": 0.7,
-        "motion": Motion("xywh", "adaptive", lost_damping=0.5, dt_rate=60.0, reupdate=True),
+        "motion": MotionOptions("xywh", "adaptive", lost_damping=0.5, kalman_rate=60.0, oru=True),
     },
-    {"use_motion": False, "low": LowScores(0.2, 0.6)},
-    {"use_overlap": False, "gallery": Gallery(5)},
+    {"use_motion": False, "low": SecondAssociation(0.2, 0.6)},
+    {"use_overlap": False, "gallery": GalleryOptions(5)},
     {"use_appearance": False, "use_motion": False},
 ]
 

@@ -111,7 +111,7 @@ def test_identities_of_one_class_have_nothing_to_do_with_another_class_s(kind):
 
 def test_cross_entropy_is_the_default():
     assert isinstance(build_identity(load_cfg(), num_identities=3), IdentityLoss)
-    assert IdentityLoss(4, 3).of_logits is cross_entropy
+    assert IdentityLoss(4, 3).logit_loss is cross_entropy
 
 
 # focal

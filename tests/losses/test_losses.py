@@ -34,7 +34,7 @@ def outputs_and_batch(*, identities, present):
         identities_BK=torch.tensor(identities).expand(2, 3).clone(),
         classes_BK=torch.zeros(2, 3, dtype=torch.int64),
         radii_BK=torch.ones(2, 3, dtype=torch.int64),
-        names=("a.jpg", "b.jpg"),
+        image_paths=("a.jpg", "b.jpg"),
     )
     return outputs, batch
 

@@ -16,7 +16,7 @@ from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.partial_fc import PartialIdentityLoss
 from fairmot.optim.build import build_optimizer
 from fairmot.structures.outputs import EmbeddingSamples
-from fairmot.utils.distributed import World, is_split
+from fairmot.utils.distributed import Distributed, is_sharded
 
 DIMS = 6
 CASES = {
@@ -144,7 +144,8 @@ def test_neither_the_start_nor_a_draw_depends_on_the_split(size, monkeypatch):
     counts, positives = (30, 0, 21), np.array([2, 29, 30])
     whole = PartialIdentityLoss(DIMS, counts, rate=0.4, seed=9)
     parts = [
-        PartialIdentityLoss(DIMS, counts, rate=0.4, seed=9, world=World(rank=rank, size=size)) for rank in range(size)
+        PartialIdentityLoss(DIMS, counts, rate=0.4, seed=9, world=Distributed(rank=rank, world_size=size))
+        for rank in range(size)
     ]
     for name, table in whole.classifier.items():
         assert torch.equal(torch.cat([part.classifier[name] for part in parts]), table)
@@ -177,7 +178,7 @@ def test_its_parameters_are_marked_and_their_groups_told_apart():
     keys = ["LOSS.IDENTITY", "partial_fc", "MODEL.REID_DIM", str(DIMS), "SOLVER.WEIGHT_DECAY", "0.1"]
     cfg = load_cfg(None, keys)
     criterion = build_criterion(cfg, num_identities=9, seed=2)
-    assert {name for name, value in criterion.named_parameters() if is_split(value)} == {
+    assert {name for name, value in criterion.named_parameters() if is_sharded(value)} == {
         "identity.classifier.weight",
         "identity.classifier.bias",
     }

@@ -1,4 +1,4 @@
-"""Balances on problems whose answers are known, and what their papers promise of them."""
+"""TaskWeightingLike on problems whose answers are known, and what their papers promise of them."""
 
 import math
 
@@ -10,17 +10,17 @@ from hypothesis.extra import numpy as hnp
 from torch import nn
 
 from fairmot.config.load import load_cfg
-from fairmot.losses.build import build_balance
+from fairmot.losses.build import build_task_weighting
 from fairmot.losses.task_weighting import (
+    MGDAUB,
     FixedWeighting,
-    GradientSurgery,
     GradNorm,
-    MinNorm,
+    PCGrad,
     UncertaintyWeighting,
     dot,
     project_conflicts,
 )
-from fairmot.structures.outputs import TaskReading
+from fairmot.structures.outputs import TaskGradientStats
 
 A, B = torch.tensor([0.0, 0.0]), torch.tensor([2.0, 0.0])
 VECTORS = hnp.arrays("float64", 3, elements=st.floats(-10, 10).map(lambda value: round(value, 3)))
@@ -38,7 +38,7 @@ def gradients(losses, x):
 def reading_of(losses, x):
     first, second = gradients(losses, x)
     products = torch.stack([first @ first, first @ second, second @ second])
-    return TaskReading(products, torch.stack(losses).detach())
+    return TaskGradientStats(products, torch.stack(losses).detach())
 
 
 def descend(balance, *, start, steps=400, rate=0.05, scale=1.0):
@@ -86,13 +86,13 @@ def test_uncertainty_has_its_optimum_at_the_logarithm_of_each_loss():
 @pytest.mark.parametrize("start", [[5.0, 4.0], [-3.0, 1.0], [1.2, -2.0]], ids=str)
 def test_mgda_ends_on_the_pareto_set(start):
     """Once there the shortest combination is 0; from outside it is the way to the set, here the nearest point of it."""
-    end = descend(MinNorm(), start=start)
+    end = descend(MGDAUB(), start=start)
     nearest = torch.tensor([min(max(start[0], 0.0), 2.0), 0.0])
     assert torch.allclose(end, nearest, atol=1e-3)
 
 
 def test_mgda_at_a_pareto_point_stays_and_weighs_by_the_other_ones_gradient():
-    balance, x = MinNorm(), torch.tensor([0.5, 0.0], requires_grad=True)
+    balance, x = MGDAUB(), torch.tensor([0.5, 0.0], requires_grad=True)
     losses = two_quadratics(x)
     balance.observe(reading_of(losses, x))
     assert balance.weights().tolist() == pytest.approx([0.75, 0.25])  # 0.75 * 0.5 = 0.25 * 1.5
@@ -104,8 +104,8 @@ def test_mgda_is_the_shortest_combination_and_harms_no_task(first, second):
     g1, g2 = torch.from_numpy(first), torch.from_numpy(second)
     if g1.norm() < 1e-3 or g2.norm() < 1e-3:
         return
-    balance = MinNorm().double()
-    balance.observe(TaskReading(torch.stack([g1 @ g1, g1 @ g2, g2 @ g2]), torch.ones(2, dtype=torch.float64)))
+    balance = MGDAUB().double()
+    balance.observe(TaskGradientStats(torch.stack([g1 @ g1, g1 @ g2, g2 @ g2]), torch.ones(2, dtype=torch.float64)))
     w1, w2 = balance.weights().tolist()
     assert w1 + w2 == pytest.approx(1.0)
     found = w1 * g1 + w2 * g2
@@ -118,8 +118,8 @@ def test_mgda_is_the_shortest_combination_and_harms_no_task(first, second):
 
 @pytest.mark.parametrize("normalize", ["l2", "loss"])
 def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
-    ends = [descend(MinNorm(normalize=normalize), start=[1.2, -2.0], scale=scale, rate=0.02) for scale in (1.0, 100.0)]
-    first, second = MinNorm(normalize=normalize), MinNorm(normalize=normalize)
+    ends = [descend(MGDAUB(normalize=normalize), start=[1.2, -2.0], scale=scale, rate=0.02) for scale in (1.0, 100.0)]
+    first, second = MGDAUB(normalize=normalize), MGDAUB(normalize=normalize)
     x = torch.tensor([1.2, -2.0], requires_grad=True)
     first.observe(reading_of(two_quadratics(x), x))
     second.observe(reading_of(two_quadratics(x, scale=100.0), x))
@@ -129,26 +129,26 @@ def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
 
 @pytest.mark.parametrize(("normalize", "weight"), [("none", 1.0), ("l2", 0.5), ("loss", 1 / 3)])
 def test_a_step_without_identities_weighs_detection_as_other_steps_of_its_kind_would(normalize, weight):
-    balance = MinNorm(normalize=normalize)
-    balance.observe(TaskReading(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
+    balance = MGDAUB(normalize=normalize)
+    balance.observe(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
     assert balance.weights().tolist() == pytest.approx([weight, 0.0])
 
 
-@pytest.mark.parametrize("kind", [MinNorm, GradNorm])
+@pytest.mark.parametrize("kind", [MGDAUB, GradNorm])
 def test_a_step_without_a_task_is_the_others(kind):
     balance = kind()
     before = balance.weights().clone()
-    balance.observe(TaskReading(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
-    expected = torch.tensor([1.0, 0.0]) if kind is MinNorm else before
+    balance.observe(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
+    expected = torch.tensor([1.0, 0.0]) if kind is MGDAUB else before
     assert torch.equal(balance.weights(), expected)
 
 
-@pytest.mark.parametrize("kind", [MinNorm, GradNorm])
+@pytest.mark.parametrize("kind", [MGDAUB, GradNorm])
 @pytest.mark.parametrize("broken", [math.inf, math.nan])
 def test_an_overflow_teaches_nothing(kind, broken):
     balance = kind()
     before = {name: value.clone() for name, value in balance.state_dict().items()}
-    balance.observe(TaskReading(torch.tensor([broken, 0.0, 1.0]), torch.tensor([3.0, 1.0])))
+    balance.observe(TaskGradientStats(torch.tensor([broken, 0.0, 1.0]), torch.tensor([3.0, 1.0])))
     after = balance.state_dict()
     assert all(torch.equal(after[name].nan_to_num(), value.nan_to_num()) for name, value in before.items())
 
@@ -157,7 +157,7 @@ def test_gradnorm_brings_equal_norms_to_tasks_that_learn_alike():
     """Targets are then equal, whatever alpha: the weights end inversely as the norms, their sum stays 2."""
     balance = GradNorm(alpha=1.5, rate=0.01)
     for _ in range(600):
-        balance.observe(TaskReading(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 1.0])))
+        balance.observe(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 1.0])))
     w1, w2 = balance.weights().tolist()
     assert w1 + w2 == pytest.approx(2.0)
     assert 3 * w1 == pytest.approx(1 * w2, abs=0.1)
@@ -167,9 +167,9 @@ def test_gradnorm_gives_the_slower_task_the_larger_norm_by_the_power_alpha():
     """Losses left: 1/4 and 1, relative to their mean 0.4 and 1.6; the mean norm is 1: the faster one's is 0.4^alpha."""
     for alpha in (0.5, 1.0):
         balance = GradNorm(alpha=alpha, rate=0.002)
-        balance.observe(TaskReading(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([8.0, 2.0])))
+        balance.observe(TaskGradientStats(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([8.0, 2.0])))
         for _ in range(4000):
-            balance.observe(TaskReading(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([2.0, 2.0])))
+            balance.observe(TaskGradientStats(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([2.0, 2.0])))
         w1, w2 = balance.weights().tolist()
         assert w1 == pytest.approx(0.4**alpha, rel=0.02)
         assert w1 + w2 == pytest.approx(2.0)
@@ -178,8 +178,8 @@ def test_gradnorm_gives_the_slower_task_the_larger_norm_by_the_power_alpha():
 def test_gradnorm_does_not_depend_on_the_scale_of_the_losses():
     small, large = GradNorm(), GradNorm()
     for _ in range(50):
-        small.observe(TaskReading(torch.tensor([9.0, 0.0, 1.0]) * 1e-8, torch.tensor([1.0, 2.0]) * 1e-4))
-        large.observe(TaskReading(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 2.0])))
+        small.observe(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]) * 1e-8, torch.tensor([1.0, 2.0]) * 1e-4))
+        large.observe(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 2.0])))
     assert torch.allclose(small.weights(), large.weights(), atol=1e-5)
     assert small.first_losses_2.tolist() == pytest.approx([1e-4, 2e-4])
 
@@ -192,7 +192,7 @@ def test_gradnorm_ends_on_the_pareto_set():
 
 @pytest.mark.parametrize("start", [[5.0, 4.0], [-3.0, 1.0], [1.2, -2.0]], ids=str)
 def test_pcgrad_ends_on_the_pareto_set(start):
-    end = descend(GradientSurgery(), start=start)
+    end = descend(PCGrad(), start=start)
     assert abs(float(end[1])) < 1e-2
     assert -1e-3 <= float(end[0]) <= 2 + 1e-3
 
@@ -222,12 +222,12 @@ def test_pcgrad_takes_many_tensors_as_one_vector():
 
 @pytest.mark.parametrize("name", ["uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"])
 def test_each_kind_is_chosen_by_its_key_and_keeps_its_state(name):
-    balance = build_balance(load_cfg(None, ["LOSS.BALANCE", name, "LOSS.TASK_WEIGHTS", "(2, 1)"]))
+    balance = build_task_weighting(load_cfg(None, ["LOSS.BALANCE", name, "LOSS.TASK_WEIGHTS", "(2, 1)"]))
     assert isinstance(balance, nn.Module)
     assert balance.weights().shape == (2,)
-    reading = TaskReading(torch.tensor([9.0, 1.0, 1.0]), torch.tensor([1.0, 2.0]))
-    balance.observe(reading)
-    fresh = build_balance(load_cfg(None, ["LOSS.BALANCE", name, "LOSS.TASK_WEIGHTS", "(2, 1)"]))
+    reading = TaskGradientStats(torch.tensor([9.0, 1.0, 1.0]), torch.tensor([1.0, 2.0]))
+    balance.update(reading)
+    fresh = build_task_weighting(load_cfg(None, ["LOSS.BALANCE", name, "LOSS.TASK_WEIGHTS", "(2, 1)"]))
     fresh.load_state_dict(balance.state_dict())
     assert torch.equal(fresh.weights(), balance.weights())
     total = balance(torch.tensor(3.0), torch.tensor(4.0))

@@ -237,7 +237,7 @@ def test_the_layer_under_autocast_gives_what_torchvision_does(dtype):
     layer, features = small_layer()
     with torch.autocast("cuda", HALVES[dtype]):
         out = layer(features)
-        offset, mask = layer.steering(features)
+        offset, mask = layer.predict_offsets(features)
     expected = cpu_deform_conv2d(
         features.cpu(), offset.float().cpu(), layer.weight.cpu(), layer.bias.cpu(), padding=1, mask=mask.float().cpu()
     )

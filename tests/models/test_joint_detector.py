@@ -70,7 +70,7 @@ def test_the_embedding_whole_at_cells_and_its_first_values():
         whole = model.embedding_at(features, cells)
         torch.testing.assert_close(whole, gather_at(outputs.embedding, cells), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(model.embedding_at(features, cells, first=5), whole[..., :5])
-        places = model.places_at(features, cells)
+        places = model.points_at(features, cells)
     assert torch.equal(places.indices_BK, cells)
     torch.testing.assert_close(places.offsets_BK2, gather_at(outputs.offset, cells), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(places.sides_BK4, gather_at(outputs.size_ltrb, cells), rtol=1e-4, atol=1e-5)

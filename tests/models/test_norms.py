@@ -5,7 +5,7 @@ import torch
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
-from fairmot.models.deterministic_weights import load_made_up_weights
+from fairmot.models.deterministic_weights import load_deterministic_weights
 from fairmot.models.inference import prepare_for_inference
 
 SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8"]
@@ -13,7 +13,7 @@ SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "
 
 def make(kind):
     model = build_model(load_cfg(None, [*SMALL, "MODEL.NORM", kind]))
-    load_made_up_weights(model)
+    load_deterministic_weights(model)
     return model
 
 

@@ -6,7 +6,7 @@ import torch
 from fairmot.config.load import load_cfg
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
-from fairmot.models.weight_names import BACKBONE, OURS, PUBLISHED, recognise, to_ours, to_published, unwrapped
+from fairmot.models.weight_names import BACKBONE, OURS, PUBLISHED, detect_naming, to_ours, to_published, unwrapped
 
 
 @pytest.fixture(scope="module", params=list(BACKBONES))
@@ -25,18 +25,18 @@ def test_published_names_are_the_inverse_of_ours(model):
 def test_each_scheme_is_recognised(model):
     own = list(model.state_dict())
     published = [to_published(name, model.prefixes) for name in own]
-    assert recognise(own, own=own, prefixes=model.prefixes).scheme == OURS
+    assert detect_naming(own, own=own, prefixes=model.prefixes).scheme == OURS
     wrapped = [f"module.{name}" for name in published]
-    naming = recognise(wrapped, own=own, prefixes=model.prefixes)
+    naming = detect_naming(wrapped, own=own, prefixes=model.prefixes)
     assert naming == (PUBLISHED, dict(zip(wrapped, own, strict=True)))
     backbone = [name for name in own if name.startswith("backbone.")]
     alone = [to_published(name, model.prefixes).removeprefix("base.").removeprefix("backbone.") for name in backbone]
-    naming = recognise(alone, own=own, prefixes=model.prefixes)
+    naming = detect_naming(alone, own=own, prefixes=model.prefixes)
     assert naming == (BACKBONE, dict(zip(alone, backbone, strict=True)))
 
 
 def test_a_network_without_published_names_goes_by_its_own():
-    assert recognise(["0.weight", "x"], own=["0.weight"], prefixes=()) == (OURS, {"0.weight": "0.weight", "x": "x"})
+    assert detect_naming(["0.weight", "x"], own=["0.weight"], prefixes=()) == (OURS, {"0.weight": "0.weight", "x": "x"})
 
 
 def test_only_a_prefix_of_all_names_is_a_wrapping():

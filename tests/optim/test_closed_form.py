@@ -12,7 +12,7 @@ from fairmot.optim.build import build_optimizer, build_schedule
 
 STEPS_PER_EPOCH = 4
 COSINE = ("SOLVER.SCHEDULE", "cosine", "SOLVER.FINAL_LR", "0.01")
-STEP = ("SOLVER.STEPS", "(1, 2, 4)", "SOLVER.GAMMA", "0.3")
+STEP = ("SOLVER.MILESTONES", "(1, 2, 4)", "SOLVER.GAMMA", "0.3")
 
 
 def make(*overrides):
@@ -84,7 +84,7 @@ def test_every_group_keeps_its_share_of_the_rate():
 
 
 def test_the_rate_drops_after_the_named_epochs():
-    rates = [groups[-1] for groups in run(*make("SOLVER.STEPS", "(2, 3)"), 5 * STEPS_PER_EPOCH)]
+    rates = [groups[-1] for groups in run(*make("SOLVER.MILESTONES", "(2, 3)"), 5 * STEPS_PER_EPOCH)]
     assert rates == [*[0.1] * 8, *[0.1 * 0.1] * 4, *[0.1 * 0.1 * 0.1] * 8]
 
 

@@ -22,7 +22,7 @@ class Table(nn.Module):
     def __init__(self):
         super().__init__()
         self.table = nn.Parameter(torch.randn(ROWS, 4, generator=torch.Generator().manual_seed(2)))
-        self.table.is_split = True
+        self.table.is_sharded = True
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, inputs, places):
@@ -33,7 +33,7 @@ class Table(nn.Module):
 def make(kind="adam", **keys):
     torch.manual_seed(0)
     model, criterion = nn.Linear(5, 4), Table()
-    overrides = {"SOLVER.OPTIMIZER": kind, "SOLVER.BASE_LR": "0.01", "SOLVER.STEPS": "(1, 2)", **keys}
+    overrides = {"SOLVER.OPTIMIZER": kind, "SOLVER.BASE_LR": "0.01", "SOLVER.MILESTONES": "(1, 2)", **keys}
     cfg = load_cfg(None, [text for pair in overrides.items() for text in pair])
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     return model, criterion, optimizer, build_schedule(cfg, optimizer, steps_per_epoch=2)

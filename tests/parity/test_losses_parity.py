@@ -46,7 +46,7 @@ def run(reference):
         identities_BK=torch.from_numpy(reference["target_ids"]),
         classes_BK=torch.zeros_like(indices),
         radii_BK=torch.ones_like(indices),
-        names=("a", "b"),
+        image_paths=("a", "b"),
     )
     weight, bias = (torch.from_numpy(reference[f"classifier_{name}"]) for name in ("weight", "bias"))
     identity = IdentityLoss(64, len(weight))

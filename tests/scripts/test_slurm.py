@@ -139,7 +139,7 @@ def test_a_failure_is_not_queued_again(box: Path) -> None:
         (ARGUMENTS[:2], "usage: sbatch"),
         ([*ARGUMENTS[2:], *ARGUMENTS[:2]], "usage: sbatch"),
         ([*ARGUMENTS, "--resume"], "--resume is added where DIR/last.pt exists"),
-        ([*ARGUMENTS, "--verify", "SEED"], "usage: sbatch"),
+        ([*ARGUMENTS, "--rebuild-index", "SEED"], "usage: sbatch"),
         ([*ARGUMENTS, "SEED"], "usage: sbatch"),
         (["--config", "none.yaml", "--output", "out"], "none.yaml: no such file"),
     ],

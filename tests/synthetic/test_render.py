@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fairmot.synthetic.appearance import draw_appearance
-from fairmot.synthetic.camera import Camera, CameraMotion
+from fairmot.synthetic.camera import Camera, SyntheticCameraMotion
 from fairmot.synthetic.options import EASY, WorldOptions
 from fairmot.synthetic.props import Prop
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.trajectories import Leg, Walk, stand, walk_along
-from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, STATIC_PERSON, Actor, World, build_world
+from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, STATIC_PERSON, Actor, SyntheticWorld, build_world
 from fairmot.synthetic.write import join_tables
 from fairmot.utils.seed import make_rng
 
@@ -17,9 +17,9 @@ HW = (270, 480)
 CAMERA = Camera(HW, height=2.0, horizon=40.0, near=4.0, far=9.0)
 
 
-def make_world(actors: list[Actor], props: tuple[Prop, ...] = (), frames: int = 1) -> World:
-    motion = CameraMotion(np.ones(frames), np.zeros((frames, 2)))
-    return World(WorldOptions("easy", 1, frames), CAMERA, motion, tuple(actors), props, "plaza")
+def make_world(actors: list[Actor], props: tuple[Prop, ...] = (), frames: int = 1) -> SyntheticWorld:
+    motion = SyntheticCameraMotion(np.ones(frames), np.zeros((frames, 2)))
+    return SyntheticWorld(WorldOptions("easy", 1, frames), CAMERA, motion, tuple(actors), props, "plaza")
 
 
 def person(identity: int, walk: Walk, *, kind: int = PEDESTRIAN, stature: float = 1.7) -> Actor:
@@ -128,7 +128,7 @@ def test_somebody_on_a_pedestal_stands_higher() -> None:
 
 def test_the_camera_moves_people_and_ground_together() -> None:
     world = make_world([person(1, stand(0.0, 5.0, 0.0, 2))], frames=2)
-    moved = replace(world, motion=CameraMotion(np.array([1.0, 1.1]), np.array([[0.0, 0.0], [20.0, 3.0]])))
+    moved = replace(world, motion=SyntheticCameraMotion(np.array([1.0, 1.1]), np.array([[0.0, 0.0], [20.0, 3.0]])))
     first, second = (frame.truth.boxes_tlwh[0] for frame in Renderer(moved).frames())
     assert second[2:] == pytest.approx(first[2:] * 1.1, rel=1e-6)
     centre = np.array([HW[1], HW[0]]) / 2

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fairmot.synthetic.camera import Camera
 from fairmot.synthetic.options import HARD
-from fairmot.synthetic.path_planning import Stage, count_passes, plan_ride, plan_walks
+from fairmot.synthetic.path_planning import PlanningArea, count_passes, plan_ride, plan_walks
 from fairmot.synthetic.props import Prop
 from fairmot.synthetic.trajectories import Leg, duration, stand, walk_along
 from fairmot.utils.seed import make_rng
@@ -39,7 +39,7 @@ def test_a_pause_stops_the_gait_and_keeps_the_heading() -> None:
 def test_planned_walks_never_jump(seed: int, frames: int) -> None:
     camera = Camera((270, 480), 2.0, 40.0, 4.0, 9.0)
     screen = Prop("column", 0.3, 5.0, 1.2, 2.3, screens=True)
-    stage = Stage(camera, HARD, frames, 25.0, (screen,))
+    stage = PlanningArea(camera, HARD, frames, 25.0, (screen,))
     for walk in plan_walks(stage, make_rng(seed)):
         steps = np.hypot(np.diff(walk.x), np.diff(walk.depth))
         assert np.all(steps <= HARD.speed[1] * 1.16 / 25.0 + 1e-9)
@@ -47,7 +47,7 @@ def test_planned_walks_never_jump(seed: int, frames: int) -> None:
 
 
 def test_a_ride_is_faster_than_a_walk() -> None:
-    stage = Stage(Camera((270, 480), 2.0, 40.0, 4.0, 9.0), HARD, 100, 25.0, ())
+    stage = PlanningArea(Camera((270, 480), 2.0, 40.0, 4.0, 9.0), HARD, 100, 25.0, ())
     ride = plan_ride(stage, make_rng(1))
     moving = np.abs(np.diff(ride.x))
     assert moving.max() * 25 == pytest.approx(3.2, rel=0.01)

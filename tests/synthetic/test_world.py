@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fairmot.synthetic.camera import Camera
-from fairmot.synthetic.occlusion_preview import Rehearsal, Role
+from fairmot.synthetic.occlusion_preview import OcclusionPreview, Role
 from fairmot.synthetic.options import PRESETS, WorldOptions
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.statistics import WorldStatistics, measure
 from fairmot.synthetic.trajectories import stand
-from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, RIDER, STATIC_PERSON, World, build_world
+from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, RIDER, STATIC_PERSON, SyntheticWorld, build_world
 from fairmot.synthetic.write import join_tables
 from fairmot.utils.errors import InputError
 
@@ -23,7 +23,7 @@ def planned_statistics(options: WorldOptions) -> WorldStatistics:
     world = build_world(options)
     people = [actor for actor in world.actors if actor.kind == PEDESTRIAN]
     roles = [Role(actor.walk, actor.appearance.stature) for actor in people]
-    return measure(Rehearsal(options.size_hw).play(world.camera, roles, list(world.props)), options.size_hw)
+    return measure(OcclusionPreview(options.size_hw).play(world.camera, roles, list(world.props)), options.size_hw)
 
 
 def test_a_rendered_sequence_of_easy_keeps_its_promises() -> None:
@@ -72,7 +72,7 @@ def test_different_seeds_give_different_people_and_scenes() -> None:
 
 
 def test_hard_dresses_people_alike_and_easy_does_not() -> None:
-    def alike(world: World) -> int:
+    def alike(world: SyntheticWorld) -> int:
         looks = [actor.appearance for actor in world.actors if actor.kind == PEDESTRIAN]
         cuts = [(look.top.pattern, look.bottom, look.build) for look in looks]
         assert len(set(looks)) == len(looks)
@@ -125,12 +125,12 @@ def test_options_that_make_no_sense_are_named(changes: dict[str, object], named:
 
 def test_a_rehearsal_without_roles_is_empty() -> None:
     world = build_world(WorldOptions("easy", 3, frames=5))
-    assert len(Rehearsal((270, 480)).play(world.camera, [], list(world.props))) == 0
+    assert len(OcclusionPreview((270, 480)).play(world.camera, [], list(world.props))) == 0
 
 
 def test_a_rehearsal_leaves_out_who_stands_outside() -> None:
     camera = Camera((270, 480), height=2.0, horizon=40.0, near=4.0, far=9.0)
     roles = [Role(stand(0.0, 5.0, 0.0, 2), 1.7), Role(stand(50.0, 5.0, 0.0, 2), 1.7)]
-    table = Rehearsal((270, 480)).play(camera, roles, [])
+    table = OcclusionPreview((270, 480)).play(camera, roles, [])
     assert table.ids.tolist() == [1, 1]
     assert table.visibilities.tolist() == [1.0, 1.0]

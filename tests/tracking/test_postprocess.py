@@ -9,11 +9,11 @@ from scipy.linalg import cho_factor
 from fairmot.structures.sequence import BoxTable
 from fairmot.tracking.postprocess import (
     WINDOW,
-    RefineOptions,
+    PostprocessOptions,
     drop_short,
     interpolate_gaussian,
     interpolate_linear,
-    refine,
+    postprocess,
 )
 
 
@@ -228,30 +228,30 @@ class TestRefine:
     rows = table([1, 3, 6, 1, 9], [1, 1, 1, 2, 2])
 
     def test_short_tracks_go_before_gaps_are_filled(self):
-        found = refine(self.rows, RefineOptions("linear", max_gap=9, min_length=3))
+        found = postprocess(self.rows, PostprocessOptions("linear", max_gap=9, min_track_length=3))
         assert keys_of(found) == [(frame, 1, -1) for frame in range(1, 7)]
 
     def test_in_a_film_that_is_shorter_still_whole_tracks_stay(self):
         few = table([1, 2, 3, 2, 3], [1, 1, 1, 2, 2])
-        assert set(refine(few, RefineOptions(min_length=8)).ids.tolist()) == {1}
-        assert len(refine(few[:0], RefineOptions(min_length=8))) == 0
+        assert set(postprocess(few, PostprocessOptions(min_track_length=8)).ids.tolist()) == {1}
+        assert len(postprocess(few[:0], PostprocessOptions(min_track_length=8))) == 0
 
     def test_without_steps_only_the_order_is_made(self):
-        assert keys_of(refine(self.rows, RefineOptions())) == sorted(keys_of(self.rows))
+        assert keys_of(postprocess(self.rows, PostprocessOptions())) == sorted(keys_of(self.rows))
 
     def test_the_gaussian_one_smooths_by_its_own_key(self):
         rng = np.random.default_rng(0)
         rows = table(np.arange(1, 61), np.ones(60), rng.normal((0, 0, 50, 90), 4, (60, 4)))
-        found = refine(rows, RefineOptions("gaussian", smooth=8.0))
+        found = postprocess(rows, PostprocessOptions("gaussian", tau=8.0))
         wanted = interpolate_gaussian(rows, max_gap=20, smooth=8.0)
         np.testing.assert_array_equal(found.boxes_tlwh, wanted.boxes_tlwh)
         assert np.abs(found.boxes_tlwh - rows.boxes_tlwh).max() > 1
 
     def test_unknown_choices_are_refused_by_name(self):
         with pytest.raises(ValueError, match="interpolate: unknown 'cubic'"):
-            RefineOptions("cubic")
+            PostprocessOptions("cubic")
         with pytest.raises(ValueError, match="smooth: 1 is not above 1"):
-            RefineOptions("gaussian", smooth=1)
+            PostprocessOptions("gaussian", tau=1)
 
 
 def test_ten_thousand_frames_cost_as_much_a_frame_as_a_thousand(monkeypatch):

@@ -18,7 +18,7 @@ import pytest
 
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracks import Tracks
-from fairmot.tracking.options import Gallery, LowScores, TrackerOptions
+from fairmot.tracking.options import GalleryOptions, SecondAssociation, TrackerOptions
 from fairmot.tracking.tracker import JointTracker
 from fairmot.utils.seed import make_rng
 
@@ -29,7 +29,10 @@ AWAY = (10, 45, 60, 60, 75, 50)  # frames, by lane
 BUFFER, REMEMBERED = 30, 100  # frames
 PLAIN = TrackerOptions(max_lost=BUFFER)
 FULL = TrackerOptions(
-    max_lost=BUFFER, low=LowScores(), recovery_threshold=0.7, gallery=Gallery(max_age=REMEMBERED, threshold=0.25)
+    max_lost=BUFFER,
+    second=SecondAssociation(),
+    ocr_threshold=0.7,
+    gallery=GalleryOptions(max_age=REMEMBERED, threshold=0.25),
 )
 MOST_HELD = 2 * LANES + 2  # all lanes, the lost of the visits before, false alarms of two frames
 MOST_TRACED, MOST_RESIDENT = 64 * 1024, 8 * 2**20  # bytes that may come on top in all
@@ -118,7 +121,7 @@ def run(tracker: JointTracker, judge: Judge, sights: Iterator[Sight], frames: in
     for number in range(frames):
         sight = next(sights)
         judge.check(sight, tracker.update(sight.detections))
-        assert tracker.num_held <= MOST_HELD
+        assert tracker.num_tracks <= MOST_HELD
         if number % 100 == 0:
             most = max(most, len(pickle.dumps(tracker)))
     return most
@@ -165,7 +168,7 @@ def test_nobody_for_long_leaves_nothing_behind(options: TrackerOptions, frames: 
     for number in range(1, frames + 1):
         assert len(tracker.update(nobody)) == 0
         if number > BUFFER + 1:
-            assert tracker.num_held == 0
+            assert tracker.num_tracks == 0
         if number > REMEMBERED + 1:
             sizes.append(len(pickle.dumps(tracker)))
     assert max(sizes) - min(sizes) < 64

@@ -32,7 +32,7 @@ def test_a_tentative_track_has_one_chance_and_its_identity_is_spent() -> None:
     frames = [NOBODY, see((0, 0)), NOBODY, see((0, 0)), see((0, 0))]
     tracker = JointTracker()
     assert run(tracker, frames) == [[], [], [], [], [2]]
-    assert tracker.num_held == 1
+    assert tracker.num_tracks == 1
 
 
 def test_a_tentative_track_matches_by_overlap_alone() -> None:
@@ -118,7 +118,7 @@ def test_a_buffer_of_nothing_still_keeps_two_frames() -> None:
     assert run(tracker, [see((0, 0)), NOBODY, NOBODY, see((0, 0))])[-1] == [1]
     tracker = JointTracker(TrackerOptions(max_lost=0))
     assert run(tracker, [see((0, 0)), NOBODY, NOBODY, NOBODY, see((0, 0))])[-1] == []
-    assert tracker.num_held == 1
+    assert tracker.num_tracks == 1
 
 
 def test_a_lost_track_keeps_its_height() -> None:
@@ -161,7 +161,7 @@ def test_duplicates_of_another_class_are_none() -> None:
     tracker = JointTracker()
     tracker.update(see((0, 0), (1, 0), classes=[0, 1]))
     assert tracker.update(see((0, 0), classes=[0])).ids.tolist() == [1]
-    assert tracker.num_held == 2
+    assert tracker.num_tracks == 2
 
 
 # ------------------------------------------------------------------------------------ time and the camera
@@ -173,7 +173,7 @@ def test_frame_index_counts_gaps() -> None:
     tracker.update(NOBODY, frame_index=1)
     tracker.update(NOBODY, frame_index=5)
     tracker.update(NOBODY, frame_index=6)
-    assert tracker.num_held == 0
+    assert tracker.num_tracks == 0
 
 
 def test_a_gap_is_predicted_over() -> None:
@@ -334,7 +334,7 @@ odd_people = st.tuples(st.tuples(*[odd_numbers] * 4), odd_numbers, st.tuples(*[o
 @given(st.lists(st.lists(odd_people, max_size=4), max_size=8), st.sampled_from([{}, {"use_appearance": False}, *PARTS]))
 def test_nothing_turns_into_nan(frames: list[list[Any]], parts: dict[str, Any]) -> None:
     tracker = JointTracker(TrackerOptions(max_lost=2, **parts))
-    lowest = tracker._options.low.threshold if tracker._options.low else 0.4
+    lowest = tracker._options.second.threshold if tracker._options.second else 0.4
     known: set[int] = set()
     for people in frames:
         columns = [[person[column] for person in people] for column in range(4)]
@@ -368,7 +368,7 @@ def test_boxes_without_height_are_left_out() -> None:
 def test_no_detection_ever() -> None:
     tracker = JointTracker()
     assert run(tracker, [NOBODY] * 50) == [[]] * 50
-    assert tracker.num_held == 0
+    assert tracker.num_tracks == 0
 
 
 def test_arguments_are_left_alone() -> None:
@@ -390,11 +390,11 @@ def test_state_stays_bounded_over_thousands_of_ever_new_people() -> None:
             corners, looks = rng.uniform(0, 4000, (3, 2)), rng.normal(size=(3, 8))
         boxes = np.concatenate([corners, corners + np.array([40, 100])], axis=1).astype(np.float32)
         tracker.update(Detections(boxes, np.full(3, 0.9, np.float32), looks.astype(np.float32)))
-        most = max(most, tracker.num_held)
+        most = max(most, tracker.num_tracks)
         if frame == 300:
             size_early = most
     state = tracker.state_dict()
     assert state["next_id"] > 2900
     assert most <= 3 * (10 + 3)
     assert most <= size_early + 6
-    assert all(len(value) == tracker.num_held for value in state.values() if np.ndim(value))
+    assert all(len(value) == tracker.num_tracks for value in state.values() if np.ndim(value))

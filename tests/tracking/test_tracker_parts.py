@@ -9,13 +9,13 @@ import pytest
 from helpers.walkers import NOBODY, PARTS, assert_same, random_frames, run, see
 
 from fairmot.structures.detections import Detections
-from fairmot.structures.track_event import Decision
-from fairmot.structures.tracks import Stage
-from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
+from fairmot.structures.track_event import TrackEvent
+from fairmot.structures.tracks import AssociationStage
+from fairmot.tracking.options import EmbeddingOptions, GalleryOptions, MotionOptions, SecondAssociation, TrackerOptions
 from fairmot.tracking.tracker import JointTracker
 from fairmot.utils.errors import InputError
 
-LOW = TrackerOptions(low=LowScores(0.1, 0.5))
+LOW = TrackerOptions(second=SecondAssociation(0.1, 0.5))
 
 
 def joined(*groups: Detections) -> Detections:
@@ -42,7 +42,7 @@ class TestLowScores:
         tracker.update(see((0, 0)))
         tracks = tracker.update(joined(see((3, 0), score=0.3), see((0, 12))))
         assert tracks.detection_index.tolist() == [1]
-        assert tracks.stages.tolist() == [Stage.APPEARANCE]
+        assert tracks.stages.tolist() == [AssociationStage.APPEARANCE]
 
     def test_a_lost_track_takes_no_low_score(self) -> None:
         frames = [see((0, 0)), see((0, 0)), NOBODY, see((0, 0), score=0.3)]
@@ -58,22 +58,22 @@ class TestBirth:
         tracker = JointTracker(TrackerOptions(birth_threshold=0.7))
         frames = [see((0, 0)), joined(see((0, 0), score=0.5), see((1, 300), score=0.6))]
         assert run(tracker, frames) == [[1], [1]]
-        assert tracker.num_held == 1
+        assert tracker.num_tracks == 1
 
     def test_who_may_not_start_is_matched_all_the_same(self) -> None:
         tracker = JointTracker()
         tracker.update(see((0, 0)))
         for _ in range(3):
-            tracks = tracker.update(see((0, 0), (1, 300)), may_start=np.array([False, False]))
+            tracks = tracker.update(see((0, 0), (1, 300)), can_initiate=np.array([False, False]))
             assert tracks.ids.tolist() == [1]
-        assert tracker.num_held == 1
-        tracker.update(see((0, 0), (1, 300)), may_start=np.array([False, True]))
-        assert tracker.num_held == 2
+        assert tracker.num_tracks == 1
+        tracker.update(see((0, 0), (1, 300)), can_initiate=np.array([False, True]))
+        assert tracker.num_tracks == 2
 
     def test_one_answer_for_each_detection(self) -> None:
         tracker = JointTracker()
-        with pytest.raises(ValueError, match="may_start"):
-            tracker.update(see((0, 0)), may_start=np.array([True, True]))
+        with pytest.raises(ValueError, match="can_initiate"):
+            tracker.update(see((0, 0)), can_initiate=np.array([True, True]))
         assert tracker.state_dict()["updates"] == 0
 
 
@@ -85,26 +85,26 @@ class TestRecovery:
         return [*walk, *[NOBODY] * 10, *[see((5, 92.0))] * 2]
 
     def test_the_last_sight_finds_who_stood_still(self) -> None:
-        blind = TrackerOptions(recovery_threshold=0.7)
+        blind = TrackerOptions(ocr_threshold=0.7)
         assert run(JointTracker(blind), self.frames())[-2] == [1]
         assert run(JointTracker(), self.frames())[-2] == []
 
     def test_it_is_told_apart(self) -> None:
-        tracker = JointTracker(TrackerOptions(recovery_threshold=0.7))
+        tracker = JointTracker(TrackerOptions(ocr_threshold=0.7))
         for frame in self.frames()[:-1]:
             tracks = tracker.update(frame)
-        assert tracks.stages.tolist() == [Stage.RECOVERY]
+        assert tracks.stages.tolist() == [AssociationStage.OCR]
         assert tracks.costs[0] < 0.7
 
     def test_a_stranger_at_the_last_sight_is_none(self) -> None:
         """The person who comes out there looks altogether different."""
-        choosy = TrackerOptions(recovery_threshold=0.7, recovery_appearance=0.3)
+        choosy = TrackerOptions(ocr_threshold=0.7, ocr_appearance_threshold=0.3)
         assert run(JointTracker(choosy), self.frames())[-2] == []
         same = [*self.frames()[:-2], see((0, 92.0))]
         assert run(JointTracker(choosy), same)[-1] == [1]
 
     def test_the_last_sight_follows_the_camera(self) -> None:
-        tracker = JointTracker(TrackerOptions(recovery_threshold=0.7))
+        tracker = JointTracker(TrackerOptions(ocr_threshold=0.7))
         for frame in self.frames()[:-2]:
             tracker.update(frame)
         jump = np.array([[1.0, 0, 500], [0, 1, 0]])
@@ -113,7 +113,7 @@ class TestRecovery:
     def test_filtering_again_is_as_if_seen_along_a_straight_line(self) -> None:
         walk = [see((0, 10.0 * step)) for step in range(10)]
         line = [see((0, 90 + 2.0 * step)) for step in range(1, 12)]
-        hidden = JointTracker(TrackerOptions(recovery_threshold=0.7, motion=Motion(reupdate=True)))
+        hidden = JointTracker(TrackerOptions(ocr_threshold=0.7, motion=MotionOptions(oru=True)))
         run(hidden, [*walk, *[NOBODY] * 10, line[-1]])
         seen = JointTracker()
         run(seen, [*walk, *line])
@@ -122,12 +122,12 @@ class TestRecovery:
 
     def test_filtering_again_changes_nothing_without_a_gap(self) -> None:
         frames = [see((0, 3.0 * step), (1, 300 - 2.0 * step)) for step in range(20)]
-        again = JointTracker(TrackerOptions(motion=Motion(reupdate=True)))
+        again = JointTracker(TrackerOptions(motion=MotionOptions(oru=True)))
         assert_same([again.update(frame) for frame in frames], _plain(frames))
 
     def test_filtering_again_keeps_to_the_time_that_went_by(self) -> None:
         """Frames come at a third of the rate that the source tells; a step is 1/30 s."""
-        options = TrackerOptions(motion=Motion(dt_rate=30.0, frame_rate=30.0, reupdate=True))
+        options = TrackerOptions(motion=MotionOptions(kalman_rate=30.0, frame_rate=30.0, oru=True))
         tracker = JointTracker(options)
         walk = [*[see((0, 3.0 * step)) for step in range(12)], *[NOBODY] * 8, see((0, 60.0))]
         for number, frame in enumerate(walk):
@@ -142,7 +142,7 @@ def _plain(frames: list[Detections]) -> list[Any]:
 
 class TestMotion:
     def test_damping_is_the_same_over_a_gap_and_frame_by_frame(self) -> None:
-        options = TrackerOptions(motion=Motion(lost_damping=0.8))
+        options = TrackerOptions(motion=MotionOptions(lost_damping=0.8))
         one, many = JointTracker(options), JointTracker(options)
         for tracker in (one, many):
             run(tracker, [*[see((0, 10.0 * step)) for step in range(10)], NOBODY])
@@ -153,7 +153,7 @@ class TestMotion:
     def test_damped_tracks_stop(self) -> None:
         places = {}
         for damping in (1.0, 0.5):
-            tracker = JointTracker(TrackerOptions(motion=Motion(lost_damping=damping)))
+            tracker = JointTracker(TrackerOptions(motion=MotionOptions(lost_damping=damping)))
             run(tracker, [see((0, 10.0 * step)) for step in range(10)])
             run(tracker, [NOBODY] * 12)
             places[damping] = float(tracker.state_dict()["means"][0, 0])
@@ -162,7 +162,7 @@ class TestMotion:
 
     def test_a_frame_of_three_steps_moves_as_far_as_three_frames(self) -> None:
         """10 frames a second, steps of 1/30 s: after a second frame unseen the place is the same as at 30 a second."""
-        slow = JointTracker(TrackerOptions(motion=Motion(dt_rate=30.0, frame_rate=10.0)))
+        slow = JointTracker(TrackerOptions(motion=MotionOptions(kalman_rate=30.0, frame_rate=10.0)))
         run(slow, [see((0, 0)), see((0, 12.0)), see((0, 24.0))])
         speed = float(slow.state_dict()["means"][0, 4])
         assert 3 < speed < 4.5
@@ -170,7 +170,7 @@ class TestMotion:
         assert float(slow.state_dict()["means"][0, 0]) == pytest.approx(144 + 3 * speed, abs=1.0)
 
     def test_time_tells_the_steps_where_frames_are_uneven(self) -> None:
-        options = TrackerOptions(motion=Motion(dt_rate=30.0, frame_rate=30.0))
+        options = TrackerOptions(motion=MotionOptions(kalman_rate=30.0, frame_rate=30.0))
         even, uneven = JointTracker(options), JointTracker(options)
         for step in range(8):
             even.update(see((0, 6.0 * step)), time=step / 30)
@@ -199,19 +199,21 @@ class TestMotion:
     def test_a_sure_detection_moves_a_track_more(self) -> None:
         places = {}
         for score in (0.5, 0.95):
-            tracker = JointTracker(TrackerOptions(motion=Motion(noise="nsa")))
+            tracker = JointTracker(TrackerOptions(motion=MotionOptions(measurement_noise="nsa")))
             tracker.update(see((0, 0)))
             places[score] = float(tracker.update(see((0, 10.0), score=score)).boxes_tlwh[0, 0])
         assert 100 < places[0.5] < places[0.95] < 110
 
     def test_a_perfect_score_is_no_division_by_zero(self) -> None:
-        tracker = JointTracker(TrackerOptions(motion=Motion(noise="nsa")))
+        tracker = JointTracker(TrackerOptions(motion=MotionOptions(measurement_noise="nsa")))
         tracker.update(see((0, 0), score=1.0))
         assert np.isfinite(tracker.update(see((0, 5.0), score=1.0)).boxes_tlwh).all()
 
     def test_noise_adapts_to_surprises(self) -> None:
         rng = np.random.default_rng(0)
-        calm, wild = (JointTracker(TrackerOptions(motion=Motion(noise="adaptive"))) for _ in range(2))
+        calm, wild = (
+            JointTracker(TrackerOptions(motion=MotionOptions(measurement_noise="adaptive"))) for _ in range(2)
+        )
         for _ in range(30):
             calm.update(see((0, 0)))
             jitter = rng.normal(0, 7, 4)
@@ -221,23 +223,23 @@ class TestMotion:
 
 
 class TestLooks:
-    def blend(self, looks: Looks, *, score: float) -> float:
-        tracker = JointTracker(TrackerOptions(looks=looks))
+    def blend(self, looks: EmbeddingOptions, *, score: float) -> float:
+        tracker = JointTracker(TrackerOptions(embedding=looks))
         tracker.update(see((0, 0)))
         tracker.update(see((1, 0), score=score))
         return float(tracker.state_dict()["embeddings"][0, 1])
 
     def test_sure_detections_weigh_more(self) -> None:
-        plain = self.blend(Looks(), score=0.45)
-        assert self.blend(Looks(), score=1.0) == pytest.approx(plain)
-        assert self.blend(Looks(by_score=True), score=1.0) == pytest.approx(plain, abs=1e-6)
-        assert 0 < self.blend(Looks(by_score=True), score=0.45) < plain / 5
+        plain = self.blend(EmbeddingOptions(), score=0.45)
+        assert self.blend(EmbeddingOptions(), score=1.0) == pytest.approx(plain)
+        assert self.blend(EmbeddingOptions(by_score=True), score=1.0) == pytest.approx(plain, abs=1e-6)
+        assert 0 < self.blend(EmbeddingOptions(by_score=True), score=0.45) < plain / 5
 
     def test_the_embedding_of_a_hidden_person_stays(self) -> None:
         """Somebody nearer covers three quarters of the box."""
         nearer = see((2, 10.0), box=(100, 100, 140, 220))
         for freeze, learns in ((0.7, False), (0.8, True)):
-            tracker = JointTracker(TrackerOptions(looks=Looks(freeze=freeze)))
+            tracker = JointTracker(TrackerOptions(embedding=EmbeddingOptions(freeze=freeze)))
             tracker.update(see((0, 0)))
             tracker.update(joined(see((1, 0)), nearer))
             row = tracker.state_dict()["ids"].tolist().index(1)
@@ -245,7 +247,7 @@ class TestLooks:
 
 
 class TestGallery:
-    OPTIONS = TrackerOptions(max_lost=3, gallery=Gallery(100, 0.2))
+    OPTIONS = TrackerOptions(max_lost=3, gallery=GalleryOptions(100, 0.2))
 
     def frames(self, who: int = 0, away: int = 20) -> list[Detections]:
         return [see((0, 0)), see((0, 0)), *[NOBODY] * away, *[see((who, 500.0))] * 2]
@@ -367,17 +369,17 @@ class TestStory:
     def test_every_track_tells_stage_cost_and_age(self) -> None:
         tracker = JointTracker()
         tracks = tracker.update(see((0, 0)))
-        assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([1], [Stage.BIRTH])
+        assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([1], [AssociationStage.BIRTH])
         assert np.isnan(tracks.costs).all()
         tracks = tracker.update(see((0, 0)), frame_index=4)
-        assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([4], [Stage.APPEARANCE])
+        assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([4], [AssociationStage.APPEARANCE])
         assert 0 <= tracks.costs[0] < 0.01
         tracks = tracker.update(see((1, 4)))
-        assert tracks.stages.tolist() == [Stage.OVERLAP]
+        assert tracks.stages.tolist() == [AssociationStage.OVERLAP]
         assert tracks.costs[0] == pytest.approx(1 - 37 / 45, abs=0.02)
 
     def test_the_log_tells_a_life(self) -> None:
-        told: list[Decision] = []
+        told: list[TrackEvent] = []
         tracker = JointTracker(TrackerOptions(max_lost=2), log=told.extend)
         run(tracker, [NOBODY, see((0, 0)), see((0, 0)), NOBODY, see((0, 0)), *[NOBODY] * 6])
         assert [(item.frame, item.event) for item in told] == [
@@ -396,7 +398,7 @@ class TestStory:
         assert told[-1].to_dict() == {"frame": 9, "event": "ended", "track": 1, "note": "not seen since frame 5"}
 
     def test_a_false_alarm_a_duplicate_and_the_gallery_say_why(self) -> None:
-        told: list[Decision] = []
+        told: list[TrackEvent] = []
         tracker = JointTracker(TestGallery.OPTIONS, log=told.extend)
         run(tracker, [see((0, 0)), see((0, 0)), see((3, 900)), *[NOBODY] * 20, *[see((0, 500.0))] * 2])
         notes = [item.note for item in told if item.note]
@@ -416,7 +418,7 @@ class TestStory:
     def test_the_log_alone_tells_who_was_reported(self, parts: dict[str, Any]) -> None:
         """Whatever the options: replaying the log gives the identities of each frame, and telling changes nothing."""
         frames = random_frames(11, 60)
-        told: list[Decision] = []
+        told: list[TrackEvent] = []
         options = TrackerOptions(max_lost=5, **parts)
         tracker, silent = JointTracker(options, log=told.extend), JointTracker(options)
         tracks = [tracker.update(frame) for frame in frames]
@@ -451,11 +453,11 @@ def test_every_part_goes_on_from_a_saved_state(parts: dict[str, Any]) -> None:
 
 def test_a_thousand_empty_frames_leave_nobody() -> None:
     """Ten thousand are among the slow tests (test_soak.py)."""
-    tracker = JointTracker(replace(TestGallery.OPTIONS, low=LowScores()))
+    tracker = JointTracker(replace(TestGallery.OPTIONS, low=SecondAssociation()))
     run(tracker, [see((0, 0), (1, 300))] * 3)
     for _ in range(1000):
         assert len(tracker.update(NOBODY)) == 0
-    assert tracker.num_held == 0
+    assert tracker.num_tracks == 0
     assert len(tracker.state_dict()["gallery_ids"]) == 0
     assert run(tracker, [see((0, 0))] * 2) == [[], [3]]
 

@@ -7,10 +7,10 @@ import pytest
 from fairmot.config.load import load_cfg
 from fairmot.config.tracker_presets import PRESETS
 from fairmot.structures.detections import Detections
-from fairmot.tracking.build import build_camera_motion, build_filters, build_options, build_refiner, build_tracker
+from fairmot.tracking.build import build_camera_motion, build_filters, build_options, build_postprocess, build_tracker
 from fairmot.tracking.camera_motion import EccMotion, FlowMotion
-from fairmot.tracking.options import Gallery, Looks, LowScores, Motion, TrackerOptions
-from fairmot.tracking.postprocess import RefineOptions
+from fairmot.tracking.options import EmbeddingOptions, GalleryOptions, MotionOptions, SecondAssociation, TrackerOptions
+from fairmot.tracking.postprocess import PostprocessOptions
 from fairmot.tracking.run import OutputFilters
 
 
@@ -56,27 +56,40 @@ def test_every_key_reaches_the_tracker() -> None:
 
 
 def test_every_key_reaches_a_part_of_the_tracker() -> None:
-    keys = ["STATE", "xywh", "NOISE", "nsa", "LOST_DAMPING", "0.9", "DT_RATE", "30", "REUPDATE", "True"]
-    assert options(15.0, *tracker(*keys)).motion == Motion("xywh", "nsa", 0.9, 30.0, 15.0, reupdate=True)
+    keys = [
+        "KALMAN_STATE",
+        "xywh",
+        "MEASUREMENT_NOISE",
+        "nsa",
+        "LOST_DAMPING",
+        "0.9",
+        "KALMAN_RATE",
+        "30",
+        "ORU",
+        "True",
+    ]
+    assert options(15.0, *tracker(*keys)).motion == MotionOptions("xywh", "nsa", 0.9, 30.0, 15.0, oru=True)
     looks = options(30.0, *tracker("EMBEDDING_MOMENTUM", "0.8", "EMBEDDING_UPDATE", "score", "EMBEDDING_FREEZE", "0.5"))
-    assert looks.looks == Looks(0.8, by_score=True, freeze=0.5)
-    low = options(30.0, *tracker("LOW_STAGE", "True", "LOW_THRESHOLD", "0.2", "LOW_OVERLAP_THRESHOLD", "0.6"))
-    assert low.low == LowScores(0.2, 0.6)
-    assert options(30.0, *tracker("RECOVERY", "True", "RECOVERY_THRESHOLD", "0.6")).recovery_threshold == 0.6
-    assert options(30.0, *tracker("RECOVERY_APPEARANCE", "0.3")).recovery_appearance == 0.3
-    gallery = options(15.0, *tracker("GALLERY", "100", "GALLERY_THRESHOLD", "0.3"))
-    assert gallery.gallery == Gallery(65, 0.3)  # 15 frames of BUFFER, and 50
+    assert looks.embedding == EmbeddingOptions(0.8, by_score=True, freeze=0.5)
+    low = options(
+        30.0, *tracker("SECOND_ASSOCIATION", "True", "SECOND_THRESHOLD", "0.2", "SECOND_OVERLAP_THRESHOLD", "0.6")
+    )
+    assert low.second == SecondAssociation(0.2, 0.6)
+    assert options(30.0, *tracker("OCR", "True", "OCR_THRESHOLD", "0.6")).ocr_threshold == 0.6
+    assert options(30.0, *tracker("OCR_APPEARANCE", "0.3")).ocr_appearance_threshold == 0.3
+    gallery = options(15.0, *tracker("GALLERY_BUFFER", "100", "GALLERY_THRESHOLD", "0.3"))
+    assert gallery.gallery == GalleryOptions(65, 0.3)  # 15 frames of BUFFER, and 50
 
 
 def test_the_output_keys() -> None:
     filters = build_filters(load_cfg(None, ["TRACKER.MIN_AREA", "5", "TRACKER.MAX_ASPECT", "0"]))
     assert filters == OutputFilters(5.0, 0.0)
-    assert build_refiner(load_cfg()) is None
-    keys = ("INTERPOLATE", "linear", "INTERPOLATE_GAP", "7", "INTERPOLATE_SMOOTH", "3", "MIN_LENGTH", "5")
-    refiner = build_refiner(load_cfg(None, tracker(*keys)))
+    assert build_postprocess(load_cfg()) is None
+    keys = ("INTERPOLATE", "linear", "INTERPOLATE_GAP", "7", "INTERPOLATE_TAU", "3", "MIN_TRACK_LENGTH", "5")
+    refiner = build_postprocess(load_cfg(None, tracker(*keys)))
     assert isinstance(refiner, partial)
-    assert refiner.keywords["options"] == RefineOptions("linear", 7, 3.0, 5)
-    assert build_refiner(load_cfg(None, tracker("MIN_LENGTH", "2"))) is not None
+    assert refiner.keywords["options"] == PostprocessOptions("linear", 7, 3.0, 5)
+    assert build_postprocess(load_cfg(None, tracker("MIN_TRACK_LENGTH", "2"))) is not None
 
 
 def test_camera_motion_by_name() -> None:

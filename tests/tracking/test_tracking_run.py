@@ -4,7 +4,7 @@ import numpy as np
 
 from fairmot.formats.motchallenge import format_results
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.structures.tracks import Tracks
 from fairmot.tracking.run import FrameTracks, OutputFilters, apply_filters, collect_tracks, to_table, track_sequence
 from fairmot.tracking.tracker import JointTracker
@@ -16,11 +16,11 @@ def make_tracks(sizes: list[tuple[float, float]]) -> Tracks:
     return Tracks(np.arange(1, count + 1), boxes, np.full(count, 0.5), np.zeros(count, np.int64), np.arange(count))
 
 
-def people(frames: int) -> Iterator[Observation]:
+def people(frames: int) -> Iterator[TrackerInput]:
     boxes = np.array([[0, 0, 40, 100], [200, 0, 240, 100], [400, 0, 600, 100]], dtype=np.float32)
     for number in range(1, frames + 1):
         looks = np.eye(3, dtype=np.float32)
-        yield Observation(number, Detections(boxes + number, np.array([0.9, 0.8, 0.7], np.float32), looks))
+        yield TrackerInput(number, Detections(boxes + number, np.array([0.9, 0.8, 0.7], np.float32), looks))
 
 
 def test_filters_count_what_they_drop() -> None:
@@ -40,7 +40,7 @@ def test_filters_at_zero_are_off() -> None:
 def test_output_comes_as_soon_as_its_frame_is_there() -> None:
     seen = []
 
-    def watched() -> Iterator[Observation]:
+    def watched() -> Iterator[TrackerInput]:
         for observation in people(3):
             seen.append(observation.frame)
             yield observation
@@ -76,14 +76,14 @@ def test_rows_of_several_classes_have_their_number() -> None:
     assert next(iter(format_results(to_table(frames, num_classes=2)))).endswith(",2,-1,-1\n")
 
 
-def crossing(frames: int) -> Iterator[Observation]:
+def crossing(frames: int) -> Iterator[TrackerInput]:
     """Two objects of two classes and one look, of one size, that walk through one another."""
     for number in range(1, frames + 1):
         left = np.array([10.0 * number, 10.0 * (frames + 1 - number)])
         boxes = np.stack([left, np.zeros(2), left + 40, np.full(2, 60.0)], axis=1)
         order = [0, 1] if number % 2 else [1, 0]
         looks = np.tile(np.array([[1.0, 0.0]]), (2, 1))
-        yield Observation(number, Detections(boxes[order], np.full(2, 0.9), looks, np.array([0, 1])[order]))
+        yield TrackerInput(number, Detections(boxes[order], np.full(2, 0.9), looks, np.array([0, 1])[order]))
 
 
 def test_identities_of_two_classes_never_mix_where_they_cross() -> None:
@@ -97,12 +97,12 @@ def test_all_that_is_known_of_a_frame_reaches_the_tracker() -> None:
     box, look = np.array([[0.0, 0, 40, 100]]), np.eye(1, 4)
     jump = np.array([[1.0, 0, 300], [0, 1, 0]])
     observations = [
-        Observation(1, Detections(box, np.ones(1), look), time=0.0),
-        Observation(4, Detections(box + np.array([300, 0, 300, 0]), np.ones(1), look), time=0.1, camera_motion=jump),
-        Observation(5, Detections(box, np.ones(1), look[:, ::-1]), time=0.2, may_start=np.array([False])),
+        TrackerInput(1, Detections(box, np.ones(1), look), time=0.0),
+        TrackerInput(4, Detections(box + np.array([300, 0, 300, 0]), np.ones(1), look), time=0.1, camera_motion=jump),
+        TrackerInput(5, Detections(box, np.ones(1), look[:, ::-1]), time=0.2, can_initiate=np.array([False])),
     ]
     tracker = JointTracker()
     frames = list(track_sequence(observations, tracker, filters=OutputFilters()))
     assert [(item.frame, item.tracks.ids.tolist()) for item in frames] == [(1, [1]), (4, [1]), (5, [])]
     assert frames[1].tracks.ages.tolist() == [4]
-    assert (tracker.num_held, tracker.state_dict()["time"]) == (1, 0.2)
+    assert (tracker.num_tracks, tracker.state_dict()["time"]) == (1, 0.2)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fairmot.utils.distributed import World, is_lost_contact, read_world, share_out
+from fairmot.utils.distributed import Distributed, balance_load, distributed_from_env, is_connection_error
 from fairmot.utils.errors import InputError
 
 TORCHRUN = {
@@ -16,41 +16,41 @@ TORCHRUN = {
 
 
 def test_without_torchrun_a_process_is_alone():
-    assert read_world({}) == World()
-    assert World().is_first
+    assert distributed_from_env({}) == Distributed()
+    assert Distributed().is_main_process
 
 
 def test_torchrun_s_variables_give_the_place():
-    world = read_world(TORCHRUN)
-    assert world == World(rank=3, local_rank=1, size=4, local_size=2, restarts=1, launch=world.launch)
+    world = distributed_from_env(TORCHRUN)
+    assert world == Distributed(rank=3, local_rank=1, world_size=4, local_world_size=2, restarts=1, launch=world.launch)
     assert world.launch.startswith("a-run ")
-    assert not world.is_first
+    assert not world.is_main_process
 
 
 def test_a_world_without_a_meeting_place_is_refused():
     without = {name: text for name, text in TORCHRUN.items() if name != "MASTER_ADDR"}
     with pytest.raises(InputError, match="no MASTER_ADDR"):
-        read_world(without)
+        distributed_from_env(without)
 
 
 def test_a_variable_that_is_no_number_is_named():
     with pytest.raises(InputError, match="RANK = 'first'"):
-        read_world({**TORCHRUN, "RANK": "first"})
+        distributed_from_env({**TORCHRUN, "RANK": "first"})
 
 
 def test_alone_nothing_is_sent():
-    world, values, layer = World(), torch.tensor([1.0, 2.0]), nn.Linear(2, 2)
-    assert world.sum(values) is values
-    assert world.gather("a") == ["a"]
-    assert world.tell("b") == "b"
-    world.match(layer)
-    with world.first_alone():
+    world, values, layer = Distributed(), torch.tensor([1.0, 2.0]), nn.Linear(2, 2)
+    assert world.all_reduce(values) is values
+    assert world.all_gather_object("a") == ["a"]
+    assert world.broadcast_object("b") == "b"
+    world.broadcast_module(layer)
+    with world.main_process_first():
         pass
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
 def test_shares_hold_everything_once_and_are_even(weights, parts):
-    shares = share_out(weights, parts)
+    shares = balance_load(weights, parts)
     assert len(shares) == parts
     assert sorted(place for share in shares for place in share) == list(range(len(weights)))
     loads = [sum(weights[place] for place in share) for share in shares]
@@ -58,5 +58,5 @@ def test_shares_hold_everything_once_and_are_even(weights, parts):
 
 
 def test_lost_contact_is_told_from_other_errors():
-    assert is_lost_contact(RuntimeError("[.../gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:3288"))
-    assert not is_lost_contact(RuntimeError("shape mismatch"))
+    assert is_connection_error(RuntimeError("[.../gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:3288"))
+    assert not is_connection_error(RuntimeError("shape mismatch"))

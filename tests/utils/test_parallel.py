@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fairmot.utils.errors import InputError
-from fairmot.utils.parallel import available_cores, map_in_processes
+from fairmot.utils.parallel import available_cores, parallel_map
 
 
 def process_of(item):
@@ -27,7 +27,7 @@ def die(item):
 
 @pytest.mark.parametrize(("processes", "items", "is_here"), [(2, 9, False), (1, 9, True), (2, 1, True), (2, 0, True)])
 def test_results_come_in_order_and_small_work_stays_here(processes, items, is_here):
-    results = list(map_in_processes(process_of, range(items), processes=processes))
+    results = list(parallel_map(process_of, range(items), processes=processes))
     assert [item for item, _ in results] == list(range(items))
     assert all((process == os.getpid()) == is_here for _, process in results)
 
@@ -37,7 +37,7 @@ def test_opencv_works_in_the_processes_although_it_has_threads_here():
     cv2.setNumThreads(2)
     try:
         blurred(1)
-        assert list(map_in_processes(blurred, range(4), processes=2)) == [0, 1, 2, 3]
+        assert list(parallel_map(blurred, range(4), processes=2)) == [0, 1, 2, 3]
         assert cv2.getNumThreads() == 2
     finally:
         cv2.setNumThreads(before)
@@ -45,9 +45,9 @@ def test_opencv_works_in_the_processes_although_it_has_threads_here():
 
 def test_mistakes_and_killed_processes_are_one_line():
     with pytest.raises(InputError, match="item 0"):
-        list(map_in_processes(refuse, range(4), processes=2))
+        list(parallel_map(refuse, range(4), processes=2))
     with pytest.raises(InputError, match="was ended; is there enough memory"):
-        list(map_in_processes(die, range(4), processes=2))
+        list(parallel_map(die, range(4), processes=2))
 
 
 def test_cores():

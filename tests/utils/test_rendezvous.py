@@ -7,7 +7,7 @@ import pytest
 from torch.distributed import TCPStore
 
 from fairmot.utils.errors import InputError
-from fairmot.utils.rendezvous import meet
+from fairmot.utils.rendezvous import rendezvous
 
 SIZE = 3
 
@@ -21,7 +21,7 @@ def gather(server, *, note):
     """Let SIZE threads with clients of their own meet; each leaves `note` and reads the first one's."""
 
     def take_part(rank):
-        store = meet(TCPStore("localhost", server.port), rank=rank, size=SIZE, patience=timedelta(seconds=20))
+        store = rendezvous(TCPStore("localhost", server.port), rank=rank, size=SIZE, patience=timedelta(seconds=20))
         if rank == 0:
             store.set("note", note)
         return store.get("note").decode()
@@ -45,4 +45,4 @@ def test_a_place_taken_by_one_that_ended_before_the_first_came_is_taken_again(se
 def test_who_is_missing_is_named(rank, missing):
     server = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     with pytest.raises(InputError, match=missing):
-        meet(server, rank=rank, size=SIZE, patience=timedelta(seconds=0.3))
+        rendezvous(server, rank=rank, size=SIZE, patience=timedelta(seconds=0.3))

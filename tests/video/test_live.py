@@ -5,7 +5,7 @@ from fairmot.config.load import load_cfg
 from fairmot.structures.frame import Frame
 from fairmot.video.build import live_options
 from fairmot.video.live import LiveOptions, play
-from fairmot.video.stream import Patience
+from fairmot.video.stream import ReconnectPolicy
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_another_drop_is_refused() -> None:
 
 def test_options_are_the_configurations() -> None:
     keys = ["SOURCE.RECONNECT", "3", "SOURCE.RECONNECT_WAIT", "0.5", "SOURCE.TIMEOUT", "2.0", "SOURCE.DROP", "never"]
-    assert live_options(load_cfg(None, keys)) == LiveOptions(patience=Patience(3, 0.5, 2.0), drop="never")
+    assert live_options(load_cfg(None, keys)) == LiveOptions(patience=ReconnectPolicy(3, 0.5, 2.0), drop="never")
     assert live_options(load_cfg()) == LiveOptions()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from fairmot.utils.errors import InputError
-from fairmot.video.prefetch import Ahead
+from fairmot.video.prefetch import Prefetcher
 
 LONG = 20  # s that a test waits for what happens at once
 
@@ -30,7 +30,7 @@ class Counting:
 
 def test_items_come_in_order_taken_no_more_than_the_room_ahead() -> None:
     items = Counting(10)
-    ahead = Ahead(items, room=3)
+    ahead = Prefetcher(items, room=3)
     assert items.number == 0
     assert next(ahead) == 0
     assert items.taken(5)  # one given, three in the queue, one in the hand
@@ -47,7 +47,7 @@ def test_of_the_newest_the_oldest_go() -> None:
         begun.wait(LONG)
         yield from range(1, 10)
 
-    ahead = Ahead(items(), room=2, newest=True, release=ended.set)
+    ahead = Prefetcher(items(), room=2, newest=True, release=ended.set)
     assert next(ahead) == 0
     begun.set()
     assert ended.wait(LONG)
@@ -60,7 +60,7 @@ def test_an_exception_arrives_at_its_item() -> None:
         yield 1
         raise InputError("broken")
 
-    ahead = Ahead(items())
+    ahead = Prefetcher(items())
     assert next(ahead) == 1
     with pytest.raises(InputError, match="broken"):
         next(ahead)
@@ -70,7 +70,7 @@ def test_an_exception_arrives_at_its_item() -> None:
 
 def test_release_comes_once_after_the_last_item_from_its_thread() -> None:
     released = []
-    ahead = Ahead(Counting(3), release=lambda: released.append(threading.current_thread().name))
+    ahead = Prefetcher(Counting(3), release=lambda: released.append(threading.current_thread().name))
     assert list(ahead) == [0, 1, 2]
     ahead.close()
     ahead.close()
@@ -79,7 +79,7 @@ def test_release_comes_once_after_the_last_item_from_its_thread() -> None:
 
 def test_closing_before_the_start_releases_too() -> None:
     released = []
-    ahead = Ahead(Counting(3), release=lambda: released.append(1))
+    ahead = Prefetcher(Counting(3), release=lambda: released.append(1))
     ahead.close()
     ahead.close()
     assert released == [1]
@@ -89,7 +89,7 @@ def test_closing_before_the_start_releases_too() -> None:
 def test_closing_ends_the_thread_that_waits_for_room() -> None:
     before = threading.active_count()
     items = Counting(100)
-    ahead = Ahead(items, room=1)
+    ahead = Prefetcher(items, room=1)
     next(ahead)
     assert items.taken(3)
     ahead.close()
@@ -106,7 +106,7 @@ def test_a_read_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPa
         hangs.wait(LONG)
         yield 2
 
-    ahead = Ahead(items(), stop=lambda: stopped.append(1), release=released.set)
+    ahead = Prefetcher(items(), stop=lambda: stopped.append(1), release=released.set)
     assert next(ahead) == 1
     waiting = threading.Timer(0.05, ahead.stop)
     waiting.start()
@@ -124,4 +124,4 @@ def test_a_read_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPa
 
 def test_no_room_is_refused() -> None:
     with pytest.raises(ValueError, match="room"):
-        Ahead([], room=0)
+        Prefetcher([], room=0)

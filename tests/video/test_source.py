@@ -14,7 +14,7 @@ from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 from fairmot.video.live import LiveOptions
 from fairmot.video.source import find_sources, open_frames
-from fairmot.video.stream import Patience
+from fairmot.video.stream import ReconnectPolicy
 from fairmot.video.writer import VideoWriter
 
 
@@ -188,7 +188,7 @@ class TestCamerasAndStreams:
         monkeypatch.setattr("fairmot.video.source.CameraReader", FakeReader)
         monkeypatch.setattr("fairmot.video.source.StreamReader", FakeReader)
         monkeypatch.setattr(FakeReader, "made", [])
-        patience = Patience(attempts=2)
+        patience = ReconnectPolicy(attempts=2)
         with open_frames(source, live=LiveOptions(patience=patience, drop="never")) as frames:
             assert (frames.name, frames.length, frames.image_hw, frames.live) == (name, None, (24, 32), True)
             assert [frame.index for frame in frames] == [1, 4]

@@ -5,7 +5,7 @@ import pytest
 
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
-from fairmot.video.stream import Patience, StreamReader
+from fairmot.video.stream import ReconnectPolicy, StreamReader
 
 
 class Clock:
@@ -54,7 +54,7 @@ def stream(clock: Clock, lines: list[Line | float], **options: object) -> Stream
             raise InputError("refused")
         return line
 
-    options = {"patience": Patience(attempts=3, wait=0.0), **options}
+    options = {"patience": ReconnectPolicy(attempts=3, wait=0.0), **options}
     return StreamReader("rtsp://x/live", name="s", connect=connect, clock=clock, **options)
 
 
@@ -93,7 +93,7 @@ def test_it_gives_up_after_so_many_attempts_in_a_row() -> None:
 
 def test_no_attempt_where_none_is_wanted() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1]), Line(clock, [1])], patience=Patience(attempts=0))
+    reader = stream(clock, [Line(clock, [1]), Line(clock, [1])], patience=ReconnectPolicy(attempts=0))
     assert len(list(reader)) == 1
 
 
@@ -115,20 +115,22 @@ def test_what_is_back_at_another_size_is_scaled() -> None:
     clock = Clock()
     second = Line(clock, [1])
     second.image_hw = (8, 12)
-    frames = list(stream(clock, [Line(clock, [1]), second], patience=Patience(attempts=1, wait=0.0)))[:2]
+    frames = list(stream(clock, [Line(clock, [1]), second], patience=ReconnectPolicy(attempts=1, wait=0.0)))[:2]
     assert [frame.image_hw for frame in frames] == [(4, 6), (4, 6)]
 
 
 def test_frames_missing_in_a_connection_are_counted_too() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1, 4])], patience=Patience(attempts=0))
+    reader = stream(clock, [Line(clock, [1, 4])], patience=ReconnectPolicy(attempts=0))
     assert told(reader) == [(1, 0.0), (4, 0.3)]
     assert reader.lost == 2
 
 
 def test_stopping_ends_the_waiting() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1])], patience=Patience(attempts=1, wait=1e6), report=lambda _: reader.stop())
+    reader = stream(
+        clock, [Line(clock, [1])], patience=ReconnectPolicy(attempts=1, wait=1e6), report=lambda _: reader.stop()
+    )
     assert len(list(reader)) == 1
     assert "not back" not in str(reader.notes())
 
@@ -141,4 +143,4 @@ def test_who_is_not_there_at_first_is_an_error() -> None:
 @pytest.mark.parametrize("wrong", [{"attempts": -1}, {"wait": -1.0}, {"wait": float("nan")}, {"timeout": 0.0}])
 def test_impatience_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Patience(**wrong)
+        ReconnectPolicy(**wrong)

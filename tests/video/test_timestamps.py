@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairmot.video.timestamps import FrameClock
+from fairmot.video.timestamps import FrameTimestamps
 
 
-def make(**options: bool) -> FrameClock:
-    return FrameClock(tick=0.001, spacing=0.04, **options)
+def make(**options: bool) -> FrameTimestamps:
+    return FrameTimestamps(tick=0.001, spacing=0.04, **options)
 
 
-def places(clock: FrameClock, packets: list[int | None], pictures: list[int | None]) -> list[tuple[int, float] | None]:
+def places(
+    clock: FrameTimestamps, packets: list[int | None], pictures: list[int | None]
+) -> list[tuple[int, float] | None]:
     for timestamp in packets:
         clock.expect(timestamp)
     return [clock.place(timestamp) for timestamp in pictures]

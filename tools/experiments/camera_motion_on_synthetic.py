@@ -27,7 +27,14 @@ from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.render import Renderer
 from fairmot.synthetic.world import build_world
-from fairmot.tracking.camera_motion import CameraMotion, EccMotion, FlowMotion, identity, mask_people, reduce_image
+from fairmot.tracking.camera_motion import (
+    CameraMotionEstimator,
+    EccMotion,
+    FlowMotion,
+    identity,
+    mask_people,
+    reduce_image,
+)
 
 
 class View(NamedTuple):
@@ -89,7 +96,9 @@ def error_of(found: FloatArray, before: View, now: View) -> float:
     return affine_error(found, now.motion, now.image.shape)
 
 
-def measure(views: Iterator[View], estimators: dict[str, CameraMotion]) -> dict[str, tuple[list[float], float]]:
+def measure(
+    views: Iterator[View], estimators: dict[str, CameraMotionEstimator]
+) -> dict[str, tuple[list[float], float]]:
     """Return each estimator's error in each frame, and its median processor time a frame in ms."""
     errors: dict[str, list[float]] = {name: [] for name in estimators}
     times: dict[str, list[float]] = {name: [] for name in estimators}
@@ -105,7 +114,7 @@ def measure(views: Iterator[View], estimators: dict[str, CameraMotion]) -> dict[
     return {name: (errors[name], float(np.median(times[name]))) for name in estimators}
 
 
-def make_estimators(side: int) -> dict[str, CameraMotion]:
+def make_estimators(side: int) -> dict[str, CameraMotionEstimator]:
     """Return what is compared, by name."""
     return {
         "standing still": StandingStill(),

@@ -29,7 +29,7 @@ from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 from fairmot.commands.benchmark.model import training_step
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
-from fairmot.models.deterministic_weights import load_made_up_weights
+from fairmot.models.deterministic_weights import load_deterministic_weights
 from fairmot.models.layers.deform_conv import cuda as deform_conv_cuda
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -211,7 +211,7 @@ def print_network(
 ) -> list[dict[str, object]]:
     """Print milliseconds of a forward and backward pass of DLA-34, by layout, precision and operator; return them."""
     model = build_model(load_cfg(None, []))
-    load_made_up_weights(model)
+    load_deterministic_weights(model)
     images = torch.rand(batch, 3, *input_hw, device="cuda")
     answers: list[dict[str, object]] = []
     for layout in (torch.contiguous_format, torch.channels_last):

@@ -35,12 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "fairness.yaml"
 FAIRMOT = (sys.executable, "-m", "fairmot")
 TRAINING_WORLD = (  # the quickstart's
-    "--sequences", "48", "--frames", "20", "--rate", "10", "--people", "22", "--seed", "1",
+    "--sequences", "48", "--frames", "20", "--fps", "10", "--people", "22", "--seed", "1",
 )  # fmt: skip
 HELD_OUT_WORLD = ("--sequences", "4", "--frames", "150", "--seed", "3001")
 SHORT = (
     "INPUT.SIZE_HW", "(160,288)", "SOLVER.BATCH_SIZE", "4", "SOLVER.MAX_STEPS", "60", "SOLVER.LOG_EVERY", "1",
-    "SOLVER.METER_EVERY", "20",
+    "SOLVER.FAIRNESS_EVERY", "20",
 )  # fmt: skip
 DONE = (" finished after ", " step limit after ")  # how the log of a whole training ends
 

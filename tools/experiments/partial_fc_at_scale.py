@@ -26,7 +26,7 @@ from fairmot.config.load import load_cfg
 from fairmot.losses.build import build_criterion
 from fairmot.optim.build import build_optimizer
 from fairmot.structures.outputs import EmbeddingSamples
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 
 ALLOWANCE = 1024.0  # MiB, of all processes together
 MIB = 2**20
@@ -57,7 +57,7 @@ class Measured(NamedTuple):
     cpu: float  # median of the CPU seconds of these, whatever else the machine does
 
 
-def train(size: Size, world: World, times: list[tuple[float, float]]) -> None:
+def train(size: Size, world: Distributed, times: list[tuple[float, float]]) -> None:
     """Make everything and a few steps, by the parts that `fairmot train` has; note their seconds, and those of CPU."""
     keys = ["MODEL.REID_DIM", str(size.dims), "LOSS.IDENTITY", size.kind, "LOSS.SAMPLE_RATE", str(size.rate)]
     cfg = load_cfg(None, keys)
@@ -66,14 +66,14 @@ def train(size: Size, world: World, times: list[tuple[float, float]]) -> None:
     model = torch.nn.Linear(size.dims, size.dims)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     rng = torch.Generator().manual_seed(world.rank)
-    known = torch.tensor(size.embeddings * world.size)
+    known = torch.tensor(size.embeddings * world.world_size)
     for _ in range(size.steps):
         identities = torch.randint(size.identities, (size.embeddings,), generator=rng)
         inputs = torch.randn(size.embeddings, size.dims, generator=rng)
         start = time.perf_counter(), time.process_time()
         optimizer.zero_grad(set_to_none=True)
         loss = criterion.identity(EmbeddingSamples(model(inputs), identities, torch.zeros_like(identities)), known)
-        (loss * world.size).backward()
+        (loss * world.world_size).backward()
         optimizer.step()
         times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
 
@@ -85,7 +85,7 @@ def measure(rank: int, count: int, meeting: str, size: Size, results: Any) -> No
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=count)
         distributed.barrier()
     times: list[tuple[float, float]] = []
-    run = partial(train, size, World(rank=rank, size=count), times)
+    run = partial(train, size, Distributed(rank=rank, world_size=count), times)
     peak = peak_memory(run, device=torch.device("cpu"))
     if peak is None:
         raise RuntimeError("this system does not tell a process's peak memory")

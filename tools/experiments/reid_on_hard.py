@@ -38,7 +38,7 @@ from fairmot.models.weights import load_weights
 from fairmot.structures.detections import Detections
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.world import build_world
 from fairmot.synthetic.write import write_sequence
@@ -119,13 +119,13 @@ def trained_embeddings(predictor: Predictor, folder: Path, table: BoxTable) -> F
     return found.embeddings[np.argsort(found.rows)]
 
 
-def as_observations(table: BoxTable, embeddings: FloatArray, length: int) -> Iterator[Observation]:
+def as_observations(table: BoxTable, embeddings: FloatArray, length: int) -> Iterator[TrackerInput]:
     """Yield the detections, all of score 1, of each of `length` frames."""
     for number in range(1, length + 1):
         rows = np.flatnonzero(table.frames == number)
         boxes_xyxy = tlwh_to_xyxy(table.boxes_tlwh[rows]).astype(np.float32)
         scores = np.ones(len(rows), dtype=np.float32)
-        yield Observation(number, Detections(boxes_xyxy, scores, embeddings[rows]))
+        yield TrackerInput(number, Detections(boxes_xyxy, scores, embeddings[rows]))
 
 
 def track_and_score(cfg: CfgNode, truth: ScoredSequence, table: BoxTable, embeddings: FloatArray) -> Scores:

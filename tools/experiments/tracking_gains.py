@@ -36,12 +36,12 @@ from fairmot.commands.tune.trial import track_piece
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.sequences import read_truths
-from fairmot.formats.atomic import replacing, write_text
+from fairmot.formats.atomic import atomic_write, write_text
 from fairmot.formats.detection_cache import read_cache
 from fairmot.structures.report import ScoredSequence
 from fairmot.synthetic.write import appearing
 from fairmot.utils.errors import InputError
-from fairmot.utils.parallel import map_in_processes
+from fairmot.utils.parallel import parallel_map
 
 SOURCES = ("tracking", "evaluation", "structures", "geometry")  # packages whose code decides a score
 DRAWS = 2000
@@ -133,7 +133,7 @@ def do(bench: Bench, job: Job) -> str:
     path = bench.counts(job.row, job.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"whole": count_segments(tracked), "segments": count_segments(tracked, bench.frames)}
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(temporary, allow_pickle=False, stamp=np.array(job.stamp), **arrays)
     return job.row.key
 
@@ -143,7 +143,7 @@ def run_row(cfg: CfgNode, truth: Path, caches: Path) -> list[ScoredSequence]:
     tracked = []
     for sequence in read_truths(truth).sequences:
         cache = read_cache(caches / f"{sequence.info.name}.npz")
-        tracked.append(track_piece(cfg, Piece(tuple(cache.observations()), sequence)))
+        tracked.append(track_piece(cfg, Piece(tuple(cache.tracker_inputs()), sequence)))
     return tracked
 
 
@@ -199,7 +199,7 @@ def run(arguments: argparse.Namespace) -> str:
     if ready is None:
         make_caches(bench, options)
     jobs = [job for job in make_jobs(bench, rows) if not is_done(bench, job)]
-    for place, key in enumerate(map_in_processes(partial(do, bench), jobs, processes=arguments.jobs), 1):
+    for place, key in enumerate(parallel_map(partial(do, bench), jobs, processes=arguments.jobs), 1):
         print(f"{place} of {len(jobs)}: {key}", file=sys.stderr, flush=True)
     of = f"{len(seeds)} seeds of the stand-in together" if ready is None else "a detector's own caches"
     text = format_tables(rows, read_counts(bench, rows), title=name, draws=DRAWS, of=of)

@@ -21,7 +21,7 @@ from PIL import Image
 from fairmot.commands.predictor import load_predictor
 from fairmot.config.load import load_cfg
 from fairmot.engine.predictor import Predictor
-from fairmot.formats.atomic import replacing
+from fairmot.formats.atomic import atomic_write
 from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.structures.frame import Frame
 from fairmot.structures.tracks import Tracks
@@ -98,7 +98,7 @@ def make_preview(arguments: argparse.Namespace) -> str:
         images = list(draw_frames(tracked, look))
     rate = source.frame_rate / look.step
     data, quality = encode_animation(images, frame_rate=rate, kilobytes=arguments.kilobytes)
-    with replacing(arguments.output) as temporary:
+    with atomic_write(arguments.output) as temporary:
         temporary.write_bytes(data)
     size = f"{images[0].shape[1]}x{images[0].shape[0]}"
     return f"{arguments.output}: {len(images)} frames of {size}, {len(data)} bytes, quality {quality}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairmot.commands.benchmark.timing import BenchmarkRow, paired_ratio, time_in_turn
 from fairmot.data.index.builder import Selection
-from fairmot.data.index.cache import Wanted, load_index
+from fairmot.data.index.cache import DatasetSpec, load_index
 from fairmot.data.index.label_index import LabelIndex
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.registry import LAYOUTS
@@ -30,7 +30,7 @@ def index_rows(*, repeats: int) -> Iterator[BenchmarkRow]:
         images = _write_labels(root)
 
         def load(*, verify: bool) -> LabelIndex:
-            wanted = Wanted("jde", Source(root, labels=LIST, name="made-up"), Selection(("person",), (0,)))
+            wanted = DatasetSpec("jde", Source(root, labels=LIST, name="made-up"), Selection(("person",), (0,)))
             return load_index(wanted, LAYOUTS["jde"].make_reader(wanted.source), cache=root / "index", verify=verify)
 
         counts = (load(verify=True).info.identity_counts[0], count_identities(root / LIST, root))

@@ -17,10 +17,10 @@ import torch
 
 from fairmot.commands.benchmark.label_index import index_rows
 from fairmot.commands.benchmark.reference.loader import plain_batch, plain_item
-from fairmot.commands.benchmark.timing import BenchmarkRow, Run, paired_ratio, time_in_turn
+from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, paired_ratio, time_in_turn
 from fairmot.config.node import CfgNode
 from fairmot.data.augment.affine import AugmentOptions, draw_augmentation
-from fairmot.data.build import build_augment_options, build_wanted
+from fairmot.data.build import build_augment_options, build_dataset_spec
 from fairmot.data.collate import collate
 from fairmot.data.index.cache import load_index
 from fairmot.data.joint_dataset import JointDataset, SampleKey, TargetOptions
@@ -39,7 +39,7 @@ EXTRAS = ("mosaic", "mixup", "erase", "blur", "jpeg")
 
 
 @dataclass(frozen=True)
-class Bench:
+class LoaderBenchmark:
     """What is timed: a data set, how many rounds, and its images of one size (height, width), by their places."""
 
     dataset: JointDataset
@@ -48,7 +48,7 @@ class Bench:
     places: tuple[int, ...]
 
 
-Part = Callable[[Bench], Iterator[BenchmarkRow]]
+Part = Callable[[LoaderBenchmark], Iterator[BenchmarkRow]]
 
 
 def benchmark_data(cfg: CfgNode, *, images: Path | None, repeats: int) -> Iterator[BenchmarkRow]:
@@ -77,10 +77,10 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before[1])
 
 
-def _open(cfg: CfgNode, root: Path, *, cache: Path, repeats: int) -> Bench:
+def _open(cfg: CfgNode, root: Path, *, cache: Path, repeats: int) -> LoaderBenchmark:
     if not root.is_dir():
         raise InputError(f"--images {root}: no such folder")
-    wanted = build_wanted(cfg, str(root.resolve()), key="--images")
+    wanted = build_dataset_spec(cfg, str(root.resolve()), key="--images")
     index = load_index(wanted, LAYOUTS[wanted.layout].make_reader(wanted.source), cache=cache)
     options = replace(
         build_augment_options(cfg) or AugmentOptions(), path="fast", mosaic=0, mixup=0, erase=0, blur=0, jpeg=0
@@ -95,10 +95,10 @@ def _open(cfg: CfgNode, root: Path, *, cache: Path, repeats: int) -> Bench:
     first = [read_image(dataset.samples[place].image_path).shape[:2] for place in range(min(len(dataset), 64))]
     image_hw = Counter(first).most_common(1)[0][0]
     places = tuple(place for place, size in enumerate(first) if size == image_hw)
-    return Bench(dataset, repeats, (image_hw[0], image_hw[1]), places)
+    return LoaderBenchmark(dataset, repeats, (image_hw[0], image_hw[1]), places)
 
 
-def loader_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+def loader_rows(bench: LoaderBenchmark) -> Iterator[BenchmarkRow]:
     """Yield images/s from file to batch: the recipe, and the recipe with each of the extra augmentations always on."""
     options = bench.dataset.augment or AugmentOptions()
     height, width = bench.dataset.input_hw
@@ -108,7 +108,7 @@ def loader_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     # The full path follows the reference, which hands back memory: what runs next pays to have it again.
     runs |= {
         REFERENCE: _rounds(bench, options, _plain_batch),
-        FULL: _rounds(bench, replace(options, path="full"), _batch),
+        FULL: _rounds(bench, replace(options, implementation="full"), _batch),
     }
     seconds = time_in_turn(runs, repeats=bench.repeats)
     differences = list(pixel_differences(bench))
@@ -137,7 +137,7 @@ def _row(name: str, seconds: Mapping[str, list[float]], extra: Mapping[str, floa
 Make = Callable[[JointDataset, list[SampleKey]], object]
 
 
-def _rounds(bench: Bench, options: AugmentOptions, make: Make) -> Run:
+def _rounds(bench: LoaderBenchmark, options: AugmentOptions, make: Make) -> TimedRun:
     """Return a run that makes the next round's batches at each call: the same keys for every `make`, in one order."""
     dataset = copy(bench.dataset)
     dataset.augment = options
@@ -162,10 +162,10 @@ def _plain_batch(dataset: JointDataset, keys: list[SampleKey]) -> object:
     return plain_batch(items)
 
 
-def pixel_differences(bench: Bench) -> Iterator[float]:
+def pixel_differences(bench: LoaderBenchmark) -> Iterator[float]:
     """Yield for each image, with one draw, the mean difference between the fast path and the full one, in 1/255."""
     steps = copy(bench.dataset)
-    steps.augment = replace(bench.dataset.augment or AugmentOptions(), path="full")
+    steps.augment = replace(bench.dataset.augment or AugmentOptions(), implementation="full")
     for place in bench.places:
         fast, full = (dataset.load(SampleKey(0, place)).image for dataset in (bench.dataset, steps))
         yield float(cv2.absdiff(fast, full).mean())
@@ -201,7 +201,7 @@ def _made_up_image(rng: np.random.Generator) -> tuple[ImageArray, list[tuple[int
     return image.clip(0, 255).astype(np.uint8), boxes
 
 
-def _index_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+def _index_rows(bench: LoaderBenchmark) -> Iterator[BenchmarkRow]:
     return index_rows(repeats=bench.repeats)
 
 

@@ -16,11 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
 
 from fairmot.codec.decode import find_peaks
-from fairmot.commands.benchmark.timing import BenchmarkRow, Run, paired_ratio, peak_memory, time_in_turn
+from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, paired_ratio, peak_memory, time_in_turn
 from fairmot.config.node import CfgNode
 from fairmot.geometry.letterbox import round_up_hw
 from fairmot.models.build import build_model
-from fairmot.models.deterministic_weights import load_made_up_weights
+from fairmot.models.deterministic_weights import load_deterministic_weights
 from fairmot.models.inference import prepare_for_inference
 from fairmot.models.joint_detector import JointDetector
 from fairmot.models.layers.deform_conv.layer import DeformConv2d
@@ -39,7 +39,7 @@ class OverTorchvision(nn.Module):
     def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, O, H, W)."""
         layer = self.layer
-        offset, mask = layer.steering(features_BCHW)
+        offset, mask = layer.predict_offsets(features_BCHW)
         out: torch.Tensor = deform_conv2d(
             features_BCHW, offset, layer.weight, layer.bias, layer.stride, layer.padding, mask=mask
         )
@@ -57,7 +57,7 @@ def plain_convolution(layer: DeformConv2d) -> nn.Conv2d:
 def benchmark_model(cfg: CfgNode, *, device: torch.device, repeats: int) -> Iterator[BenchmarkRow]:
     """Yield rows of inference at INPUT.SIZE_HW, batch 1, and of training steps (forward and backward)."""
     model = build_model(cfg)
-    load_made_up_weights(model)
+    load_deterministic_weights(model)
     yield from inference_rows(
         model.eval().to(device), input_hw=round_up_hw(cfg.INPUT.SIZE_HW), top_k=cfg.PREDICT.TOP_K, repeats=repeats
     )
@@ -81,7 +81,7 @@ def inference_rows(
         return ours.read_at(features, indices)
 
     suffix = f" 1x{input_hw[0]}x{input_hw[1]}"
-    runs: dict[str, Run] = {REFERENCE: lambda: reference(images), PLAIN: lambda: plain(nhwc)}
+    runs: dict[str, TimedRun] = {REFERENCE: lambda: reference(images), PLAIN: lambda: plain(nhwc)}
     runs |= {"inference dense": lambda: ours(nhwc), "inference peaks": peaks}
     if device.type == "cuda":
         contiguous = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)
@@ -102,7 +102,7 @@ def training_rows(model: JointDetector, *, repeats: int) -> Iterator[BenchmarkRo
     suffix = f" {batch}x{height}x{width}"
     images = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0)).to(device)
     reference, nhwc = replaced(model, OverTorchvision), copy.deepcopy(model).to(memory_format=torch.channels_last)
-    runs: dict[str, Run] = {REFERENCE: lambda: training_step(reference, images)}
+    runs: dict[str, TimedRun] = {REFERENCE: lambda: training_step(reference, images)}
     if device.type != "cuda":
         runs |= {"training": lambda: training_step(nhwc, images)}
         yield from _rows(runs, suffix=suffix, device=device, repeats=repeats)
@@ -118,7 +118,7 @@ def training_rows(model: JointDetector, *, repeats: int) -> Iterator[BenchmarkRo
 
 
 def _compiled_rows(
-    runs: Mapping[str, Run], *, suffix: str, device: torch.device, repeats: int
+    runs: Mapping[str, TimedRun], *, suffix: str, device: torch.device, repeats: int
 ) -> Iterator[BenchmarkRow]:
     """Yield rows whose first round compiles; where that fails, say so and go on: the other rows stand."""
     try:
@@ -135,10 +135,10 @@ def training_step(model: Any, images: torch.Tensor) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def in_precision(name: str, run: Run) -> dict[str, Run]:
+def in_precision(name: str, run: TimedRun) -> dict[str, TimedRun]:
     """Return the run under bf16 and fp16 autocast (without a scaler: speed is asked for, not a good step)."""
 
-    def under(dtype: torch.dtype) -> Run:
+    def under(dtype: torch.dtype) -> TimedRun:
         def cast() -> object:
             with torch.autocast("cuda", dtype):
                 return run()
@@ -157,7 +157,7 @@ def replaced(model: nn.Module, make: Callable[[DeformConv2d], nn.Module]) -> Any
     return model
 
 
-def _rows(runs: Mapping[str, Run], *, suffix: str, device: torch.device, repeats: int) -> Iterator[BenchmarkRow]:
+def _rows(runs: Mapping[str, TimedRun], *, suffix: str, device: torch.device, repeats: int) -> Iterator[BenchmarkRow]:
     def wait() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)

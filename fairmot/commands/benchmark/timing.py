@@ -40,10 +40,12 @@ def _status_kib(name: str) -> int:
     return int(lines[name].split()[0])
 
 
-Run = Callable[[], object]
+TimedRun = Callable[[], object]
 
 
-def time_in_turn(runs: Mapping[str, Run], *, repeats: int, wait: Run = lambda: None) -> dict[str, list[float]]:
+def time_in_turn(
+    runs: Mapping[str, TimedRun], *, repeats: int, wait: TimedRun = lambda: None
+) -> dict[str, list[float]]:
     """Return name -> seconds of each of `repeats` rounds; a round runs every way once. One round before is not counted.
 
     wait: called before the clock is read (a GPU's synchronisation).

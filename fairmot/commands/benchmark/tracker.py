@@ -11,7 +11,7 @@ import numpy as np
 
 from fairmot.commands.benchmark.reference.tracker import PlainOptions, Reported, replay_plainly
 from fairmot.commands.benchmark.scenes import MADE_UP, Scene, open_scene
-from fairmot.commands.benchmark.timing import BenchmarkRow, Run, paired_ratio, time_in_turn
+from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, paired_ratio, time_in_turn
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.structures.tracks import Tracks
@@ -22,7 +22,7 @@ OURS, PLAIN = "ours", "plain"
 TOLERANCE = 1e-3  # px: how far boxes of ours and the reference may be apart
 
 
-class StageLaps:
+class StageLapTimer:
     """A stopwatch that adds up the seconds of each stage of many updates."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class StageLaps:
         """Begin an update."""
         self._last = time.perf_counter()
 
-    def lap(self, stage: str) -> None:
+    def stop(self, stage: str) -> None:
         """End a stage; the next one begins."""
         now = time.perf_counter()
         self.seconds[stage] += now - self._last
@@ -101,7 +101,7 @@ def time_scene(scene: Scene, *, repeats: int) -> BenchmarkRow:
         for detections in scene.frames:
             tracker.update(detections)
 
-    runs: dict[str, Run] = {OURS: run_ours, PLAIN: partial(replay_plainly, scene.frames, plain)}
+    runs: dict[str, TimedRun] = {OURS: run_ours, PLAIN: partial(replay_plainly, scene.frames, plain)}
     seconds = time_in_turn(runs, repeats=repeats)
     frames = len(scene.frames)
     stages, held = time_stages(scene, cfg, repeats=repeats)
@@ -121,12 +121,12 @@ def time_stages(scene: Scene, cfg: CfgNode, *, repeats: int) -> tuple[Mapping[st
     rounds: list[Mapping[str, float]] = []
     held: list[int] = []
     for _ in range(repeats + 1):
-        laps = StageLaps()
+        laps = StageLapTimer()
         tracker = build_tracker(cfg, frame_rate=scene.frame_rate, laps=laps)
         for detections in scene.frames:
             laps.start()
             tracker.update(detections)
-            held.append(tracker.num_held)
+            held.append(tracker.num_tracks)
         rounds.append(laps.seconds)
     counted = rounds[1:]
     return {name: median(one.get(name, 0.0) for one in counted) for name in counted[0]}, fmean(held)

@@ -35,12 +35,12 @@ from fairmot.config.node import CfgNode
 from fairmot.data.build import build_train_dataset, build_train_loader
 from fairmot.data.loader import TrainLoader
 from fairmot.engine.build import build_train_options
-from fairmot.engine.prefetch import feed
+from fairmot.engine.prefetch import prefetch_to_device
 from fairmot.engine.trainer import Trainer
 from fairmot.formats.motchallenge import write_sequence_info
 from fairmot.geometry.letterbox import round_up_hw
 from fairmot.models.build import build_model
-from fairmot.models.deterministic_weights import load_made_up_weights
+from fairmot.models.deterministic_weights import load_deterministic_weights
 from fairmot.structures.sequence import SequenceInfo
 from fairmot.utils.errors import InputError
 
@@ -58,7 +58,7 @@ def make_trainer(cfg: CfgNode, *, num_identities: Sequence[int], steps_per_epoch
     """Return a trainer as `fairmot train` has it, at made-up weights and without hooks."""
     seed_libraries(cfg.SEED)
     model = build_model(cfg)
-    load_made_up_weights(model)
+    load_deterministic_weights(model)
     state = build_train_state(
         cfg, model.train(), num_identities=num_identities, steps_per_epoch=steps_per_epoch, device=device
     )
@@ -100,14 +100,14 @@ class Learner:
         """Return how long the timed steps took, and how much of it they waited."""
         trainer, loader, device = self._made(), self._loader, self._device
         drawn = loader.epoch(number, start_batch=len(loader) - self._steps - AROUND)
-        batches = feed(drawn, device, ahead=trainer.options.prefetch, pace=trainer.pace)
+        batches = prefetch_to_device(drawn, device, ahead=trainer.options.prefetch, pace=trainer.throughput)
         trainer.train_step(next(batches))
         _wait_for(device)
-        trainer.pace.restart()
+        trainer.throughput.restart()
         for batch in islice(batches, self._steps):
             trainer.train_step(batch)
         _wait_for(device)
-        taken = time.perf_counter() - trainer.pace.started, trainer.pace.waited
+        taken = time.perf_counter() - trainer.throughput.started, trainer.throughput.waited
         deque(batches, maxlen=0)  # the last one, so that no worker is at it in another's turn
         return taken
 
@@ -137,8 +137,8 @@ REFERENCE, IN_PARTS, ALL = "plain", "accumulate 2", "all"
 PLAIN: Keys = {
     "SOLVER.FUSED": False,
     "SOLVER.CHANNELS_LAST": False,
-    "SOLVER.ACCUMULATE": 1,
-    "SOLVER.EMA": 0.0,
+    "SOLVER.ACCUMULATION_STEPS": 1,
+    "SOLVER.EMA_DECAY": 0.0,
     "SOLVER.PRECISION": "fp32",
     "SOLVER.COMPILE": False,
     "DATA.PREFETCH": False,
@@ -149,8 +149,8 @@ PLAIN: Keys = {
 EVERYWHERE: Mapping[str, Keys] = {
     "fused": {"SOLVER.FUSED": True},
     "channels-last": {"SOLVER.CHANNELS_LAST": True},
-    IN_PARTS: {"SOLVER.ACCUMULATE": 2},
-    "ema": {"SOLVER.EMA": 0.9998},
+    IN_PARTS: {"SOLVER.ACCUMULATION_STEPS": 2},
+    "ema": {"SOLVER.EMA_DECAY": 0.9998},
     "bf16": {"SOLVER.PRECISION": "bf16"},
     "device targets": {"DATA.TARGETS": "device"},
 }

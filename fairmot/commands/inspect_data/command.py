@@ -14,17 +14,17 @@ from fairmot.commands.inspect_data.pictures import TILES, write_pictures
 from fairmot.commands.run import reading_bar
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.data.build import build_wanted
-from fairmot.data.index.cache import Wanted
+from fairmot.data.build import build_dataset_spec
+from fairmot.data.index.cache import DatasetSpec
 from fairmot.data.inspection.findings import ERROR, MEANING, MORE, NO_BOXES, NOTE, WARNING, Finding, from_error
 from fairmot.data.inspection.image_checks import Surveyed, check_images, check_leaks, check_shared
 from fairmot.data.inspection.image_survey import ALL, NO_IMAGES, ImageFacts, survey_images
 from fairmot.data.inspection.label_checks import check_labels
-from fairmot.data.inspection.lenient_reading import read_tolerantly
+from fairmot.data.inspection.lenient_reading import read_leniently
 from fairmot.data.inspection.raw_labels import gather
 from fairmot.data.inspection.repair import plan_repair, require_place
 from fairmot.data.inspection.repair_layouts import leave_out_unreadable, write_copy
-from fairmot.data.inspection.subsets import TRAIN, VAL, parts_of
+from fairmot.data.inspection.subsets import TRAIN, VAL, subsets_of
 from fairmot.data.readers.base import Reader
 from fairmot.data.readers.registry import LAYOUTS
 from fairmot.formats.atomic import check_writable, write_text
@@ -39,7 +39,7 @@ REPORT = "report.json"
 class Target:
     """A data set to look through. `copy_at`: where a corrected copy goes, below the folder of --fix; None for none."""
 
-    wanted: Wanted
+    wanted: DatasetSpec
     is_val: bool = False
     copy_at: str | None = None
 
@@ -116,9 +116,9 @@ def find_targets(cfg: CfgNode, *, root: Path | None, val: Path | None, has_confi
     if root is not None:
         found = _targets_of(cfg, root, key="--root")
     elif has_config:
-        found = [Target(build_wanted(cfg, entry, limit=cfg.DATA.FRAME_LIMIT)) for entry in cfg.DATA.TRAIN]
+        found = [Target(build_dataset_spec(cfg, entry, limit=cfg.DATA.FRAME_LIMIT)) for entry in cfg.DATA.TRAIN]
         entries = () if val is not None else cfg.DATA.VAL
-        found += [Target(build_wanted(cfg, entry, key="DATA.VAL"), is_val=True) for entry in entries]
+        found += [Target(build_dataset_spec(cfg, entry, key="DATA.VAL"), is_val=True) for entry in entries]
     else:
         raise InputError("--root or --config: one of them is needed")
     if val is not None:
@@ -145,9 +145,9 @@ def _is_known(place: Path) -> bool:
 
 
 def _parts(cfg: CfgNode, root: Path, name: str, *, key: str) -> list[Target]:
-    wanted = build_wanted(cfg, str(root.resolve()), key=key)
+    wanted = build_dataset_spec(cfg, str(root.resolve()), key=key)
     targets = []
-    for part in parts_of(wanted):
+    for part in subsets_of(wanted):
         source = replace(wanted.source, labels=part.labels, name=f"{name}:{part.labels}" if part.labels else name)
         targets.append(Target(replace(wanted, source=source), part.is_val, copy_at=""))
     return targets
@@ -160,7 +160,7 @@ def inspect(target: Target, *, decode: str = ALL, max_objects: int) -> Inspectio
         plan = reader.plan()
     except InputError as error:
         return Inspection(target, None, (from_error(error),))
-    reading = read_tolerantly(reader, plan.units, bar=reading_bar)
+    reading = read_leniently(reader, plan.units, bar=reading_bar)
     raw = gather(
         reading.blocks,
         target.wanted.selection,

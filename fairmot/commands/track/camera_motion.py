@@ -9,17 +9,17 @@ import numpy as np
 
 from fairmot.formats.camera_motion import read_camera_motion
 from fairmot.geometry.arrays import FloatArray, ImageArray
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.tracking.build import build_camera_motion
-from fairmot.tracking.camera_motion import CameraMotion
+from fairmot.tracking.camera_motion import CameraMotionEstimator
 from fairmot.utils.errors import InputError
 
 
-class Seen(NamedTuple):
+class FrameInput(NamedTuple):
     """A frame's picture, (H, W, 3) RGB uint8, and what the tracker is to be told of it."""
 
     image: ImageArray
-    observation: Observation
+    observation: TrackerInput
 
 
 class FileMotion:
@@ -42,7 +42,7 @@ class FileMotion:
         return chained[:2]
 
 
-def build_camera_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[[Seen], Seen] | None:
+def build_camera_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[[FrameInput], FrameInput] | None:
     """Return the step that adds the camera's motion to what is seen of a sequence; None where it is taken to rest.
 
     skipped: frames of the sequence that come before the one called 1; a file counts them.
@@ -58,7 +58,7 @@ def build_camera_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[
 
 def build_replay_step(
     cfg: Any, sequence: str, *, cache: Path, has_motion: bool
-) -> Callable[[Observation], Observation]:
+) -> Callable[[TrackerInput], TrackerInput]:
     """Return the step that gives a replay the camera's motion that the configuration asks for.
 
     With `flow` and `ecc` it is the one in the cache, InputError where there is none; with `none` it is left out.
@@ -88,7 +88,7 @@ def camera_file(cfg: Any, sequence: str) -> Path | None:
     return path / f"{sequence}.txt" if path.is_dir() else path
 
 
-def _estimate(seen: Seen, estimator: CameraMotion) -> Seen:
+def _estimate(seen: FrameInput, estimator: CameraMotionEstimator) -> FrameInput:
     motion = estimator.update(seen.image, seen.observation.detections.boxes_xyxy)
     return seen._replace(observation=replace(seen.observation, camera_motion=motion))
 

@@ -10,10 +10,10 @@ from fairmot.commands.run import start_run
 from fairmot.commands.track.interrupt import Interruption
 from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
 from fairmot.commands.track.output_checks import require_own_names
-from fairmot.commands.track.pipeline import Tracking, track_source
+from fairmot.commands.track.pipeline import TrackContext, track_source
 from fairmot.commands.track.public_detections import check_public
 from fairmot.commands.track.replay import replay
-from fairmot.commands.track.window import Window, require_screen
+from fairmot.commands.track.window import PreviewWindow, require_screen
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_predictor
@@ -90,12 +90,12 @@ def track(
     run.log.info(loaded)
     predictor = build_predictor(cfg, prepare_for_inference(model.to(run.device)), device=run.device)
     with ExitStack() as stack:
-        window = stack.enter_context(Window("fairmot track")) if options.show else None
-        tracking = Tracking(cfg, predictor, run, options=options, stdout=stdout, window=window)
+        window = stack.enter_context(PreviewWindow("fairmot track")) if options.show else None
+        tracking = TrackContext(cfg, predictor, run, options=options, stdout=stdout, window=window)
         return _track_all(tracking, sources)
 
 
-def _track_all(tracking: Tracking, sources: list[str]) -> list[Path]:
+def _track_all(tracking: TrackContext, sources: list[str]) -> list[Path]:
     """Track one source after the other, until somebody ends the run."""
     paths = []
     for name in sources:

@@ -15,7 +15,7 @@ class Outputs:
     """What is written beside `<sequence>.txt`.
 
     video: `<sequence>.mp4` (or .webm) and `<sequence>.png`, a contact sheet. json: `<sequence>.jsonl`, tracks for
-    programs; stdout: to standard output instead. decisions: `<sequence>.decisions.jsonl`, what the tracker decided.
+    programs; stdout: to standard output instead. decisions: `<sequence>.events.jsonl`, what the tracker decided.
     cache: `<sequence>.npz`, the detections.
     """
 
@@ -31,12 +31,12 @@ class TrackOptions:
     """How a tracking run goes.
 
     detections: where public detections are, `det`, a folder or a file; None for the network's own. public: how they
-    are used, `boxes` or `births`. show: open a window. threads: look, track and write side by side.
+    are used, `replace` or `initiate`. show: open a window. threads: look, track and write side by side.
     """
 
     outputs: Outputs = field(default_factory=Outputs)
     detections: str | None = None
-    public: str = "births"
+    public: str = "initiate"
     show: bool = False
     threads: bool = True
 
@@ -56,18 +56,20 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options that tracking and evaluating share, on a parser or a group of one."""
     parser.add_argument("--video", action="store_true", help="write an annotated video and a contact sheet too")
     parser.add_argument("--json", action="store_true", help="write tracks as JSON lines too, <sequence>.jsonl")
-    parser.add_argument("--log", action="store_true", help="write the tracker's decisions, <sequence>.decisions.jsonl")
+    parser.add_argument(
+        "--event-log", action="store_true", help="write the tracker's decisions, <sequence>.events.jsonl"
+    )
     parser.add_argument("--save-cache", action="store_true", help="write the detections, <sequence>.npz, for --replay")
     parser.add_argument(
-        "--detections", metavar="SRC", help="public detections: det (each sequence's own), a folder or a file"
+        "--public-detections", metavar="SRC", help="public detections: det (each sequence's own), a folder or a file"
     )
     parser.add_argument(
-        "--public",
-        choices=("boxes", "births"),
-        default="births",
-        help="--detections in place of the network's, or as leave to start a track",
+        "--public-mode",
+        choices=("replace", "initiate"),
+        default="initiate",
+        help="--public-detections in place of the network's, or as leave to start a track",
     )
-    parser.add_argument("--serial", action="store_true", help="after reading, one step after the other")
+    parser.add_argument("--no-pipeline", action="store_true", help="after reading, one step after the other")
 
 
 def options_of(arguments: argparse.Namespace) -> Arguments:
@@ -83,15 +85,15 @@ def options_of(arguments: argparse.Namespace) -> Arguments:
         video=arguments.video,
         json=arguments.json and place is None,
         stdout=place is not None,
-        decisions=arguments.log,
+        decisions=arguments.event_log,
         cache=arguments.save_cache,
     )
     options = TrackOptions(
         outputs=outputs,
-        detections=arguments.detections,
-        public=arguments.public,
+        detections=arguments.public_detections,
+        public=arguments.public_mode,
         show=getattr(arguments, "show", False),
-        threads=not arguments.serial,
+        threads=not arguments.no_pipeline,
     )
     return Arguments(options, overrides)
 
@@ -105,7 +107,7 @@ def _dash(overrides: Sequence[Any]) -> int | None:
 def require_replayable(options: TrackOptions) -> None:
     """Raise InputError for what a detection cache cannot give."""
     for name in _asked_for(options):
-        if name in ("--video", "--show", "--save-cache", "--detections"):
+        if name in ("--video", "--show", "--save-cache", "--public-detections"):
             raise InputError(f"{name}: not with --replay, whose cache holds detections and no pictures")
 
 
@@ -121,11 +123,11 @@ def _asked_for(options: TrackOptions) -> list[str]:
     differs = {
         "--video": outputs.video,
         "--json": outputs.json or outputs.stdout,
-        "--log": outputs.decisions,
+        "--event-log": outputs.decisions,
         "--save-cache": outputs.cache,
-        "--detections": options.detections is not None,
-        "--public": options.public != DEFAULTS.public,
+        "--public-detections": options.detections is not None,
+        "--public-mode": options.public != DEFAULTS.public,
         "--show": options.show,
-        "--serial": not options.threads,
+        "--no-pipeline": not options.threads,
     }
     return [name for name, is_other in differs.items() if is_other]

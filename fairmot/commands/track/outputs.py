@@ -9,29 +9,29 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from fairmot.commands.track.options import Outputs
-from fairmot.formats.detection_cache_writer import CacheSpool
+from fairmot.formats.detection_cache_writer import DetectionCacheWriter
 from fairmot.formats.motchallenge import format_results, read_boxes, write_results
-from fairmot.formats.text_io import LineFile, LineStream
+from fairmot.formats.text_io import LineStream, StreamingTextFile
 from fairmot.formats.tracks_json import format_decisions, format_tracks
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.sequence import BoxTable
-from fairmot.structures.track_event import Decision
-from fairmot.structures.tracker_input import Observation
-from fairmot.tracking.build import build_refiner
+from fairmot.structures.track_event import TrackEvent
+from fairmot.structures.tracker_input import TrackerInput
+from fairmot.tracking.build import build_postprocess
 from fairmot.tracking.run import FrameTracks, to_table
 
-Refiner = Callable[[BoxTable], BoxTable]
+Postprocess = Callable[[BoxTable], BoxTable]
 
 
-class Tracked(NamedTuple):
+class FrameResult(NamedTuple):
     """One frame after its update: what the tracker was told, what it says, what it decided.
 
     image: (H, W, 3) RGB uint8, None where there is none. picture: the image with its tracks, where they are drawn.
     """
 
-    observation: Observation
+    observation: TrackerInput
     tracks: FrameTracks
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[TrackEvent, ...] = ()
     image: ImageArray | None = None
     picture: ImageArray | None = None
 
@@ -63,7 +63,7 @@ class Counts:
 class SequenceOutputs:
     """The files of one sequence: a context manager whose `write` takes each frame.
 
-    rows: the result file. Beside it stand `<stem>.jsonl`, `<stem>.decisions.jsonl` and `<stem>.npz`, as `outputs` asks;
+    rows: the result file. Beside it stand `<stem>.jsonl`, `<stem>.events.jsonl` and `<stem>.npz`, as `outputs` asks;
     `paths` are all of them. Each is `<name>.part` until the block succeeds. The offline steps of the configuration, if
     any, then make the result file from the rows as they were written.
     """
@@ -75,12 +75,12 @@ class SequenceOutputs:
         self.name = name
         self.paths = [rows]
         self._num_classes = cfg.MODEL.NUM_CLASSES
-        refiner = build_refiner(cfg)
-        self._rows = LineFile(rows, finish=None if refiner is None else partial(_refine, refiner=refiner))
-        self._json = LineFile(self._beside(".jsonl")) if outputs.json else None
+        refiner = build_postprocess(cfg)
+        self._rows = StreamingTextFile(rows, finish=None if refiner is None else partial(_refine, refiner=refiner))
+        self._json = StreamingTextFile(self._beside(".jsonl")) if outputs.json else None
         self._stdout = stdout
-        self._decisions = LineFile(self._beside(".decisions.jsonl")) if outputs.decisions else None
-        self._cache = CacheSpool(self._beside(".npz"), frame_rate) if outputs.cache else None
+        self._decisions = StreamingTextFile(self._beside(".events.jsonl")) if outputs.decisions else None
+        self._cache = DetectionCacheWriter(self._beside(".npz"), frame_rate) if outputs.cache else None
         self._stack = ExitStack()
 
     def _beside(self, suffix: str) -> Path:
@@ -88,7 +88,7 @@ class SequenceOutputs:
         self.paths.append(self.paths[0].with_name(f"{self.paths[0].stem}{suffix}"))
         return self.paths[-1]
 
-    def write(self, tracked: Tracked) -> Tracked:
+    def write(self, tracked: FrameResult) -> FrameResult:
         """Write one frame to all files and return it."""
         item = tracked.tracks
         self._rows.write(format_results(to_table([item], num_classes=self._num_classes)))
@@ -117,7 +117,7 @@ class SequenceOutputs:
         self._stack.__exit__(kind, error, trace)
 
 
-def _refine(part: Path, path: Path, *, refiner: Refiner) -> None:
+def _refine(part: Path, path: Path, *, refiner: Postprocess) -> None:
     """Write `path` from the rows in `part`, and remove that."""
     write_results(path, refiner(read_boxes(part, "results")))
     part.unlink()

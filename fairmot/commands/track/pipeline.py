@@ -11,14 +11,14 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from fairmot.commands.run import Run
-from fairmot.commands.track.camera_motion import Seen, build_camera_step
+from fairmot.commands.track.camera_motion import FrameInput, build_camera_step
 from fairmot.commands.track.interrupt import Ending, Interruption
 from fairmot.commands.track.options import TrackOptions
 from fairmot.commands.track.output_checks import require_no_input, require_plain
-from fairmot.commands.track.outputs import SequenceOutputs, Tracked
+from fairmot.commands.track.outputs import FrameResult, SequenceOutputs
 from fairmot.commands.track.public_detections import PublicDetector, open_public
 from fairmot.commands.track.step import tracking_step
-from fairmot.commands.track.window import Window
+from fairmot.commands.track.window import PreviewWindow
 from fairmot.commands.visualize import TrackPainter
 from fairmot.config.node import CfgNode
 from fairmot.engine.predictor import Predictor
@@ -27,7 +27,7 @@ from fairmot.formats.text_io import LineStream, part_of
 from fairmot.geometry.arrays import BoolArray
 from fairmot.structures.detections import Detections
 from fairmot.structures.frame import Frame
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.pipeline import Pipeline, StageClock, Step, describe_speed
 from fairmot.video.build import live_options
 from fairmot.video.source import FrameSource, open_frames
@@ -38,7 +38,7 @@ Detector = Callable[[Frame], tuple[Detections, BoolArray | None]]
 
 
 @dataclass(frozen=True)
-class Tracking:
+class TrackContext:
     """What all sources of a run share."""
 
     cfg: CfgNode
@@ -46,10 +46,10 @@ class Tracking:
     run: Run
     options: TrackOptions
     stdout: LineStream | None = None
-    window: Window | None = None
+    window: PreviewWindow | None = None
 
 
-class Done(NamedTuple):
+class SourceResult(NamedTuple):
     """What became of a source: its result file; whether it had no end of its own; whether the user ended the run."""
 
     path: Path
@@ -57,7 +57,7 @@ class Done(NamedTuple):
     is_ended: bool
 
 
-def track_source(tracking: Tracking, name: str, interruption: Interruption) -> Done:
+def track_source(tracking: TrackContext, name: str, interruption: Interruption) -> SourceResult:
     """Track one source and write its files; a signal ends it early with the frames under way."""
     clock = StageClock()
     log, options = tracking.run.log, tracking.options
@@ -81,7 +81,7 @@ def track_source(tracking: Tracking, name: str, interruption: Interruption) -> D
     log.info(f"{source.name}: {describe_speed(clock, files.counts.frames, first=NETWORK)}")
     if source.note:
         log.info(source.note)
-    return Done(path, source.live, is_ended)
+    return SourceResult(path, source.live, is_ended)
 
 
 def _end(source: FrameSource, pipeline: Pipeline) -> None:
@@ -102,7 +102,7 @@ def _tell_of_rows(
             return
 
 
-def _open_outputs(tracking: Tracking, source: FrameSource, path: Path, *, given: str) -> SequenceOutputs:
+def _open_outputs(tracking: TrackContext, source: FrameSource, path: Path, *, given: str) -> SequenceOutputs:
     """Return the files of a source, none of them opened; InputError where one is not to be written.
 
     given: what names the source.
@@ -122,11 +122,11 @@ def _open_outputs(tracking: Tracking, source: FrameSource, path: Path, *, given:
     return files
 
 
-def _video_path(tracking: Tracking, source: FrameSource) -> Path:
+def _video_path(tracking: TrackContext, source: FrameSource) -> Path:
     return tracking.run.output / f"{source.name}{CODECS[tracking.cfg.VIDEO.CODEC].suffix}"
 
 
-def _watch(tracking: Tracking, source: FrameSource, pipeline: Pipeline) -> bool:
+def _watch(tracking: TrackContext, source: FrameSource, pipeline: Pipeline) -> bool:
     """Follow the frames as they come out, in the main thread, where windows belong; True when the user ends the run."""
     is_ended = False
     window, stdout = tracking.window, tracking.stdout
@@ -141,7 +141,7 @@ def _watch(tracking: Tracking, source: FrameSource, pipeline: Pipeline) -> bool:
 
 
 def _steps(
-    tracking: Tracking, source: FrameSource, name: str, *, files: SequenceOutputs, stack: ExitStack
+    tracking: TrackContext, source: FrameSource, name: str, *, files: SequenceOutputs, stack: ExitStack
 ) -> list[Step]:
     """Return the way of a frame, from the network to the files, which are opened on `stack`."""
     cfg, options = tracking.cfg, tracking.options
@@ -157,7 +157,7 @@ def _steps(
     return [*steps, Step("write", files.write), *pictures]
 
 
-def _detector(tracking: Tracking, source: FrameSource, name: str) -> Detector:
+def _detector(tracking: TrackContext, source: FrameSource, name: str) -> Detector:
     """Return the network's own detections, or what public ones make of them."""
     options = tracking.options
     if options.detections is None:
@@ -165,15 +165,15 @@ def _detector(tracking: Tracking, source: FrameSource, name: str) -> Detector:
     folder = Path(name) if is_sequence(Path(name)) else None
     boxes = open_public(options.detections, folder, source.name, classes=tracking.cfg.DATA.CLASSES)
     tracking.run.log.info(boxes)
-    return PublicDetector(tracking.predictor, boxes, mode="boxes" if options.public == "boxes" else "births")
+    return PublicDetector(tracking.predictor, boxes, mode="replace" if options.public == "replace" else "initiate")
 
 
-def _see(frame: Frame, detect: Detector) -> Seen:
-    detections, may_start = detect(frame)
-    return Seen(frame.image, Observation(frame.index, detections, time=frame.time, may_start=may_start))
+def _see(frame: Frame, detect: Detector) -> FrameInput:
+    detections, can_initiate = detect(frame)
+    return FrameInput(frame.image, TrackerInput(frame.index, detections, time=frame.time, can_initiate=can_initiate))
 
 
-def _picture_steps(tracking: Tracking, source: FrameSource, stack: ExitStack) -> list[Step]:
+def _picture_steps(tracking: TrackContext, source: FrameSource, stack: ExitStack) -> list[Step]:
     """Return the drawing, and where it is asked for the encoding; opens the video and sees to the sheet."""
     cfg, options = tracking.cfg, tracking.options
     if not options.outputs.video and tracking.window is None:
@@ -189,13 +189,13 @@ def _picture_steps(tracking: Tracking, source: FrameSource, stack: ExitStack) ->
     return steps
 
 
-def _draw(tracked: Tracked, painter: TrackPainter) -> Tracked:
+def _draw(tracked: FrameResult, painter: TrackPainter) -> FrameResult:
     item = tracked.tracks
     assert tracked.image is not None
     return tracked._replace(picture=painter.draw(tracked.image, item.tracks, frame=item.frame))
 
 
-def _encode(tracked: Tracked, writer: VideoWriter) -> Tracked:
+def _encode(tracked: FrameResult, writer: VideoWriter) -> FrameResult:
     assert tracked.picture is not None
     writer.write(tracked.picture, time=tracked.observation.time)
     return tracked

@@ -17,7 +17,7 @@ from fairmot.structures.frame import Frame
 from fairmot.structures.sequence import BoxTable
 from fairmot.utils.errors import InputError
 
-Mode = Literal["boxes", "births"]
+Mode = Literal["replace", "initiate"]
 OWN = "det"  # as a source: each sequence's own det/det.txt
 UNKNOWN = -1
 MIN_OVERLAP = 0.5
@@ -56,7 +56,9 @@ def find_public(source: str | Path, sequence_folder: Path | None, name: str) -> 
     """
     if str(source) == OWN:
         if sequence_folder is None:
-            raise InputError(f"--detections det: {name} is no MOTChallenge sequence with a det/det.txt; name a file")
+            raise InputError(
+                f"--public-detections det: {name} is no MOTChallenge sequence with a det/det.txt; name a file"
+            )
         path = sequence_folder / "det" / "det.txt"
     else:
         path = Path(source)
@@ -109,21 +111,21 @@ def open_public(
 class PublicDetector:
     """From a frame to detections by a public detector's boxes, and which of them may start a track.
 
-    mode `boxes`: the public boxes are the detections, in place of the heatmap's peaks; their embeddings are read at
-    their centres, and all may start. mode `births`: the network's own detections, of which one may start a track only
+    mode `replace`: the public boxes are the detections, in place of the heatmap's peaks; their embeddings are read at
+    their centres, and all may start. mode `initiate`: the network's own detections, of which one may start a track only
     where a public detection agrees. That is the public protocol of one-shot trackers: Tracktor (Bergmann et al., 2019)
     starts tracks at public boxes alone, CenterTrack (Zhou et al., 2020) where a public centre is near, TrackFormer
     (Meinhardt et al., 2022) by that or by an IoU of 0.5 or more, the stricter rule, which is the one here.
 
-    Raises InputError in mode `boxes` where there are several classes and a row tells none.
+    Raises InputError in mode `replace` where there are several classes and a row tells none.
     """
 
     def __init__(
-        self, predictor: Predictor, boxes: PublicBoxes, *, mode: Mode = "births", min_overlap: float = MIN_OVERLAP
+        self, predictor: Predictor, boxes: PublicBoxes, *, mode: Mode = "initiate", min_overlap: float = MIN_OVERLAP
     ) -> None:
         if mode not in get_args(Mode):
             raise ValueError(f"mode: {mode!r}; choose from {', '.join(get_args(Mode))}")
-        if mode == "boxes" and boxes.num_classes > 1 and (boxes.classes == UNKNOWN).any():
+        if mode == "replace" and boxes.num_classes > 1 and (boxes.classes == UNKNOWN).any():
             line = boxes.table.lines[int(np.argmax(boxes.classes == UNKNOWN))]
             raise InputError(f"{boxes.path}:{line}: no class in column 8, and there are several DATA.CLASSES")
         self._predictor = predictor
@@ -136,12 +138,12 @@ class PublicDetector:
         rows = self._boxes.rows(frame.index)
         public_xyxy = tlwh_to_xyxy(self._boxes.table.boxes_tlwh[rows])
         public_classes = self._boxes.classes[rows]
-        if self._mode == "boxes":
+        if self._mode == "replace":
             return self._embed(frame, public_xyxy, rows), None
         own = self._predictor(frame.image)
         overlap = pairwise_iou(own.boxes_xyxy.astype(np.float64), public_xyxy)
         overlap[(own.class_index[:, None] != public_classes) & (public_classes != UNKNOWN)] = 0
-        return own, vouched(overlap, own.scores, at_least=self._min_overlap)
+        return own, supported_by_public(overlap, own.scores, at_least=self._min_overlap)
 
     def _embed(self, frame: Frame, boxes_xyxy: FloatArray, rows: slice) -> Detections:
         return Detections(
@@ -152,7 +154,7 @@ class PublicDetector:
         )
 
 
-def vouched(overlap: FloatArray, scores: FloatArray, *, at_least: float) -> BoolArray:
+def supported_by_public(overlap: FloatArray, scores: FloatArray, *, at_least: float) -> BoolArray:
     """Return which of N detections a public one speaks for, each public one for a single detection.
 
     From the highest score (N,) down, each detection takes the public one that is still free and overlaps it most,

@@ -45,7 +45,7 @@ def replay(
         stack.enter_context(files)
         track = tracking_step(cfg, frame_rate=detections.frame_rate, decisions=outputs.decisions)
         steps = [Step("track", lambda seen: track(camera(seen))), Step("write", files.write)]
-        pipeline = Pipeline(detections.observations(), steps, clock=clock, threads=False)
+        pipeline = Pipeline(detections.tracker_inputs(), steps, clock=clock, threads=False)
         stack.enter_context(ending.stops(pipeline.stop))
         stack.enter_context(pipeline)
         for _ in pipeline:

@@ -30,7 +30,7 @@ def require_screen() -> None:
         raise InputError("--show: no window can be opened here: no screen (DISPLAY), or an OpenCV without windows")
 
 
-class Window:
+class PreviewWindow:
     """One window of a run; a context manager. It opens with the first frame, and stays for the next sequence."""
 
     def __init__(self, title: str) -> None:

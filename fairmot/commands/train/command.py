@@ -12,10 +12,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from fairmot.commands.predictor import load_file
 from fairmot.commands.run import Run, resolve_device, start_run
-from fairmot.commands.train.preflight import LAST, Plan, look_before, require_the_same
+from fairmot.commands.train.preflight import LAST, TrainSetup, preflight, require_same_config
 from fairmot.commands.train.state import build_train_state
 from fairmot.commands.train.validation import METRICS, Validator
-from fairmot.commands.visualize import heatmaps_beside_truth
+from fairmot.commands.visualize import heatmap_comparison
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.data.joint_dataset import JointDataset
@@ -36,7 +36,7 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.text_io import append_row, cut_rows
 from fairmot.models.build import build_model
 from fairmot.optim.groups import describe_groups
-from fairmot.utils.distributed import World, connected, is_lost_contact, read_world
+from fairmot.utils.distributed import Distributed, distributed_from_env, is_connection_error, process_group
 from fairmot.utils.errors import InputError
 
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
@@ -48,27 +48,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from OUTPUT/last.pt")
     parser.add_argument("--resume-from", type=Path, metavar="FILE", help="go on from this checkpoint of the run")
     parser.add_argument("--output", type=Path, help="folder for checkpoints, log and TensorBoard (default: OUTPUT)")
-    parser.add_argument("--verify", action="store_true", help="read all labels again, whatever the cache holds")
+    parser.add_argument("--rebuild-index", action="store_true", help="read all labels again, whatever the cache holds")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the tool; exit code 143 when a signal ended it with a checkpoint to resume from."""
     overrides = list(arguments.overrides)
-    if arguments.verify:
-        overrides += ["DATA.VERIFY", "True"]
+    if arguments.rebuild_index:
+        overrides += ["DATA.REBUILD_INDEX", "True"]
     if arguments.output is not None:
         overrides += ["OUTPUT", str(arguments.output)]
-    cfg, world = load_cfg(arguments.config, overrides), read_world()
+    cfg, world = load_cfg(arguments.config, overrides), distributed_from_env()
     last = Path(cfg.OUTPUT) / LAST
     resume_from: Path | None = arguments.resume_from or (last if arguments.resume else None)
-    if world.restarts and world.is_first and _was_written_by(world, last):
+    if world.restarts and world.is_main_process and _was_written_by(world, last):
         resume_from = last
     outcome = train(cfg, resume_from=resume_from, world=world)
     return INTERRUPTED if outcome is Outcome.INTERRUPTED else 0
 
 
-def train(cfg: CfgNode, *, resume_from: Path | None = None, world: World | None = None) -> Outcome:
+def train(cfg: CfgNode, *, resume_from: Path | None = None, world: Distributed | None = None) -> Outcome:
     """Train as `cfg` says, into the folder OUTPUT: `last.pt`, `best.pt`, `metrics.jsonl`, `tensorboard/`, `run.log`.
 
     resume_from: the checkpoint to go on from. world: the processes that train together, each of which calls this.
@@ -76,22 +76,22 @@ def train(cfg: CfgNode, *, resume_from: Path | None = None, world: World | None 
     Raises InputError before anything is written: wrong data, a checkpoint that does not fit, or one in the way; later
     where the disk is full or a loss is not finite, and the last good checkpoint stays.
     """
-    world = world or World()
+    world = world or Distributed()
     device = resolve_device(cfg.DEVICE, world)
     try:
-        with connected(world, device):
+        with process_group(world, device):
             return _train(cfg, resume_from, world)
     except OSError as error:
         raise InputError(f"{error.filename or cfg.OUTPUT}: {error.strerror or error}; {_state_of(cfg)}") from None
     except RuntimeError as error:
-        if not is_lost_contact(error):
+        if not is_connection_error(error):
             raise
         reason = " ".join(str(error).split())[:200]
         advice = f"if another one ended, its message tells why; {_state_of(cfg)} ({reason})"
         raise InputError(f"process {world.rank} cannot reach the others: {advice}") from None
 
 
-def _was_written_by(world: World, last: Path) -> bool:
+def _was_written_by(world: Distributed, last: Path) -> bool:
     """Whether this very torchrun wrote the checkpoint, before it started its processes anew."""
     return last.exists() and read_checkpoint(last).get("launch") == world.launch
 
@@ -103,19 +103,19 @@ def _state_of(cfg: CfgNode) -> str:
     )
 
 
-def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
-    with world.first_alone():
-        plan = look_before(cfg, resume_from, world)
+def _train(cfg: CfgNode, resume_from: Path | None, world: Distributed) -> Outcome:
+    with world.main_process_first():
+        plan = preflight(cfg, resume_from, world)
     loader = plan.loader
-    require_the_same(cfg, plan.dataset, world)
+    require_same_config(cfg, plan.dataset, world)
     run = start_run(cfg, Path(cfg.OUTPUT), world)
-    plan = plan._replace(saved=world.tell(plan.saved))
+    plan = plan._replace(saved=world.broadcast_object(plan.saved))
     state = _make_state(cfg, run, plan, steps_per_epoch=len(loader))
     plan = plan._replace(saved=None)  # its memory is as large as the state's
-    _say_start(run, plan, state, steps_per_epoch=len(loader))
+    _log_summary(run, plan, state, steps_per_epoch=len(loader))
     with ExitStack() as stack:
         stack.callback(loader.close)
-        writer = _open_metrics(run, state.progress, stack) if world.is_first else None
+        writer = _open_metrics(run, state.progress, stack) if world.is_main_process else None
         trainer = Trainer(
             state,
             build_train_options(cfg),
@@ -130,8 +130,8 @@ def _train(cfg: CfgNode, resume_from: Path | None, world: World) -> Outcome:
     return outcome
 
 
-def _say_start(run: Run, plan: Plan, state: TrainState, *, steps_per_epoch: int) -> None:
-    processes = f", {run.world.size} processes" if run.world.size > 1 else ""
+def _log_summary(run: Run, plan: TrainSetup, state: TrainState, *, steps_per_epoch: int) -> None:
+    processes = f", {run.world.world_size} processes" if run.world.world_size > 1 else ""
     run.log.info(f"{_describe(plan.dataset)}, {steps_per_epoch} steps an epoch on {run.device}{processes}")
     run.log.info(describe_groups(state.optimizer))
     for warning in plan.warnings:
@@ -161,12 +161,12 @@ def _describe(dataset: JointDataset) -> str:
     return f"{len(dataset)} images{parts}, {dataset.samples.num_boxes} boxes, {identities} identities"
 
 
-def _make_state(cfg: CfgNode, run: Run, plan: Plan, *, steps_per_epoch: int) -> TrainState:
+def _make_state(cfg: CfgNode, run: Run, plan: TrainSetup, *, steps_per_epoch: int) -> TrainState:
     model = build_model(cfg)
     if plan.start is not None:
         run.log.info(load_file(model, plan.start))
     model.to(run.device)
-    run.world.match(model)  # what the first process loaded, before the average is made of it
+    run.world.broadcast_module(model)  # what the first process loaded, before the average is made of it
     state = build_train_state(
         cfg,
         model,
@@ -196,7 +196,7 @@ def _make_hooks(
     extra = {"cfg": cfg_to_dict(cfg), "format": 1, "launch": run.world.launch, "images": num_images}
 
     def show(result: StepResult, step: int) -> None:
-        for number, image in enumerate(heatmaps_beside_truth(result)):
+        for number, image in enumerate(heatmap_comparison(result)):
             if writer is not None:
                 writer.add_image(f"heatmap/{number}", image, step, dataformats="HWC")
 
@@ -205,15 +205,15 @@ def _make_hooks(
         hooks += [
             ScalarsHook(writer, every=cfg.SOLVER.LOG_EVERY),
             FairnessHook(writer, partial(append_row, run.output / METRICS)),
-            ImagesHook(show, every=cfg.SOLVER.IMAGES_EVERY),
+            ImagesHook(show, every=cfg.SOLVER.SAMPLE_IMAGES_EVERY),
             ProgressHook(run.log.info, steps_per_epoch=steps_per_epoch),
         ]
-    every, every_steps = cfg.SOLVER.SAVE_EVERY, cfg.SOLVER.SAVE_STEPS
-    last = run.output / LAST if run.world.is_first else None
+    every, every_steps = cfg.SOLVER.SAVE_EVERY, cfg.SOLVER.SAVE_EVERY_STEPS
+    last = run.output / LAST if run.world.is_main_process else None
     saves: list[Hook] = [CheckpointHook(last, extra=extra, every=every, every_steps=every_steps)]
     hooks += saves
     if cfg.DATA.VAL and cfg.SOLVER.VAL_EVERY:
-        best = run.output / "best.pt" if run.world.is_first else None
+        best = run.output / "best.pt" if run.world.is_main_process else None
         hooks.append(ValidationHook(Validator(cfg, run, writer), best, extra=extra, every=cfg.SOLVER.VAL_EVERY))
         hooks += saves
     return hooks

@@ -19,20 +19,20 @@ from fairmot.formats.checkpoint import offer_previous, read_checkpoint
 from fairmot.formats.download import LocalFile, locate
 from fairmot.models.build import build_model
 from fairmot.models.weights import match_weights
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 from fairmot.utils.errors import InputError
 
 LAST = "last.pt"
 CHANGEABLE_ON_RESUME = {
-    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.VERIFY", "DATA.BAD_IMAGES",
+    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.REBUILD_INDEX", "DATA.MAX_BAD_IMAGES",
     "DATA.TARGETS", "DATA.CHECK", "DATA.PREFETCH", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
-    "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.METER_EVERY", "SOLVER.IMAGES_EVERY",
-    "SOLVER.VAL_EVERY", "SOLVER.SAVE_EVERY", "SOLVER.SAVE_STEPS", "SOLVER.SKIP_NONFINITE", "SOLVER.COMPILE",
+    "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.FAIRNESS_EVERY", "SOLVER.SAMPLE_IMAGES_EVERY",
+    "SOLVER.VAL_EVERY", "SOLVER.SAVE_EVERY", "SOLVER.SAVE_EVERY_STEPS", "SOLVER.MAX_NONFINITE_STEPS", "SOLVER.COMPILE",
 }  # fmt: skip
 FREE_SECTIONS = ("PREDICT.", "TRACKER.", "EVAL.")
 
 
-class Plan(NamedTuple):
+class TrainSetup(NamedTuple):
     """All that is known, and found right, before anything is written."""
 
     saved: dict[str, Any] | None
@@ -42,24 +42,26 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def look_before(cfg: CfgNode, resume_from: Path | None, world: World) -> Plan:
+def preflight(cfg: CfgNode, resume_from: Path | None, world: Distributed) -> TrainSetup:
     """Read and check what the run needs. Files that the first process alone may see are read by it alone."""
     saved = start = None
-    if world.is_first:
+    if world.is_main_process:
         saved = _find_saved(cfg, Path(cfg.OUTPUT) / LAST, resume_from)
         start = None if saved or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
     _check_network(cfg, start)
     dataset = build_train_dataset(cfg, bar=reading_bar)
-    warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_first else ()
-    if world.is_first:
+    warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_main_process else ()
+    if world.is_main_process:
         warnings += _warn_of_triplets(cfg, dataset)
     on_gpu = resolve_device(cfg.DEVICE, world).type == "cuda"
-    _check_norms(cfg, many_on_cpu=world.size > 1 and not on_gpu)
+    _check_norms(cfg, many_on_cpu=world.world_size > 1 and not on_gpu)
     if saved is not None and saved.get("images", len(dataset)) != len(dataset):
         raise InputError(f"--resume: the run was begun with {saved['images']} images, now there are {len(dataset)}")
     report = logging.getLogger(log_name(world)).warning
-    loader = build_train_loader(cfg, dataset, rank=world.rank, world_size=world.size, pin_memory=on_gpu, report=report)
-    return Plan(saved, start, dataset, loader, warnings)
+    loader = build_train_loader(
+        cfg, dataset, rank=world.rank, world_size=world.world_size, pin_memory=on_gpu, report=report
+    )
+    return TrainSetup(saved, start, dataset, loader, warnings)
 
 
 def _warn_of_triplets(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
@@ -68,8 +70,10 @@ def _warn_of_triplets(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
         return ()
     if sum(dataset.identity_counts) >= dataset.samples.num_boxes:
         return ("LOSS.IDENTITY triplet: each identity is shown once, so there are no triplets to learn from",)
-    if cfg.DATA.GROUP == 1:
-        return ("LOSS.IDENTITY triplet: with DATA.GROUP 1 a batch seldom shows a person twice, as triplets need",)
+    if cfg.DATA.IMAGES_PER_SEQUENCE == 1:
+        return (
+            "LOSS.IDENTITY triplet: with DATA.IMAGES_PER_SEQUENCE 1 a batch seldom shows a person twice, as triplets need",
+        )
     return ()
 
 
@@ -80,13 +84,13 @@ def _check_norms(cfg: CfgNode, *, many_on_cpu: bool) -> None:
         raise InputError("MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them, and it names none")
 
 
-def require_the_same(cfg: CfgNode, dataset: JointDataset, world: World) -> None:
+def require_same_config(cfg: CfgNode, dataset: JointDataset, world: Distributed) -> None:
     """Raise InputError, in every process, where one has other data or another configuration."""
     own = cfg_to_dict(cfg)
     for place in ("ROOT", "CACHE", "WORKERS"):
         own["DATA"].pop(place)  # machines may differ there
     numbers = (len(dataset), dataset.samples.num_boxes, dataset.identity_counts)
-    for rank, (theirs, counts) in enumerate(world.gather((own, numbers))):
+    for rank, (theirs, counts) in enumerate(world.all_gather_object((own, numbers))):
         if counts != numbers:
             raise InputError(f"process {rank} has images, boxes, identities {counts}, process {world.rank} {numbers}")
         if theirs != own:

@@ -10,9 +10,9 @@ from fairmot.config.node import CfgNode
 from fairmot.engine.ema import average_of
 from fairmot.engine.state import TrainState
 from fairmot.losses.build import build_criterion
-from fairmot.models.memory_format import lay_channels_last
+from fairmot.models.memory_format import to_channels_last
 from fairmot.optim.build import build_optimizer, build_schedule
-from fairmot.utils.distributed import World
+from fairmot.utils.distributed import Distributed
 
 
 def build_train_state(
@@ -22,16 +22,16 @@ def build_train_state(
     num_identities: Sequence[int],
     steps_per_epoch: int,
     device: torch.device,
-    world: World | None = None,
+    world: Distributed | None = None,
 ) -> TrainState:
     """Return `model`, moved to `device` and laid out for training, with criterion, optimiser, schedule and average.
 
     world: the processes that train together.
     """
-    world = world or World()
+    world = world or Distributed()
     model.to(device)
     if cfg.SOLVER.CHANNELS_LAST:
-        lay_channels_last(model)
+        to_channels_last(model)
     criterion = build_criterion(cfg, num_identities=num_identities, world=world, seed=cfg.SEED).to(device)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     return TrainState(
@@ -40,6 +40,6 @@ def build_train_state(
         optimizer,
         build_schedule(cfg, optimizer, steps_per_epoch=steps_per_epoch),
         scaler=GradScaler(device.type, enabled=cfg.SOLVER.PRECISION == "fp16"),
-        average=average_of(model, decay=cfg.SOLVER.EMA) if cfg.SOLVER.EMA else None,
+        average=average_of(model, decay=cfg.SOLVER.EMA_DECAY) if cfg.SOLVER.EMA_DECAY else None,
         world=world,
     )

@@ -8,7 +8,7 @@ from torch import nn
 from tqdm import tqdm
 
 from fairmot.commands.run import Run
-from fairmot.commands.track.camera_motion import Seen, build_camera_step
+from fairmot.commands.track.camera_motion import FrameInput, build_camera_step
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_val_spans
 from fairmot.data.catalog import SequenceSpan
@@ -22,10 +22,10 @@ from fairmot.formats.text_io import append_row
 from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
-from fairmot.structures.tracker_input import Observation
-from fairmot.tracking.build import build_filters, build_refiner, build_tracker
+from fairmot.structures.tracker_input import TrackerInput
+from fairmot.tracking.build import build_filters, build_postprocess, build_tracker
 from fairmot.tracking.run import collect_tracks, track_sequence
-from fairmot.utils.distributed import share_out
+from fairmot.utils.distributed import balance_load
 from fairmot.utils.errors import InputError
 from fairmot.video.source import open_frames
 
@@ -71,15 +71,15 @@ class Validator:
     def __call__(self, trainer: Trainer) -> float:
         """Score the trainer's model, or its average; the score that chooses the best checkpoint is HOTA."""
         world = self.run.world
-        world.match(trainer.state.scored_model)
+        world.broadcast_module(trainer.state.scored_model)
         tables = self._track_share(trainer.state.scored_model)
-        shares = world.gather(tables)
+        shares = world.all_gather_object(tables)
         score = self._score({place: table for share in shares for place, table in share.items()}, trainer)
-        return float(world.tell(score))
+        return float(world.broadcast_object(score))
 
     def _score(self, tables: dict[int, BoxTable], trainer: Trainer) -> float | None:
         """Score, say and write what all processes tracked; None where another one does."""
-        if not self.run.world.is_first:
+        if not self.run.world.is_main_process:
             return None
         scored = [replace(span.truth, results=tables[place]) for place, span in enumerate(self.spans)]
         report = evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL, classes=self.cfg.DATA.CLASSES)
@@ -97,18 +97,19 @@ class Validator:
         """Return the results of this process's sequences by their places."""
         predictor = build_predictor(self.cfg, prepare_for_inference(model), device=self.run.device)
         world = self.run.world
-        places = share_out([len(span.places) for span in self.spans], world.size)[world.rank]
-        quiet = None if world.is_first else True
+        places = balance_load([len(span.places) for span in self.spans], world.world_size)[world.rank]
+        quiet = None if world.is_main_process else True
         bar = tqdm(places, desc="validating", unit="sequence", leave=False, disable=quiet)
         return {place: self._track(predictor, self.spans[place]) for place in bar}
 
     def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
         info = span.truth.info
-        tracker, refine = build_tracker(self.cfg, frame_rate=info.frame_rate), build_refiner(self.cfg)
+        tracker, refine = build_tracker(self.cfg, frame_rate=info.frame_rate), build_postprocess(self.cfg)
         follow = build_camera_step(self.cfg, info.name, skipped=span.places.start)
         with open_frames(str(info.root), places=span.places) as source:
-            seen: Iterable[Seen] = (
-                Seen(frame.image, Observation(frame.index, predictor(frame.image), time=frame.time)) for frame in source
+            seen: Iterable[FrameInput] = (
+                FrameInput(frame.image, TrackerInput(frame.index, predictor(frame.image), time=frame.time))
+                for frame in source
             )
             observations = (one.observation for one in (map(follow, seen) if follow else seen))
             tracks = track_sequence(observations, tracker, filters=build_filters(self.cfg))

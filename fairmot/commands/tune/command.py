@@ -15,8 +15,18 @@ from tqdm import tqdm
 from fairmot.commands.tune.data import TuneData, read_tune_data
 from fairmot.commands.tune.report import BEST, PICTURE, TRIALS, TuneResult, format_summary, write_result
 from fairmot.commands.tune.search_space import Space, choose_space
-from fairmot.commands.tune.study import HELD_OUT, STUDY, TUNED, Done, best_of, finished, importances, open_study, search
-from fairmot.commands.tune.trial import Bench, Scores
+from fairmot.commands.tune.study import (
+    HELD_OUT,
+    STUDY,
+    TUNED,
+    FinishedTrial,
+    best_of,
+    finished,
+    importances,
+    open_study,
+    search,
+)
+from fairmot.commands.tune.trial import Scores, TrialBench
 from fairmot.commands.tune.workers import Submit, workers
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
@@ -99,7 +109,7 @@ def tune(cfg: CfgNode, options: TuneOptions, *, caches: list[Path], truth: Path,
     data = read_tune_data(cfg, caches=caches, truth=truth, holdout=options.holdout, with_camera=_may_move(space))
     for warning in data.warnings:
         print(f"fairmot tune: warning: {warning}", file=sys.stderr)
-    bench = Bench(tree, {TUNED: data.tuned, HELD_OUT: data.held_out}, data.protocol)
+    bench = TrialBench(tree, {TUNED: data.tuned, HELD_OUT: data.held_out}, data.protocol)
     result = _search(bench, space, options, output=output, task=_task(options, tree, space, data))
     names = {TUNED: [piece.name for piece in data.tuned], HELD_OUT: [piece.name for piece in data.held_out]}
     write_result(output, result, sequences=names)
@@ -133,7 +143,7 @@ def _task(options: TuneOptions, tree: dict[str, Any], space: Space, data: TuneDa
     }
 
 
-def _search(bench: Bench, space: Space, options: TuneOptions, *, output: Path, task: dict[str, Any]) -> TuneResult:
+def _search(bench: TrialBench, space: Space, options: TuneOptions, *, output: Path, task: dict[str, Any]) -> TuneResult:
     processes, seed, metric = options.processes or available_cores(), task["SEED"], options.metric
     path = output / STUDY
     with workers(bench, processes) as submit, open_study(path, task, resume=options.resume) as study:
@@ -170,7 +180,9 @@ def _explained(study: Path) -> Iterator[None]:
         raise InputError(f"{study}: cannot be written: {str(error.__cause__ or error).splitlines()[0]}") from None
 
 
-def _compare(bench: Bench, submit: Submit, start: Done, best: Done) -> tuple[dict[str, Scores], dict[str, Scores]]:
+def _compare(
+    bench: TrialBench, submit: Submit, start: FinishedTrial, best: FinishedTrial
+) -> tuple[dict[str, Scores], dict[str, Scores]]:
     """Return the scores of start and best by part; those of the held-out part are taken now."""
     found = {TUNED: start.scores}, {TUNED: best.scores}
     if bench.parts[HELD_OUT]:
@@ -183,13 +195,13 @@ def _compare(bench: Bench, submit: Submit, start: Done, best: Done) -> tuple[dic
 class _Progress:
     """Moves a bar on, which shows the best score and the start's, in percent."""
 
-    def __init__(self, bar: "tqdm[Any]", metric: str, earlier: list[Done]) -> None:
+    def __init__(self, bar: "tqdm[Any]", metric: str, earlier: list[FinishedTrial]) -> None:
         self._bar = bar
         self._metric = metric
         self._scores = [trial.scores[metric] for trial in earlier]
         bar.update(len(earlier))
 
-    def __call__(self, done: Done) -> None:
+    def __call__(self, done: FinishedTrial) -> None:
         self._scores.append(done.scores[self._metric])
         best, start = f"{100 * max(self._scores):.2f}", f"{100 * self._scores[0]:.2f}"
         self._bar.set_postfix({self._metric: best, "start": start}, refresh=False)

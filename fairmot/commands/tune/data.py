@@ -17,7 +17,7 @@ from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.sequences import cut_sequence, read_truths
 from fairmot.formats.detection_cache import DetectionCache, read_cache
 from fairmot.structures.report import ScoredSequence
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 from fairmot.utils.seed import make_rng
 
@@ -29,7 +29,7 @@ _TEST_NAME = re.compile(r"(^|[^a-z])(test|testing|val|valid|validation)([^a-z]|$
 class Piece:
     """A sequence, or a run of its frames: what the tracker is told, and the truth (its results are empty)."""
 
-    observations: tuple[Observation, ...]
+    observations: tuple[TrackerInput, ...]
     truth: ScoredSequence
 
     @property
@@ -113,19 +113,19 @@ def _read_piece(cfg: CfgNode, sequence: ScoredSequence, found: Mapping[str, Path
     if prefix > length:
         raise InputError(f"{path}: its embeddings have {length} values, fewer than PREDICT.REID_PREFIX = {prefix}")
     used = cache.cut_embeddings(prefix) if prefix else cache
-    seen = _with_camera(cfg, used, path) if with_camera else used.observations()
+    seen = _with_camera(cfg, used, path) if with_camera else used.tracker_inputs()
     return Piece(tuple(seen), replace(sequence, info=replace(info, frame_rate=cache.frame_rate)))
 
 
-def _with_camera(cfg: CfgNode, cache: DetectionCache, path: Path) -> Iterator[Observation]:
+def _with_camera(cfg: CfgNode, cache: DetectionCache, path: Path) -> Iterator[TrackerInput]:
     """Yield the observations with the camera's motion, which a trial may leave out."""
     has_motion = cache.camera_motion is not None
     if cfg.TRACKER.CAMERA_MOTION != "none":
         step = build_replay_step(cfg, path.stem, cache=path, has_motion=has_motion)
-        return map(step, cache.observations())
+        return map(step, cache.tracker_inputs())
     if not has_motion:
         raise InputError(f"--keys: TRACKER.CAMERA_MOTION: {path} holds no camera motion to search with")
-    return cache.observations()
+    return cache.tracker_inputs()
 
 
 def _split(pieces: Sequence[Piece], holdout: Sequence[str], *, seed: int) -> tuple[list[Piece], list[Piece]]:
@@ -226,4 +226,4 @@ def _arrays(piece: Piece) -> Iterator[npt.NDArray[Any]]:
         boxes = seen.detections
         yield np.array([seen.frame, np.nan if seen.time is None else seen.time])
         yield from (boxes.boxes_xyxy, boxes.scores, boxes.embeddings, boxes.class_index)
-        yield from (array for array in (seen.camera_motion, seen.may_start) if array is not None)
+        yield from (array for array in (seen.camera_motion, seen.can_initiate) if array is not None)

@@ -13,7 +13,7 @@ import yaml
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from fairmot.commands.tune.search_space import SearchKey, Space
-from fairmot.commands.tune.study import Done
+from fairmot.commands.tune.study import FinishedTrial
 from fairmot.commands.tune.trial import SCORES, Scores
 from fairmot.formats.atomic import write_text
 from fairmot.formats.images import write_image
@@ -32,8 +32,8 @@ class TuneResult:
 
     metric: str
     space: Space
-    trials: Sequence[Done]
-    best: Done
+    trials: Sequence[FinishedTrial]
+    best: FinishedTrial
     start_scores: Mapping[str, Scores]
     best_scores: Mapping[str, Scores]
     importances: Mapping[str, float]
@@ -125,7 +125,7 @@ def _history(result: TuneResult) -> TuningHistory:
     )
 
 
-def _slice(key: SearchKey, trials: Sequence[Done], importances: Mapping[str, float]) -> KeySlice:
+def _slice(key: SearchKey, trials: Sequence[FinishedTrial], importances: Mapping[str, float]) -> KeySlice:
     domain, found = key.domain, [trial.values.get(key.name) for trial in trials]
     is_log = isinstance(domain, FloatDistribution | IntDistribution) and domain.log
     choices = list(domain.choices) if isinstance(domain, CategoricalDistribution) else []

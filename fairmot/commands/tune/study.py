@@ -36,7 +36,7 @@ TUNED, HELD_OUT = "tuned", "held out"
 
 
 @dataclass(frozen=True)
-class Done:
+class FinishedTrial:
     """A finished trial: its number, values by the keys' short names, and scores on the part that is tuned on."""
 
     number: int
@@ -97,8 +97,8 @@ def search(
     trials: int,
     seed: int,
     ahead: int,
-    tell: Callable[[Done], object] | None = None,
-) -> list[Done]:
+    tell: Callable[[FinishedTrial], object] | None = None,
+) -> list[FinishedTrial]:
     """Run trials until the study has `trials` of them, those of earlier runs included; return all, by number.
 
     The first is the starting point. ahead: trials under way at a time; a trial that an earlier run left unfinished is
@@ -128,15 +128,15 @@ def search(
         trial.set_user_attr(_SCORES, scores)
         study.tell(trial, scores[metric])
         if tell is not None:
-            tell(Done(trial.number, values, scores))
+            tell(FinishedTrial(trial.number, values, scores))
 
 
-def finished(study: optuna.Study, space: Space) -> list[Done]:
+def finished(study: optuna.Study, space: Space) -> list[FinishedTrial]:
     """Return the finished trials, by number."""
     return [_done(trial, space) for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
 
 
-def best_of(done: list[Done], metric: str) -> Done:
+def best_of(done: list[FinishedTrial], metric: str) -> FinishedTrial:
     """Return the trial of the highest score; of equal ones the first."""
     return max(done, key=lambda trial: (trial.scores[metric], -trial.number))
 
@@ -167,5 +167,5 @@ def _sampler(space: Space, seed: int) -> TPESampler:
         return TPESampler(seed=seed, multivariate=True, group=space.has_conditions)
 
 
-def _done(trial: FrozenTrial, space: Space) -> Done:
-    return Done(trial.number, space.values_of(trial.params), trial.user_attrs[_SCORES])
+def _done(trial: FrozenTrial, space: Space) -> FinishedTrial:
+    return FinishedTrial(trial.number, space.values_of(trial.params), trial.user_attrs[_SCORES])

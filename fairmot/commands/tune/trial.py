@@ -9,8 +9,8 @@ from fairmot.commands.tune.data import Piece
 from fairmot.config.load import cfg_from_dict
 from fairmot.evaluation.evaluator import Evaluator
 from fairmot.structures.report import ScoredSequence
-from fairmot.structures.tracker_input import Observation
-from fairmot.tracking.build import build_filters, build_refiner, build_tracker
+from fairmot.structures.tracker_input import TrackerInput
+from fairmot.tracking.build import build_filters, build_postprocess, build_tracker
 from fairmot.tracking.run import collect_tracks, track_sequence
 
 SCORES = ("HOTA", "IDF1", "MOTA", "IDSW")
@@ -18,7 +18,7 @@ Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrialBench:
     """What trials run on: the whole configuration as plain dicts, and pieces of sequences by part."""
 
     tree: Mapping[str, Any]
@@ -37,11 +37,11 @@ class Bench:
 
 def track_piece(cfg: Any, piece: Piece) -> ScoredSequence:
     """Return the piece with the results that a replay of it would write, offline steps and output filters included."""
-    seen: Iterable[Observation] = piece.observations
+    seen: Iterable[TrackerInput] = piece.observations
     if cfg.TRACKER.CAMERA_MOTION == "none":
         seen = (replace(each, camera_motion=None) for each in seen)
     tracker = build_tracker(cfg, frame_rate=piece.truth.info.frame_rate)
     tracks = track_sequence(seen, tracker, filters=build_filters(cfg))
     table = collect_tracks(tracks, num_classes=cfg.MODEL.NUM_CLASSES).table
-    refine = build_refiner(cfg)
+    refine = build_postprocess(cfg)
     return replace(piece.truth, results=table if refine is None else refine(table))

@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-from fairmot.commands.tune.trial import Bench, Scores
+from fairmot.commands.tune.trial import Scores, TrialBench
 from fairmot.utils.errors import InputError
 
 Submit = Callable[[str, Mapping[str, Any]], Callable[[], Scores]]  # part, values -> what waits for the scores
-_bench: list[Bench] = []  # a worker's own: the pool has no other way to hand a process its data once
+_bench: list[TrialBench] = []  # a worker's own: the pool has no other way to hand a process its data once
 
 
 @contextmanager
-def workers(bench: Bench, processes: int) -> Iterator[Submit]:
+def workers(bench: TrialBench, processes: int) -> Iterator[Submit]:
     """Yield what starts a trial and returns a function that waits for its scores.
 
     processes: with one, the work is done here, when it is asked for. The others are forked now, before the caller
@@ -47,7 +47,7 @@ def _waiting(future: "Future[Scores]") -> Callable[[], Scores]:
     return wait
 
 
-def _begin(bench: Bench) -> None:
+def _begin(bench: TrialBench) -> None:
     _bench.append(bench)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -30,7 +30,7 @@ class AugmentOptions:
     translation: share of the input's width (x) and height (y), either way.
     scale: lowest and highest factor.
     flip: probability of the mirror image.
-    translation_axes: "right", or "published": x moves by a share of the height and y of the width.
+    translation_axes: "correct", or "published": x moves by a share of the height and y of the width.
     outside: what becomes of a person warped wholly out of the picture: "published" keeps it, its centre pulled to the
         border; "drop" leaves it out.
     path: how pixels are made: "full" in the published steps, "fast" in one (`augment_fast`).
@@ -44,9 +44,9 @@ class AugmentOptions:
     scale: tuple[float, float] = (0.5, 1.2)
     shear: float = 2.0
     flip: float = 0.5
-    translation_axes: Literal["right", "published"] = "right"
-    outside: Literal["published", "drop"] = "published"
-    path: Literal["fast", "full"] = "fast"
+    translation_axes: Literal["correct", "published"] = "correct"
+    out_of_frame: Literal["published", "drop"] = "published"
+    implementation: Literal["fast", "full"] = "fast"
     mosaic: float = 0.0
     mixup: float = 0.0
     erase: float = 0.0
@@ -117,13 +117,13 @@ def _levels(factor: float) -> npt.NDArray[np.uint8]:
 
 
 def affine_matrix(
-    draw: AugmentDraw, input_hw: tuple[int, int], axes: Literal["right", "published"] = "right"
+    draw: AugmentDraw, input_hw: tuple[int, int], axes: Literal["correct", "published"] = "correct"
 ) -> npt.NDArray[np.float64]:
     """Return the 3x3 matrix of a draw: rotate and scale about the middle, then move, then shear."""
     height, width = input_hw
     matrix = np.eye(3)
     matrix[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), draw.angle, draw.scale)
-    reach_x, reach_y = (width, height) if axes == "right" else (height, width)
+    reach_x, reach_y = (width, height) if axes == "correct" else (height, width)
     matrix[:2, 2] += (draw.shift_xy[0] * reach_x, draw.shift_xy[1] * reach_y)
     shear = np.eye(3, dtype=np.float64)
     shear[0, 1], shear[1, 0] = (math.tan(math.radians(degrees)) for degrees in draw.shear_xy)
@@ -159,15 +159,15 @@ def warp(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> 
     image = cv2.warpAffine(picture.image, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderValue=GREY)
     if draw.mirrored:
         image = cv2.flip(image, 1)
-    return carry_people(replace(picture, image=np.asarray(image, dtype=np.uint8)), draw, options)
+    return transform_labels(replace(picture, image=np.asarray(image, dtype=np.uint8)), draw, options)
 
 
-def carry_people(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
+def transform_labels(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
     """Return a picture whose pixels are warped and mirrored already, with its boxes so too; some are left out."""
     height, width = picture.image.shape[:2]
     matrix = affine_matrix(draw, (height, width), options.translation_axes)
     warped, kept = warp_boxes(picture.boxes_xyxy, matrix, draw.angle)
-    if options.outside == "drop":
+    if options.out_of_frame == "drop":
         kept &= touches(warped, (height, width))
     boxes_xyxy = mirror_boxes(warped, width) if draw.mirrored else warped
     return replace(picture, boxes_xyxy=boxes_xyxy).only(kept)

@@ -27,7 +27,7 @@ def cover_size(input_hw: tuple[int, int]) -> tuple[float, float]:
 
 
 def render(
-    reduced: ReducedImage, letterbox: Letterbox, draw: AugmentDraw, *, axes: Literal["right", "published"] = "right"
+    reduced: ReducedImage, letterbox: Letterbox, draw: AugmentDraw, *, axes: Literal["correct", "published"] = "correct"
 ) -> ImageArray:
     """Return the network's input (H, W, 3) uint8 RGB: `reduced` coloured, letterboxed, warped and mirrored.
 

@@ -13,7 +13,7 @@ import numpy as np
 from fairmot.data.index.label_index import IndexArrays, IndexInfo, LabelIndex, pack_names
 from fairmot.data.index.splits import Split, choose_images
 from fairmot.geometry.arrays import BoolArray, IntArray
-from fairmot.structures.annotations import UNKNOWN, LabelBlock
+from fairmot.structures.annotations import UNKNOWN, Annotations
 from fairmot.utils.errors import InputError
 
 LABELS, BOX, NONE = "labels", "box", "none"
@@ -52,7 +52,7 @@ class _Merged(NamedTuple):
 
 
 def build_index(
-    blocks: Sequence[LabelBlock], selection: Selection, *, name: str, image_root: str, is_normalised: bool
+    blocks: Sequence[Annotations], selection: Selection, *, name: str, image_root: str, is_normalised: bool
 ) -> LabelIndex:
     """Return the index of a data set, in memory.
 
@@ -145,7 +145,7 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     return places
 
 
-def _merge(blocks: Sequence[LabelBlock], selection: Selection, sequences: dict[str, int]) -> _Merged:
+def _merge(blocks: Sequence[Annotations], selection: Selection, sequences: dict[str, int]) -> _Merged:
     def joined(parts: list[np.ndarray], like: np.ndarray) -> np.ndarray:
         return np.concatenate(parts) if parts else like
 
@@ -171,14 +171,14 @@ def _take(table: IntArray, places: IntArray) -> IntArray:
     return table[places] if len(table) else np.zeros(len(places), dtype=np.int64)
 
 
-def _require_classes(blocks: Sequence[LabelBlock], selection: Selection, name: str) -> None:
+def _require_classes(blocks: Sequence[Annotations], selection: Selection, name: str) -> None:
     own = list(_places(kind for block in blocks for kind in block.class_names))
     if own and (class_places(own, selection) < 0).all():
         shown = ", ".join(own[:20])
         raise InputError(f"{name}: none of DATA.CLASSES ({', '.join(selection.classes)}) in it; it has {shown}")
 
 
-def _refuse_duplicates(blocks: Sequence[LabelBlock], merged: _Merged, image_of: IntArray, rows: IntArray) -> None:
+def _refuse_duplicates(blocks: Sequence[Annotations], merged: _Merged, image_of: IntArray, rows: IntArray) -> None:
     """`rows` are sorted by image and own id."""
     ids, images, classes = merged.ids[rows], image_of[rows], merged.classes[rows]
     same = (ids[1:] == ids[:-1]) & (images[1:] == images[:-1]) & (ids[1:] != UNKNOWN)
@@ -190,7 +190,7 @@ def _refuse_duplicates(blocks: Sequence[LabelBlock], merged: _Merged, image_of: 
             raise InputError(f"{second}: identity {ids[place]} twice in {image}, first at {first}")
 
 
-def _source(blocks: Sequence[LabelBlock], row: int) -> str:
+def _source(blocks: Sequence[Annotations], row: int) -> str:
     for block in blocks:
         if row < len(block.ids):
             return block.source_of(row)

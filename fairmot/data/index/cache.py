@@ -28,7 +28,7 @@ Stamps = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DatasetSpec:
     """One data set as it is asked for: which reader, of what, and which part of it."""
 
     layout: str
@@ -43,7 +43,7 @@ class Wanted:
 
 
 def load_index(
-    wanted: Wanted, reader: Reader, *, cache: Path, verify: bool = False, processes: int = 0, bar: Bar = no_bar
+    wanted: DatasetSpec, reader: Reader, *, cache: Path, verify: bool = False, processes: int = 0, bar: Bar = no_bar
 ) -> LabelIndex:
     """Return the index of a data set, mapped from `cache`; make it there first when it is absent or out of date.
 

@@ -47,7 +47,7 @@ def outside_rows(raw: RawLabels, sides_wh: FloatArray) -> IntArray:
     return np.flatnonzero(_sound(raw, sides_wh) & is_off)
 
 
-def reaching_rows(raw: RawLabels, sides_wh: FloatArray) -> IntArray:
+def truncated_rows(raw: RawLabels, sides_wh: FloatArray) -> IntArray:
     """Boxes that reach far out of their image, those that lie wholly outside left aside."""
     left_top, right_bottom = _corners(raw)
     inside = (np.minimum(right_bottom, sides_wh) - np.maximum(left_top, 0)).clip(0).prod(axis=1)
@@ -60,14 +60,14 @@ def absurd_rows(raw: RawLabels, sides_wh: FloatArray) -> IntArray:
     return np.flatnonzero(_sound(raw, sides_wh) & (raw.boxes_tlwh[:, 2:] > TOO_LARGE * sides_wh).any(axis=1))
 
 
-def twice_rows(raw: RawLabels) -> Repeats:
+def duplicate_id_rows(raw: RawLabels) -> Repeats:
     """Boxes whose known identity another box of the same class and image has too."""
     rows = np.flatnonzero(raw.trains & _has_area(raw) & (raw.ids != UNKNOWN))
     return _repeats(rows, [raw.image_of[rows], raw.kinds[rows], raw.ids[rows]])
 
 
-def copied_rows(raw: RawLabels) -> Repeats:
-    """Boxes that equal another one of the same class and image; of those with one identity `twice_rows` tells."""
+def duplicate_box_rows(raw: RawLabels) -> Repeats:
+    """Boxes that equal another one of the same class and image; of those with one identity `duplicate_id_rows` tells."""
     rows = np.flatnonzero(raw.trains & _has_area(raw))
     keys = [raw.image_of[rows], raw.kinds[rows], *raw.boxes_tlwh[rows].T]
     found = _repeats(rows, keys, last=raw.ids[rows] == UNKNOWN)  # known identities first

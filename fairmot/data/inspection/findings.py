@@ -43,7 +43,7 @@ MEANING = {
     TWICE: "a training refuses to start",
     COPIES: "the same box of the same class more than once in an image: trained on twice",
     DEGENERATE: "without width or height: left out of a training",
-    OUTSIDE: "no part of them is in the image, yet they train as objects at its border (AUGMENT.OUTSIDE drop leaves "
+    OUTSIDE: "no part of them is in the image, yet they train as objects at its border (AUGMENT.OUT_OF_FRAME drop leaves "
     "them out)",
     REACHING: "many boxes reach far out of the image; DATA.SETS.<name>.CLIP True cuts them at its border",
     ABSURD: "wider or higher than twice the image",
@@ -55,8 +55,8 @@ MEANING = {
     LABELS: "a training refuses to start",
     WITHOUT_LABELS: "images without a label file train as background",
     LOST_ROWS: "a training refuses to start",
-    MISSING: "a training stops after DATA.BAD_IMAGES of them",
-    BROKEN: "a training stops after DATA.BAD_IMAGES of them",
+    MISSING: "a training stops after DATA.MAX_BAD_IMAGES of them",
+    BROKEN: "a training stops after DATA.MAX_BAD_IMAGES of them",
     SIZE: "boxes were drawn on another size than the images have",
     MIXED: "frames of one sequence differ in size",
     LISTED_TWICE: "seen twice as often as the others, and refused between two data sets of DATA.TRAIN",

@@ -56,7 +56,7 @@ class Continuity(NamedTuple):
     going_on: int
     kept: int
 
-    def is_exploded(self, *, is_numbered: bool) -> bool:
+    def has_identity_explosion(self, *, is_numbered: bool) -> bool:
         """Whether identities end although people stay."""
         share = SHARE_GOING_ON if is_numbered else SHARE_IN_FOLDERS
         is_video = self.going_on >= max(MIN_GOING_ON, share * self.boxes)
@@ -64,12 +64,14 @@ class Continuity(NamedTuple):
         return is_video and has_people and self.kept < KEPT * self.going_on
 
 
-def exploded(boxes: Boxes, sequences: Iterable[FrameList]) -> list[tuple[FrameList, Continuity]]:
+def has_identity_explosion(boxes: Boxes, sequences: Iterable[FrameList]) -> list[tuple[FrameList, Continuity]]:
     """Return the sequences whose identities exploded."""
     several = [sequence for sequence in sequences if len(sequence.images) > 1]
     looks = max(8, min(LOOKS, ALL_LOOKS // max(len(several), 1)))
     measured = ((sequence, measure(boxes, sequence.images, looks=looks)) for sequence in several)
-    return [(sequence, seen) for sequence, seen in measured if seen.is_exploded(is_numbered=sequence.is_numbered)]
+    return [
+        (sequence, seen) for sequence, seen in measured if seen.has_identity_explosion(is_numbered=sequence.is_numbered)
+    ]
 
 
 def measure(boxes: Boxes, images: IntArray, *, looks: int = LOOKS) -> Continuity:

@@ -14,7 +14,7 @@ from fairmot.formats.images import read_image
 from fairmot.formats.jpeg import read_jpeg_size, read_orientation
 from fairmot.geometry.arrays import BoolArray, ImageArray, IntArray
 from fairmot.utils.errors import InputError
-from fairmot.utils.parallel import map_in_processes
+from fairmot.utils.parallel import parallel_map
 
 ALL, NO_IMAGES = "all", "none"
 MISSING = "no such image"
@@ -83,7 +83,7 @@ def survey_images(
     tasks = list(zip(map(str, paths), chosen.tolist(), strict=True))
     processes = 1 if len(paths) < _SERIAL_BELOW else processes
     # Processes, since the JPEG decoder lets no other thread run.
-    return _to_survey(bar(map_in_processes(_look_at, tasks, processes=processes, chunk=16), len(tasks)))
+    return _to_survey(bar(parallel_map(_look_at, tasks, processes=processes, chunk=16), len(tasks)))
 
 
 def _look_at(task: tuple[str, bool]) -> ImageFacts:

@@ -9,7 +9,7 @@ from fairmot.data.inspection.findings import ERROR, EXPLOSION, LEAK, NO_BOXES, U
 from fairmot.data.inspection.identity_continuity import (
     Boxes,
     FrameList,
-    exploded,
+    has_identity_explosion,
     sequences_by_folder,
     sequences_by_frame,
 )
@@ -40,7 +40,7 @@ def check_index(index: LabelIndex) -> tuple[Finding, ...]:
     arrays = index.arrays
     known = arrays.identities != UNKNOWN
     ids = np.where(known, arrays.identities.astype(np.int64) * len(index.info.classes) + arrays.classes, UNKNOWN)
-    found = exploded(Boxes(arrays.box_ends, arrays.boxes_tlwh, ids), lists)
+    found = has_identity_explosion(Boxes(arrays.box_ends, arrays.boxes_tlwh, ids), lists)
     return tuple(
         Finding(
             ERROR,

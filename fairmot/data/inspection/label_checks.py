@@ -13,14 +13,19 @@ from fairmot.data.inspection.box_checks import (
     Repeats,
     absurd_rows,
     box_sides,
-    copied_rows,
     degenerate_rows,
+    duplicate_box_rows,
+    duplicate_id_rows,
     outside_rows,
-    reaching_rows,
-    twice_rows,
+    truncated_rows,
 )
 from fairmot.data.inspection.findings import ERROR, NOTE, WARNING, Finding, list_findings
-from fairmot.data.inspection.identity_continuity import Boxes, exploded, sequences_by_folder, sequences_by_frame
+from fairmot.data.inspection.identity_continuity import (
+    Boxes,
+    has_identity_explosion,
+    sequences_by_folder,
+    sequences_by_frame,
+)
 from fairmot.data.inspection.raw_labels import RawLabels, image_key
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.structures.annotations import UNKNOWN
@@ -116,7 +121,7 @@ def check_identities(raw: RawLabels) -> list[Finding]:
     unknown = [Finding(WARNING, kinds.UNKNOWN_ONLY, name, f"{n} images, and no known identity", n) for name, n in bare]
     lists = sequences_by_frame(raw.sequences, raw.sequence_of, raw.frames)
     lists += sequences_by_folder(raw.images, np.flatnonzero(raw.frames == 0))
-    found = exploded(Boxes(raw.box_ends, raw.boxes_tlwh, ids), lists)
+    found = has_identity_explosion(Boxes(raw.box_ends, raw.boxes_tlwh, ids), lists)
     return unknown + [
         Finding(
             ERROR,
@@ -147,8 +152,8 @@ def check_repeats(raw: RawLabels) -> list[Finding]:
         return f"box {box} again in {raw.images[int(image_of[row])]}"
 
     image_of = raw.image_of
-    found = _tell_repeats(raw, twice_rows(raw), ERROR, kinds.TWICE, twice)
-    return found + _tell_repeats(raw, copied_rows(raw), WARNING, kinds.COPIES, copied)
+    found = _tell_repeats(raw, duplicate_id_rows(raw), ERROR, kinds.TWICE, twice)
+    return found + _tell_repeats(raw, duplicate_box_rows(raw), WARNING, kinds.COPIES, copied)
 
 
 def _tell_repeats(
@@ -182,7 +187,7 @@ def check_boxes(raw: RawLabels, sides_wh: FloatArray) -> list[Finding]:
         (kinds.ABSURD, absurd_rows(raw, sides_wh)),
     )
     found = [f for check, rows in groups for f in list_findings(WARNING, check, rows, describe, name=raw.name)]
-    count, boxes = len(reaching_rows(raw, sides_wh)), int(raw.trains.sum())
+    count, boxes = len(truncated_rows(raw, sides_wh)), int(raw.trains.sum())
     if not raw.selection.clip and count > MANY_REACHING * boxes:
         message = f"{count} of {boxes} boxes have more than a quarter of their area outside"
         found.append(Finding(NOTE, kinds.REACHING, raw.name, message, count))

@@ -25,19 +25,19 @@ from fairmot.data.readers.base import Bar, Reader, Unit, no_bar, read_units
 from fairmot.data.readers.crowdhuman import OdgtUnit
 from fairmot.data.readers.motchallenge import MotChallengeReader
 from fairmot.data.readers.text_labels import TextUnit
-from fairmot.formats.crowdhuman import Part
+from fairmot.formats.crowdhuman import FileRange
 from fairmot.formats.motchallenge import list_images, read_sequence_info
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 _MIN_COLUMNS = 7
 _LARGEST_WHOLE = 2.0**53
 
 
-class Reading(NamedTuple):
+class LenientResult(NamedTuple):
     """What could be read, and what could not."""
 
-    blocks: tuple[LabelBlock, ...]
+    blocks: tuple[Annotations, ...]
     findings: tuple[Finding, ...]
 
 
@@ -49,37 +49,37 @@ class WrongRow(NamedTuple):
     message: str
 
 
-def read_tolerantly(reader: Reader, units: Sequence[Unit], *, processes: int = 0, bar: Bar = no_bar) -> Reading:
+def read_leniently(reader: Reader, units: Sequence[Unit], *, processes: int = 0, bar: Bar = no_bar) -> LenientResult:
     """Read all units, as `read_units` does; InputError only where a process is killed."""
-    shell = cast(Reader, _Tolerant(reader))
-    readings = cast(list[Reading], read_units(shell, units, processes=processes, bar=bar))
+    shell = cast(Reader, _LenientReader(reader))
+    readings = cast(list[LenientResult], read_units(shell, units, processes=processes, bar=bar))
     blocks = tuple(block for reading in readings for block in reading.blocks)
-    return Reading(blocks, tuple(finding for reading in readings for finding in reading.findings))
+    return LenientResult(blocks, tuple(finding for reading in readings for finding in reading.findings))
 
 
 @dataclass(frozen=True)
-class _Tolerant:
+class _LenientReader:
     """Reads as another reader does, into a `Reading`; picklable."""
 
     reader: Reader
 
-    def read(self, unit: Unit) -> Reading:
+    def read(self, unit: Unit) -> LenientResult:
         """Read a unit; never raises InputError."""
         extra = tuple(_check_length(unit)) if isinstance(self.reader, MotChallengeReader) else ()
         try:
-            return Reading((self.reader.read(unit),), extra)
+            return LenientResult((self.reader.read(unit),), extra)
         except InputError as error:
             rest = self._read_around(unit, error)
-            return Reading(rest.blocks, (*extra, *rest.findings))
+            return LenientResult(rest.blocks, (*extra, *rest.findings))
 
-    def _read_around(self, unit: Unit, error: InputError) -> Reading:
+    def _read_around(self, unit: Unit, error: InputError) -> LenientResult:
         if isinstance(self.reader, MotChallengeReader):
             return _read_sound_rows(self.reader, unit, error)
         parts = _halves(unit)
         if not parts:
-            return Reading((), (from_error(error),))
+            return LenientResult((), (from_error(error),))
         readings = [self.read(part) for part in parts]
-        return Reading(
+        return LenientResult(
             tuple(block for reading in readings for block in reading.blocks),
             tuple(finding for reading in readings for finding in reading.findings),
         )
@@ -95,7 +95,7 @@ def _halves(unit: Any) -> list[Any]:
     return []
 
 
-def _halves_of_lines(file: Path, part: Part) -> list[Part]:
+def _halves_of_lines(file: Path, part: FileRange) -> list[FileRange]:
     with file.open("rb") as stream:
         stream.seek(part.start)
         lines = stream.read(part.end - part.start).splitlines(keepends=True)
@@ -103,7 +103,7 @@ def _halves_of_lines(file: Path, part: Part) -> list[Part]:
         return []
     middle = len(lines) // 2
     cut = part.start + sum(map(len, lines[:middle]))
-    return [Part(part.start, cut, part.line), Part(cut, part.end, part.line + middle)]
+    return [FileRange(part.start, cut, part.line), FileRange(cut, part.end, part.line + middle)]
 
 
 def wrong_rows(folder: Path) -> list[WrongRow]:
@@ -153,7 +153,7 @@ def without_lines(text: str, lines: set[int]) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _read_sound_rows(reader: MotChallengeReader, folder: Path, error: InputError) -> Reading:
+def _read_sound_rows(reader: MotChallengeReader, folder: Path, error: InputError) -> LenientResult:
     """Read a sequence without its wrong rows, from a copy of its truth; what is wrong besides is told as it was."""
     truth = folder / "gt" / "gt.txt"
     try:
@@ -161,7 +161,7 @@ def _read_sound_rows(reader: MotChallengeReader, folder: Path, error: InputError
     except (InputError, OSError, UnicodeDecodeError):
         rows = []
     if not rows:
-        return Reading((), (from_error(error),))
+        return LenientResult((), (from_error(error),))
     findings = tuple(_tell_rows(rows, truth))
     with tempfile.TemporaryDirectory(prefix="fairmot-") as scratch:
         copy = _scratch_copy(folder, Path(scratch), {row.line for row in rows})
@@ -171,8 +171,8 @@ def _read_sound_rows(reader: MotChallengeReader, folder: Path, error: InputError
             block = MotChallengeReader(source).read(copy)
         except InputError as other:
             told = str(other).replace(str(copy), str(folder))
-            return Reading((), (*findings, from_error(InputError(told))))
-    return Reading((replace(block, label_files=(str(truth),)),), findings)
+            return LenientResult((), (*findings, from_error(InputError(told))))
+    return LenientResult((replace(block, label_files=(str(truth),)),), findings)
 
 
 def _tell_rows(rows: list[WrongRow], truth: Path) -> list[Finding]:

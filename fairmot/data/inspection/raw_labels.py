@@ -13,7 +13,7 @@ import numpy as np
 from fairmot.data.index.builder import Selection, class_places
 from fairmot.data.index.splits import choose_images
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RawLabels:
     image_root: Path
     is_normalised: bool
     selection: Selection
-    blocks: tuple[LabelBlock, ...]
+    blocks: tuple[Annotations, ...]
     images: tuple[str, ...]
     image_hw: IntArray
     sequences: tuple[str, ...]
@@ -81,7 +81,7 @@ class RawLabels:
         """Return the image of a box."""
         return int(np.searchsorted(self.box_ends, row, side="right"))
 
-    def _block_of(self, row: int) -> tuple[LabelBlock, int]:
+    def _block_of(self, row: int) -> tuple[Annotations, int]:
         place = int(self.rows[row])
         for block in self.blocks:
             if place < len(block.ids):
@@ -100,7 +100,7 @@ class RawLabels:
 
 
 def gather(
-    blocks: Sequence[LabelBlock], selection: Selection, *, name: str, image_root: Path, is_normalised: bool
+    blocks: Sequence[Annotations], selection: Selection, *, name: str, image_root: Path, is_normalised: bool
 ) -> RawLabels:
     """Put blocks together and take the images of the selection's split."""
     sequences = _places(sequence for block in blocks for sequence in block.sequences)
@@ -156,5 +156,5 @@ def _joined(parts: Sequence[IntArray], shape: tuple[int, ...] = (0,)) -> IntArra
     return np.concatenate([np.zeros(shape, dtype=np.int64), *parts])
 
 
-def _boxes(blocks: Sequence[LabelBlock]) -> FloatArray:
+def _boxes(blocks: Sequence[Annotations]) -> FloatArray:
     return np.concatenate([np.zeros((0, 4), dtype=np.float32), *(block.boxes_tlwh for block in blocks)])

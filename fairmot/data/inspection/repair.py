@@ -13,11 +13,11 @@ import numpy as np
 from fairmot.data.inspection.box_checks import (
     absurd_rows,
     box_sides,
-    copied_rows,
     degenerate_rows,
+    duplicate_box_rows,
+    duplicate_id_rows,
     less_likely,
     outside_rows,
-    twice_rows,
 )
 from fairmot.data.inspection.findings import LABELS, LOST_ROWS, Finding
 from fairmot.data.inspection.image_checks import Surveyed
@@ -58,8 +58,8 @@ def plan_repair(one: Surveyed, found: Iterable[Finding]) -> Repair:
         "boxes without width or height": degenerate_rows(raw),
         "boxes off the image": outside_rows(raw, sides_wh),
         "boxes larger than twice the image": absurd_rows(raw, sides_wh),
-        "boxes with an identity that another one has": less_likely(raw, twice_rows(raw)),
-        "boxes that equal another": copied_rows(raw).rows,
+        "boxes with an identity that another one has": less_likely(raw, duplicate_id_rows(raw)),
+        "boxes that equal another": duplicate_box_rows(raw).rows,
     }
     rows: dict[int, str] = {}
     for reason, places in groups.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairmot.data.inspection.findings import LABELS
 from fairmot.data.inspection.image_checks import Surveyed
-from fairmot.data.inspection.lenient_reading import read_tolerantly
+from fairmot.data.inspection.lenient_reading import read_leniently
 from fairmot.data.inspection.repair import Repair, copy_lines, kept_images, lines_by_file, link_images, write_as_is
 from fairmot.data.inspection.repair_json import write_coco_copy, write_odgt_copy
 from fairmot.data.readers import jde, yolo
@@ -50,7 +50,7 @@ def leave_out_unreadable(reader: Reader) -> None:
     """Take rows that cannot be read out of a copy's label files, until all can be; of each image one row at a time."""
     for _ in range(ROUNDS):
         lines: dict[str, set[int]] = {}
-        for finding in read_tolerantly(reader, reader.plan().units).findings:
+        for finding in read_leniently(reader, reader.plan().units).findings:
             file, _, line = finding.where.rpartition(":")
             if finding.check == LABELS and line.isdecimal():
                 lines.setdefault(file, set()).add(int(line))

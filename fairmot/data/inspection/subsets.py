@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from fairmot.data.index.cache import Wanted
+from fairmot.data.index.cache import DatasetSpec
 from fairmot.data.readers import coco, crowdhuman, csv_table, jde
 from fairmot.data.readers.paths import files_with, folder_of, starts_with_image
 from fairmot.data.readers.registry import LAYOUTS
@@ -16,24 +16,26 @@ TRAIN, VAL = "train", "val"
 _VAL_NAME = re.compile(r"(?<![a-z])(val|valid|validation|test)(?![a-z])")
 
 
-class Part(NamedTuple):
+class Subset(NamedTuple):
     """What LABELS names a part by, "" where there is no choice, and whether it is to validate on."""
 
     labels: str
     is_val: bool
 
 
-def parts_of(wanted: Wanted) -> list[Part]:
+def subsets_of(wanted: DatasetSpec) -> list[Subset]:
     """Return the parts that a folder has, in an order that is always the same; one where there is nothing to choose."""
     if wanted.source.labels or wanted.source.root.is_file() or wanted.layout == "mot":
-        return [Part(wanted.source.labels, is_val=False)]
+        return [Subset(wanted.source.labels, is_val=False)]
     root = folder_of(wanted.source)
     if wanted.layout == "yolo":
-        return [Part("", is_val=False), *([Part(VAL, is_val=True)] if _has_part(wanted, VAL) else [])]
+        return [Subset("", is_val=False), *([Subset(VAL, is_val=True)] if _has_part(wanted, VAL) else [])]
     files = _label_files(wanted.layout, root)
     if len(files) < 2:
-        return [Part("", is_val=False)]
-    return [Part(file.relative_to(root).as_posix(), is_val=is_for_validation(file.stem, file.suffix)) for file in files]
+        return [Subset("", is_val=False)]
+    return [
+        Subset(file.relative_to(root).as_posix(), is_val=is_for_validation(file.stem, file.suffix)) for file in files
+    ]
 
 
 def is_for_validation(*names: str) -> bool:
@@ -45,7 +47,7 @@ def is_for_validation(*names: str) -> bool:
     return any(_VAL_NAME.search(name.lower()) for name in names)
 
 
-def _has_part(wanted: Wanted, labels: str) -> bool:
+def _has_part(wanted: DatasetSpec, labels: str) -> bool:
     """Whether the reader finds a part of that name."""
     source = wanted.source
     try:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from fairmot.structures.annotations import LabelBlock
-from fairmot.utils.parallel import map_in_processes
+from fairmot.structures.annotations import Annotations
+from fairmot.utils.parallel import parallel_map
 
 Unit = Any  # what a reader reads in one go; picklable, since any process may be asked to
 
@@ -63,26 +63,26 @@ class Reader(Protocol):
     def plan(self) -> ReadPlan:
         """List the units; InputError where the layout's files are not there."""
 
-    def read(self, unit: Unit) -> LabelBlock:
+    def read(self, unit: Unit) -> Annotations:
         """Read one unit; InputError names file and line of what cannot be read."""
 
 
 SERIAL_BELOW = 8  # units: starting processes would take longer than reading
 
-Bar = Callable[[Iterable[LabelBlock], int], Iterable[LabelBlock]]  # items, their number -> the same items, shown
+Bar = Callable[[Iterable[Annotations], int], Iterable[Annotations]]  # items, their number -> the same items, shown
 
 
-def no_bar(items: Iterable[LabelBlock], total: int) -> Iterable[LabelBlock]:
+def no_bar(items: Iterable[Annotations], total: int) -> Iterable[Annotations]:
     """Show nothing."""
     del total
     return items
 
 
-def read_units(reader: Reader, units: Sequence[Unit], *, processes: int = 0, bar: Bar = no_bar) -> list[LabelBlock]:
+def read_units(reader: Reader, units: Sequence[Unit], *, processes: int = 0, bar: Bar = no_bar) -> list[Annotations]:
     """Return what `reader` reads from `units`, in their order.
 
     processes: 0 = one a core that this process may use.
     Raises InputError: what the reader raises, or a process that was killed.
     """
     processes = 1 if len(units) < SERIAL_BELOW else processes
-    return list(bar(map_in_processes(reader.read, units, processes=processes), len(units)))
+    return list(bar(parallel_map(reader.read, units, processes=processes), len(units)))

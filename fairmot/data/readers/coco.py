@@ -8,7 +8,7 @@ from fairmot.data.readers.base import ReadPlan, Source
 from fairmot.data.readers.label_blocks import block_of_table
 from fairmot.data.readers.paths import existing, files_with, find_label_file, folder_of, relative_to
 from fairmot.formats.coco import is_coco, read_coco
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 SUFFIX = ".json"
@@ -44,7 +44,7 @@ class COCOReader:
         places = [place for place in self._places(file) if place.is_dir()]
         return ReadPlan(units=(file,), files=(file,), folders=existing([self.image_root, *places]))
 
-    def read(self, unit: Path) -> LabelBlock:
+    def read(self, unit: Path) -> Annotations:
         """Read the file, images by video and frame; InputError where it is wrong or its first image is not found."""
         table = read_coco(unit)
         if not table.images:

@@ -18,9 +18,9 @@ from fairmot.data.readers.paths import (
     relative_to,
     subfolders_of,
 )
-from fairmot.formats.crowdhuman import BOX_KEYS, OdgtLabels, Part, read_odgt, split_lines
+from fairmot.formats.crowdhuman import BOX_KEYS, FileRange, OdgtLabels, read_odgt, split_lines
 from fairmot.geometry.arrays import IntArray
-from fairmot.structures.annotations import UNKNOWN, LabelBlock
+from fairmot.structures.annotations import UNKNOWN, Annotations
 from fairmot.utils.errors import InputError
 
 SUFFIX = ".odgt"
@@ -43,7 +43,7 @@ class OdgtUnit:
     """A part of an .odgt, and the folders that its images may lie in, as prefixes of their names."""
 
     file: Path
-    part: Part
+    part: FileRange
     prefixes: tuple[str, ...]
 
 
@@ -72,7 +72,7 @@ class CrowdHumanReader:
             folders=existing([self.image_root, *folders]),
         )
 
-    def read(self, unit: OdgtUnit) -> LabelBlock:
+    def read(self, unit: OdgtUnit) -> Annotations:
         """Read the images of a part; one that is in none of the folders is named in the first of them."""
         labels = read_odgt(unit.file, unit.part, box=self.source.box)
         prefix_of = _list_images(self.image_root, unit.prefixes)

@@ -7,7 +7,7 @@ from fairmot.data.readers.base import ReadPlan, Source
 from fairmot.data.readers.label_blocks import block_of_table
 from fairmot.data.readers.paths import files_with, find_label_file, folder_of, relative_to
 from fairmot.formats.csv_labels import is_label_csv, read_label_csv
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 SUFFIX = ".csv"
@@ -36,7 +36,7 @@ class CSVReader:
         """Name the file; InputError where there is none or where there are several."""
         return ReadPlan(units=(self._file(),), files=(self._file(),))
 
-    def read(self, unit: Path) -> LabelBlock:
+    def read(self, unit: Path) -> Annotations:
         """Read the file; images by sequence and frame where it has them. InputError names the line that is wrong."""
         table = read_label_csv(unit)
         if not table.images:

@@ -33,7 +33,7 @@ from fairmot.data.readers.text_labels import (
     split_images,
 )
 from fairmot.formats.text_labels import parse_jde
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 LABELS = "labels_with_ids"
@@ -82,7 +82,7 @@ class JDEReader:
             folders=existing([*walked, *map(Path, folders), *mirrored]),
         )
 
-    def read(self, unit: TextUnit) -> LabelBlock:
+    def read(self, unit: TextUnit) -> Annotations:
         """Read the label files of some images; an image without one is background, its place in `label_files` ""."""
         labels, files = read_text_labels(unit.images, root=self.image_root, folder_name=LABELS, parse=parse_jde)
         return block_of_text(unit, labels, files, classes=name_classes(labels, files, unit.class_names, first="person"))

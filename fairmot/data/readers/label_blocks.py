@@ -8,7 +8,7 @@ import numpy as np
 
 from fairmot.formats.label_table import LabelTable
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 
@@ -22,13 +22,13 @@ def block_of_stills(
     label_files: tuple[str, ...],
     lines: IntArray,
     left_out: int = 0,
-) -> LabelBlock:
+) -> Annotations:
     """Return the block of F images that are of no sequence.
 
     classes: (N,) places, and the names that they are places in.
     """
     none = np.zeros(len(images), dtype=np.int64)
-    return LabelBlock(
+    return Annotations(
         images=images,
         counts=counts,
         boxes_tlwh=boxes_tlwh,
@@ -45,7 +45,7 @@ def block_of_stills(
     )
 
 
-def block_of_table(table: LabelTable, *, patterns: Sequence[str], prefix: str, file: Path) -> LabelBlock:
+def block_of_table(table: LabelTable, *, patterns: Sequence[str], prefix: str, file: Path) -> Annotations:
     """Return the block of a table's images, by sequence and frame, or in the table's order where there are none.
 
     patterns: sequences to take, as in `fnmatch`; empty for all.
@@ -55,7 +55,7 @@ def block_of_table(table: LabelTable, *, patterns: Sequence[str], prefix: str, f
     chosen = _chosen_images(table, patterns, file)
     counts, rows = _boxes_of(table.image_of, chosen, len(table.images))
     used, sequence_of = np.unique(table.sequence_of[chosen], return_inverse=True)
-    return LabelBlock(
+    return Annotations(
         images=tuple(_placed(table.images[place], prefix) for place in chosen.tolist()),
         counts=counts,
         boxes_tlwh=table.boxes_tlwh[rows],

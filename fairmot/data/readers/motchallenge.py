@@ -21,7 +21,7 @@ from fairmot.formats.motchallenge import (
     without_copies,
 )
 from fairmot.geometry.arrays import BoolArray, IntArray
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.structures.sequence import BoxTable
 from fairmot.utils.errors import InputError
 
@@ -58,7 +58,7 @@ class MotChallengeReader:
             folders=(self.source.root, *folders, *(_image_dir(folder) for folder in folders)),
         )
 
-    def read(self, unit: Path) -> LabelBlock:
+    def read(self, unit: Path) -> Annotations:
         """Read a sequence; InputError where truth or images are missing, or a person is in a frame without an image."""
         image_dir, truth = _image_dir(unit), unit / "gt" / "gt.txt"
         frames, images = _number_frames(image_dir)
@@ -71,7 +71,7 @@ class MotChallengeReader:
         described = read_sequence_info(unit).image_hw if (unit / "seqinfo.ini").exists() else (0, 0)
         classes, class_of = np.unique(np.maximum(table.classes, PEDESTRIAN), return_inverse=True)
         ends = np.searchsorted(table.frames, frames, side="right")
-        return LabelBlock(
+        return Annotations(
             images=tuple(image.relative_to(self.source.root).as_posix() for image in images),
             counts=np.diff(ends, prepend=0),
             boxes_tlwh=table.boxes_tlwh.astype(np.float32),

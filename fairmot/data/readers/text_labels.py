@@ -14,12 +14,12 @@ import numpy as np
 from fairmot.data.readers.label_blocks import block_of_stills
 from fairmot.formats.text_labels import TextLabels, read_text_file
 from fairmot.geometry.arrays import IntArray
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 IMAGES = "images"
 UNIT_IMAGES = 2000
-NO_FILE = ""  # in `LabelBlock.label_files`: this image has no label file
+NO_FILE = ""  # in `Annotations.label_files`: this image has no label file
 
 Parse = Callable[[Sequence[bytes], Sequence[str]], TextLabels]
 
@@ -104,7 +104,7 @@ def read_text_labels(
 
 def block_of_text(
     unit: TextUnit, labels: TextLabels, files: Sequence[str], *, classes: tuple[IntArray, tuple[str, ...]]
-) -> LabelBlock:
+) -> Annotations:
     """Return the block of a unit."""
     return block_of_stills(
         unit.images,

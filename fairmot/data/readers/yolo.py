@@ -36,7 +36,7 @@ from fairmot.data.readers.text_labels import (
 )
 from fairmot.formats.text_labels import parse_yolo
 from fairmot.formats.yolo_yaml import DataYaml, is_data_yaml, read_data_yaml
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 LABELS = "labels"
@@ -93,7 +93,7 @@ class YOLOReader:
             folders=existing([*walked, *map(Path, folders), *mirrored]),
         )
 
-    def read(self, unit: TextUnit) -> LabelBlock:
+    def read(self, unit: TextUnit) -> Annotations:
         """Read the label files of some images; an image without one is background, its place in `label_files` ""."""
         parse = partial(parse_yolo, keypoint_values=unit.keypoint_values)
         labels, files = read_text_labels(unit.images, root=self.image_root, folder_name=LABELS, parse=parse)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fairmot.models.layers.conv import conv_bn, conv_bn_relu, initialise_convolutions
-from fairmot.models.layers.tiling import in_bands
+from fairmot.models.layers.tiling import tiled
 
 
 class BasicBlock(nn.Module):
@@ -136,4 +136,4 @@ class DLA(nn.Module):
 
     def _stem_in_bands(self, images_B3HW: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) -> (B, C, H/2, W/2); a row sees 3 + 1 + 1 rows to each side."""
-        return in_bands(self._stem, images_B3HW, halo=8, stride=2, channels=max(self.channels[:2]))
+        return tiled(self._stem, images_B3HW, halo=8, stride=2, channels=max(self.channels[:2]))

@@ -67,7 +67,7 @@ class Exchange(nn.Module):
         return [self.relu(fusion(worked)) for fusion in self.fuse_layers]
 
 
-class Stage(nn.Sequential):
+class ExchangeStage(nn.Sequential):
     """Several exchanges one after another."""
 
     def __init__(self, channels: Sequence[int], modules: int) -> None:
@@ -97,11 +97,11 @@ class HRNet(nn.Module):
             for source, count in pairwise((first, *channels[1:]))
         ]
         self.transition1 = nn.ModuleDict({"0": start, "1": new[0]})
-        self.stage2 = Stage(channels[:2], modules[0])
+        self.stage2 = ExchangeStage(channels[:2], modules[0])
         self.transition2 = nn.ModuleDict({"2": new[1]})
-        self.stage3 = Stage(channels[:3], modules[1])
+        self.stage3 = ExchangeStage(channels[:3], modules[1])
         self.transition3 = nn.ModuleDict({"3": new[2]})
-        self.stage4 = Stage(channels, modules[2])
+        self.stage4 = ExchangeStage(channels, modules[2])
         initialise_convolutions(self)
         _slow_running_statistics(self)
 

@@ -10,7 +10,7 @@ import torch
 BAND_BYTES = 6 << 20  # of the widest map between two layers: stays in the caches, and is never mapped afresh
 
 
-def in_bands(
+def tiled(
     run: Callable[[torch.Tensor], torch.Tensor],
     features_BCHW: torch.Tensor,
     *,

@@ -14,7 +14,7 @@ from torch import nn
 from fairmot.models.layers.conv import ConvFactory, ConvNode, bilinear_upsample, conv_bn_relu
 
 
-class Junction(NamedTuple):
+class IDANode(NamedTuple):
     """How one more map joins: `project` brings it to the common width, `node` works on it and the one before."""
 
     project: ConvFactory
@@ -22,13 +22,13 @@ class Junction(NamedTuple):
     concatenates: bool  # the two maps stand side by side for `node`; otherwise they are added
 
 
-def adding(conv: ConvFactory) -> Junction:
+def adding(conv: ConvFactory) -> IDANode:
     """Return the junction that adds, with two convolutions made by `conv`."""
     node = partial(ConvNode, conv=conv)
-    return Junction(project=node, node=node, concatenates=False)
+    return IDANode(project=node, node=node, concatenates=False)
 
 
-CONCATENATING = Junction(
+CONCATENATING = IDANode(
     project=partial(conv_bn_relu, kernel=1), node=partial(conv_bn_relu, kernel=3), concatenates=True
 )
 
@@ -39,7 +39,7 @@ class IDAUp(nn.Module):
     in_channels, factors: of each map; the first map's factor is 1 and it passes through.
     """
 
-    def __init__(self, channels: int, in_channels: Sequence[int], factors: Sequence[int], junction: Junction) -> None:
+    def __init__(self, channels: int, in_channels: Sequence[int], factors: Sequence[int], junction: IDANode) -> None:
         super().__init__()
         self.count = len(in_channels)
         self.concatenates = junction.concatenates
@@ -67,7 +67,7 @@ class IDAUp(nn.Module):
 class DLAUp(nn.Module):
     """Aggregate from the deepest level upwards; each round brings one more level to the next finer stride."""
 
-    def __init__(self, channels: Sequence[int], junction: Junction) -> None:
+    def __init__(self, channels: Sequence[int], junction: IDANode) -> None:
         super().__init__()
         self.rounds = len(channels) - 1
         in_channels = list(channels)
@@ -93,7 +93,7 @@ class DLAUp(nn.Module):
 class DLANeck(nn.Module):
     """DLAUp, then, unless `last_round` is off, an IDAUp that joins strides 4, 8 and 16 on the stride-4 map."""
 
-    def __init__(self, channels: Sequence[int], junction: Junction, *, last_round: bool = True) -> None:
+    def __init__(self, channels: Sequence[int], junction: IDANode, *, last_round: bool = True) -> None:
         super().__init__()
         self.out_channels = channels[0]
         self.dla_up = DLAUp(channels, junction)

@@ -29,7 +29,7 @@ from fairmot.data.joint_dataset import read_augmented
 from fairmot.data.samples import Sample
 from fairmot.formats.images import read_image, write_image
 from fairmot.models.build import build_model
-from fairmot.models.deterministic_weights import load_made_up_weights
+from fairmot.models.deterministic_weights import load_deterministic_weights
 from fairmot.models.layers.deform_conv.layer import DeformConv2d
 from fairmot.utils.seed import make_rng
 
@@ -38,7 +38,7 @@ SLIM = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "INPUT.SIZE_HW", "(6
 
 def slim() -> nn.Module:
     model = build_model(load_cfg(None, SLIM))
-    load_made_up_weights(model)
+    load_deterministic_weights(model)
     return model.eval()
 
 
@@ -188,7 +188,7 @@ def test_made_up_frames_are_like_mot17s(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_plain_loader_makes_what_ours_makes(tmp_path: Path, seed: int) -> None:
-    sample, options, input_hw = street_sample(tmp_path, seed), AugmentOptions(path="full"), (96, 160)
+    sample, options, input_hw = street_sample(tmp_path, seed), AugmentOptions(implementation="full"), (96, 160)
     draw = draw_augmentation(make_rng(seed), options)
     batch = plain_batch([plain_item(sample, draw, options, input_hw=input_hw)] * 2)
     picture = read_augmented(sample, draw, options, input_hw=input_hw)

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairmot.commands.track.camera_motion import FileMotion, Seen, build_camera_step, build_replay_step
+from fairmot.commands.track.camera_motion import FileMotion, FrameInput, build_camera_step, build_replay_step
 from fairmot.config.load import load_cfg
 from fairmot.formats.camera_motion import write_camera_motion
 from fairmot.structures.detections import Detections
-from fairmot.structures.tracker_input import Observation
+from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
 NOBODY = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 2)))
@@ -30,7 +30,7 @@ def test_a_file_s_affines_belong_to_frames_and_are_chained_over_gaps():
 
 
 def observe(frame):
-    return Observation(frame, NOBODY, camera_motion=KEPT)
+    return TrackerInput(frame, NOBODY, camera_motion=KEPT)
 
 
 @pytest.mark.parametrize("as_folder", [False, True])
@@ -40,10 +40,10 @@ def test_the_camera_file_is_one_or_a_folder_of_them(tmp_path, as_folder):
     cfg = load_cfg(None, ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(source)])
     step = build_camera_step(cfg, "street")
     image = np.zeros((4, 4, 3), np.uint8)
-    told = [step(Seen(image, Observation(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
+    told = [step(FrameInput(image, TrackerInput(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
     assert [motion.tolist() for motion in told] == [shift(0, 0).tolist(), shift(1, 0).tolist()]
     later = build_camera_step(cfg, "street", skipped=1)  # frames 2 and 3 of the sequence, called 1 and 2
-    told_later = [later(Seen(image, Observation(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
+    told_later = [later(FrameInput(image, TrackerInput(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
     assert told_later[1].tolist() == MOTIONS[2].tolist()
     replayed = build_replay_step(cfg, "street", cache=Path("c.npz"), has_motion=True)
     assert [replayed(observe(frame)).camera_motion.tolist() for frame in (1, 2)] == [motion.tolist() for motion in told]

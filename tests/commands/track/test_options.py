@@ -44,11 +44,11 @@ def test_a_dash_that_is_a_value_or_stands_without_json_stays():
         ["--video"],
         ["--json"],
         ["--json", "-"],
-        ["--log"],
+        ["--event-log"],
         ["--save-cache"],
-        ["--detections", "det"],
-        ["--public", "boxes"],
-        ["--serial"],
+        ["--public-detections", "det"],
+        ["--public-mode", "replace"],
+        ["--no-pipeline"],
     ],
 )
 def test_what_asks_for_tracking_is_refused_where_there_is_none(given):

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fairmot.commands.track.public_detections import PublicDetector, check_public, find_public, open_public, vouched
+from fairmot.commands.track.public_detections import (
+    PublicDetector,
+    check_public,
+    find_public,
+    open_public,
+    supported_by_public,
+)
 from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
 from fairmot.models.build import build_model
@@ -116,23 +122,23 @@ def test_a_file_of_other_classes_alone_is_a_mistake(boxes):
 def test_public_boxes_are_embedded_at_their_centres(boxes, network):
     found = boxes("2,-1,40,20,10,30,-0.5\n1,-1,10,5,20,40,2\n1,-1,50,5,20,40,-1\n")
     frame = Frame(1, np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
-    detections, may_start = PublicDetector(network, found, mode="boxes")(frame)
-    assert may_start is None
+    detections, can_initiate = PublicDetector(network, found, mode="replace")(frame)
+    assert can_initiate is None
     np.testing.assert_allclose(detections.boxes_xyxy, [[10, 5, 30, 45], [50, 5, 70, 45]])
     np.testing.assert_allclose(detections.scores, [0.880797, 0.268941], atol=1e-6)
     np.testing.assert_array_equal(detections.embeddings, network.embed(frame.image, detections.boxes_xyxy))
     np.testing.assert_allclose(np.linalg.norm(detections.embeddings, axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["boxes", "births"])
+@pytest.mark.parametrize("mode", ["replace", "initiate"])
 def test_a_frame_without_public_boxes(boxes, network, mode):
-    detections, may_start = PublicDetector(network, boxes("2,-1,40,20,10,30,1\n"), mode=mode)(blank())
+    detections, can_initiate = PublicDetector(network, boxes("2,-1,40,20,10,30,1\n"), mode=mode)(blank())
     assert detections.embeddings.shape[1] == 4
-    if mode == "boxes":
-        assert (len(detections), may_start) == (0, None)
+    if mode == "replace":
+        assert (len(detections), can_initiate) == (0, None)
     else:
         assert len(detections) > 0
-        assert not may_start.any()
+        assert not can_initiate.any()
 
 
 def test_a_file_without_boxes_lets_nobody_start(boxes):
@@ -150,8 +156,8 @@ def test_a_file_without_boxes_lets_nobody_start(boxes):
     ],
 )
 def test_a_detection_may_start_where_a_public_one_agrees(boxes, text, expected):
-    detections, may_start = PublicDetector(TwoPeople(), boxes(text))(blank())
-    assert may_start.tolist() == expected
+    detections, can_initiate = PublicDetector(TwoPeople(), boxes(text))(blank())
+    assert can_initiate.tolist() == expected
     np.testing.assert_array_equal(detections.boxes_xyxy, TwoPeople.boxes)
 
 
@@ -166,13 +172,13 @@ def test_a_class_that_a_row_does_not_tell(boxes):
     found = boxes("1,-1,10,10,20,40,1,1\n1,-1,60,10,20,40,1,-1\n", classes=("pedestrian", "car"))
     assert PublicDetector(TwoPeople(classes=(0, 1)), found)(blank())[1].tolist() == [True, True]
     with pytest.raises(InputError, match=r"street\.txt:2: no class in column 8"):
-        PublicDetector(TwoPeople(), found, mode="boxes")
+        PublicDetector(TwoPeople(), found, mode="replace")
 
 
 def test_the_best_score_takes_the_public_box(boxes):
     """A faint second peak on the same person may lie nearer to the public box: the person still starts."""
     overlap = np.array([[0.6], [0.9]])
-    assert vouched(overlap, np.array([0.9, 0.2]), at_least=0.5).tolist() == [True, False]
+    assert supported_by_public(overlap, np.array([0.9, 0.2]), at_least=0.5).tolist() == [True, False]
 
 
 def test_an_unknown_mode_names_the_choices(boxes):
@@ -186,7 +192,7 @@ def test_vouching_is_one_to_one_and_leaves_nobody_out_who_could_have_had_a_free_
     detections, public = data.draw(st.integers(0, 6)), data.draw(st.integers(0, 6))
     overlap = data.draw(hnp.arrays(np.float64, (detections, public), elements=st.floats(0, 1)))
     scores = data.draw(hnp.arrays(np.float64, detections, elements=st.floats(0, 1)))
-    agreed = vouched(overlap, scores, at_least=0.5)
+    agreed = supported_by_public(overlap, scores, at_least=0.5)
     possible = overlap >= 0.5
     assert agreed.sum() <= possible.any(axis=0).sum()
     assert not agreed[~possible.any(axis=1)].any()
@@ -203,6 +209,6 @@ def test_a_real_sequence_with_its_own_detections(network):
     found = open_public("det", folder, folder.name)
     with open_frames(str(folder)) as frames:
         frame = next(iter(frames))
-    detections, _ = PublicDetector(network, found, mode="boxes")(frame)
+    detections, _ = PublicDetector(network, found, mode="replace")(frame)
     assert len(detections) == (found.table.frames == 1).sum() > 0
     assert np.isfinite(detections.embeddings).all()

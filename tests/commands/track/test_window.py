@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fairmot.commands.track.window import Window
+from fairmot.commands.track.window import PreviewWindow
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def qt(monkeypatch):
 
 def test_a_window_that_the_user_closes_ends_the_run_and_nothing_fails(qt):
     image = np.zeros((8, 8, 3), np.uint8)
-    with Window("title") as window:
+    with PreviewWindow("title") as window:
         assert window.show(image)
         assert window.show(image)
         qt.clear()
@@ -36,9 +36,9 @@ def test_a_window_that_the_user_closes_ends_the_run_and_nothing_fails(qt):
 
 
 def test_a_window_goes_with_its_run(qt):
-    with Window("title") as window:
+    with PreviewWindow("title") as window:
         assert window.show(np.zeros((8, 8, 3), np.uint8))
         assert qt == ["title"]
     assert qt == []
-    with Window("never shown"):
+    with PreviewWindow("never shown"):
         pass

@@ -12,9 +12,9 @@ from fairmot.config.load import load_cfg
     ("overrides", "identities", "said"),
     [
         ([], 5, None),
-        (["LOSS.IDENTITY", "triplet"], 5, "DATA.GROUP 1"),
-        (["LOSS.IDENTITY", "triplet", "DATA.GROUP", "2"], 5, None),
-        (["LOSS.IDENTITY", "triplet", "DATA.GROUP", "2"], 50, "each identity is shown once"),
+        (["LOSS.IDENTITY", "triplet"], 5, "DATA.IMAGES_PER_SEQUENCE 1"),
+        (["LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2"], 5, None),
+        (["LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2"], 50, "each identity is shown once"),
         (["LOSS.IDENTITY", "triplet", "MODEL.REID_SAMPLING", "pos_anchor"], 50, None),
     ],
 )

@@ -39,7 +39,7 @@ def test_what_it_writes(done):
     assert sorted(path.name for path in done.iterdir()) == sorted(FILES)
     rows = rows_of(done)
     assert [int(row["trial"]) for row in rows] == list(range(5))
-    assert {"HOTA", "IDF1", "MOTA", "IDSW", "seconds", "TRACKER.LOW_THRESHOLD"} <= rows[0].keys()
+    assert {"HOTA", "IDF1", "MOTA", "IDSW", "seconds", "TRACKER.SECOND_THRESHOLD"} <= rows[0].keys()
     assert (rows[0]["TRACKER.BUFFER"], rows[0]["TRACKER.CONF_THRESHOLD"]) == ("20", "0.4")
     assert read_image(done / "tuning.png").std() > 10
 
@@ -49,7 +49,7 @@ def test_the_best_is_a_configuration_of_the_tracker_alone_and_not_worse_than_the
     best = max(rows, key=lambda row: float(row["HOTA"]))
     assert float(best["HOTA"]) >= float(rows[0]["HOTA"])
     plain, cfg = load_cfg(None, ["TRACKER.PRESET", "byte"]), load_cfg(done / "best.yaml")
-    assert (cfg.TRACKER.PRESET, cfg.TRACKER.LOW_STAGE) == ("byte", True)
+    assert (cfg.TRACKER.PRESET, cfg.TRACKER.SECOND_ASSOCIATION) == ("byte", True)
     for name, value in cfg.TRACKER.items():
         column = f"TRACKER.{name}"
         if column in best:
@@ -100,7 +100,7 @@ def test_the_only_trial_is_the_start(world, tmp_path, capsys):
 WRONG = {
     "--keys: unknown TRACKER.SPEED": ("--keys", "TRACKER.SPEED"),
     "(overrides KEY VALUE stand before --keys)": ("--keys", "BUFFER", "TRACKER.PRESET", "byte"),
-    "no effect unless TRACKER.LOW_STAGE is on": ("--keys", "LOW_THRESHOLD"),
+    "no effect unless TRACKER.SECOND_ASSOCIATION is on": ("--keys", "SECOND_THRESHOLD"),
     "--holdout: Z is no sequence": ("--holdout", "Z"),
     "--trials 0": ("--trials", "0"),
     "--processes -1": ("--processes", "-1"),

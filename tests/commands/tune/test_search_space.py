@@ -42,7 +42,7 @@ def test_all_of_a_range_is_a_valid_configuration(key):
 def test_without_names_the_thresholds_that_have_an_effect_are_searched():
     published, byte = choose_space(start_of()), choose_space(start_of("TRACKER.PRESET", "byte"))
     assert "CONF_THRESHOLD" in names_of(published)
-    assert set(names_of(byte)) - set(names_of(published)) == {"LOW_THRESHOLD", "LOW_OVERLAP_THRESHOLD"}
+    assert set(names_of(byte)) - set(names_of(published)) == {"SECOND_THRESHOLD", "SECOND_OVERLAP_THRESHOLD"}
     switches = {key.name for key in TABLE if key.asked == "by name"}
     assert not switches & set(names_of(byte))
 
@@ -54,8 +54,8 @@ def test_a_strength_is_searched_where_it_is_not_off():
 
 def test_no_motion_no_weight_of_it():
     assert "MOTION_LAMBDA" not in names_of(choose_space(start_of("TRACKER.USE_MOTION", "False")))
-    blind = start_of("TRACKER.USE_OVERLAP", "False", "TRACKER.LOW_STAGE", "True", "TRACKER.RECOVERY", "True")
-    overlaps = {"OVERLAP_THRESHOLD", "UNCONFIRMED_THRESHOLD", "LOW_THRESHOLD", "RECOVERY_THRESHOLD"}
+    blind = start_of("TRACKER.USE_OVERLAP", "False", "TRACKER.SECOND_ASSOCIATION", "True", "TRACKER.OCR", "True")
+    overlaps = {"OVERLAP_THRESHOLD", "UNCONFIRMED_THRESHOLD", "SECOND_THRESHOLD", "OCR_THRESHOLD"}
     assert not overlaps & set(names_of(choose_space(blind)))
 
 
@@ -68,7 +68,7 @@ def test_all_is_every_key_that_can_have_an_effect():
     everything = choose_space(start_of(), ["all"])
     assert names_of(everything) == [key.name for key in TABLE if key.name != "CAMERA_MOTION"]
     assert everything.has_conditions
-    assert "NOISE" not in names_of(choose_space(start_of("TRACKER.USE_MOTION", "False"), ["all"]))
+    assert "MEASUREMENT_NOISE" not in names_of(choose_space(start_of("TRACKER.USE_MOTION", "False"), ["all"]))
 
 
 def test_wrong_names_are_one_line():
@@ -78,19 +78,19 @@ def test_wrong_names_are_one_line():
         choose_space(start_of(), ["TRACKER.SPEED"])
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match=r"TRACKER\.LOW_THRESHOLD has no effect unless TRACKER\.LOW_STAGE is on"):
-        choose_space(start_of(), ["LOW_THRESHOLD"])
+        choose_space(start_of(), ["SECOND_THRESHOLD"])
     with pytest.raises(InputError, match=r"unless TRACKER\.INTERPOLATE is gaussian"):
-        choose_space(start_of("TRACKER.INTERPOLATE", "linear"), ["INTERPOLATE_SMOOTH"])
+        choose_space(start_of("TRACKER.INTERPOLATE", "linear"), ["INTERPOLATE_TAU"])
 
 
 def test_a_key_whose_switch_is_off_in_a_trial_is_left_out_of_it():
-    space = choose_space(start_of(), ["LOW_STAGE", "LOW_THRESHOLD", "BUFFER"])
-    low = {"TRACKER.LOW_THRESHOLD": 0.2, "TRACKER.BUFFER": 12}
-    on = space.suggest(FixedTrial({"TRACKER.LOW_STAGE": True, **low}))
-    off = space.suggest(FixedTrial({"TRACKER.LOW_STAGE": False, **low}))
-    assert on == {"LOW_STAGE": True, "BUFFER": 12, "LOW_THRESHOLD": 0.2}
-    assert off == {"LOW_STAGE": False, "BUFFER": 12}
-    assert space.first() == {"TRACKER.LOW_STAGE": False, "TRACKER.BUFFER": 30}
+    space = choose_space(start_of(), ["SECOND_ASSOCIATION", "SECOND_THRESHOLD", "BUFFER"])
+    low = {"TRACKER.SECOND_THRESHOLD": 0.2, "TRACKER.BUFFER": 12}
+    on = space.suggest(FixedTrial({"TRACKER.SECOND_ASSOCIATION": True, **low}))
+    off = space.suggest(FixedTrial({"TRACKER.SECOND_ASSOCIATION": False, **low}))
+    assert on == {"SECOND_ASSOCIATION": True, "BUFFER": 12, "SECOND_THRESHOLD": 0.2}
+    assert off == {"SECOND_ASSOCIATION": False, "BUFFER": 12}
+    assert space.first() == {"TRACKER.SECOND_ASSOCIATION": False, "TRACKER.BUFFER": 30}
 
 
 def test_values_on_the_grid_are_short_numbers():
@@ -114,13 +114,13 @@ def test_values_on_the_grid_are_short_numbers():
 def test_any_start_is_in_its_space_and_stays_exactly_itself(share, buffer, gallery, aspect, smooth, gap):
     start = start_of("TRACKER.PRESET", "byte") | {
         "CONF_THRESHOLD": share,
-        "LOW_THRESHOLD": share,
+        "SECOND_THRESHOLD": share,
         "MOTION_LAMBDA": share,
         "BUFFER": buffer,
-        "GALLERY": gallery,
+        "GALLERY_BUFFER": gallery,
         "MAX_ASPECT": aspect,
         "INTERPOLATE": "gaussian",
-        "INTERPOLATE_SMOOTH": smooth,
+        "INTERPOLATE_TAU": smooth,
         "INTERPOLATE_GAP": gap,
         "CAMERA_MOTION": "ecc",
     }

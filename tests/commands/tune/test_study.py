@@ -4,12 +4,12 @@ import optuna
 import pytest
 
 from fairmot.commands.tune.search_space import choose_space
-from fairmot.commands.tune.study import Done, best_of, finished, importances, open_study, search
+from fairmot.commands.tune.study import FinishedTrial, best_of, finished, importances, open_study, search
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.utils.errors import InputError
 
 TASK = {"metric": "HOTA", "keys": {"TRACKER.BUFFER": "..."}, "data": {"A": "1"}}
-KEYS = ("CONF_THRESHOLD", "BUFFER", "LOW_STAGE", "LOW_THRESHOLD")
+KEYS = ("CONF_THRESHOLD", "BUFFER", "SECOND_ASSOCIATION", "SECOND_THRESHOLD")
 
 
 class Stopped(Exception):
@@ -22,8 +22,12 @@ def space():
 
 
 def score(values):
-    miss = abs(values["CONF_THRESHOLD"] - 0.55) + abs(values["BUFFER"] - 40) / 100 + (not values["LOW_STAGE"]) * 0.2
-    return 1 - miss - abs(values.get("LOW_THRESHOLD", 0.2) - 0.2)
+    miss = (
+        abs(values["CONF_THRESHOLD"] - 0.55)
+        + abs(values["BUFFER"] - 40) / 100
+        + (not values["SECOND_ASSOCIATION"]) * 0.2
+    )
+    return 1 - miss - abs(values.get("SECOND_THRESHOLD", 0.2) - 0.2)
 
 
 def submit(part, values):
@@ -66,10 +70,10 @@ def whole(space, kept):
 
 def test_the_first_trial_is_the_start_and_none_is_missing(whole, space):
     assert [done.number for done in whole] == list(range(14))
-    assert whole[0].values == {"LOW_STAGE": False, "CONF_THRESHOLD": 0.4, "BUFFER": 30}
+    assert whole[0].values == {"SECOND_ASSOCIATION": False, "CONF_THRESHOLD": 0.4, "BUFFER": 30}
     for done in whole:
         assert done.scores["HOTA"] == score(done.values)
-        assert ("LOW_THRESHOLD" in done.values) == done.values["LOW_STAGE"]
+        assert ("SECOND_THRESHOLD" in done.values) == done.values["SECOND_ASSOCIATION"]
 
 
 def test_the_search_finds_better_ones(whole):
@@ -91,10 +95,10 @@ def test_a_trial_that_was_cut_off_while_it_was_proposed_is_done_again(whole, spa
     with open_study(path, TASK, resume=True) as study:
         study.sampler = optuna.samplers.RandomSampler(seed=3 + 1)
         cut_off = study.ask()
-        cut_off.suggest_categorical("TRACKER.LOW_STAGE", (False, True))
+        cut_off.suggest_categorical("TRACKER.SECOND_ASSOCIATION", (False, True))
     again = run(path, space, 3, resume=True)
     assert [done.number for done in again] == [0, 1, 2]
-    assert again[1].values["LOW_STAGE"] == cut_off.params["TRACKER.LOW_STAGE"]
+    assert again[1].values["SECOND_ASSOCIATION"] == cut_off.params["TRACKER.SECOND_ASSOCIATION"]
 
 
 def test_trials_are_counted_over_all_runs(whole, space, tmp_path):
@@ -111,7 +115,7 @@ def test_another_seed_gives_other_trials_after_the_first(whole, space, tmp_path)
 
 
 def test_of_equal_scores_the_first_is_the_best():
-    trials = [Done(number, {}, {"HOTA": value}) for number, value in enumerate((0.4, 0.5, 0.5, 0.1))]
+    trials = [FinishedTrial(number, {}, {"HOTA": value}) for number, value in enumerate((0.4, 0.5, 0.5, 0.1))]
     assert best_of(trials, "HOTA").number == 1
 
 

@@ -7,7 +7,7 @@ from helpers.tune_worlds import write_world
 from fairmot.commands.evaluate.command import evaluate_results
 from fairmot.commands.track.replay import replay
 from fairmot.commands.tune.data import read_tune_data
-from fairmot.commands.tune.trial import SCORES, Bench, track_piece
+from fairmot.commands.tune.trial import SCORES, TrialBench, track_piece
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.formats.motchallenge import read_boxes
 
@@ -25,8 +25,8 @@ def pieces_of(world, cfg):
 
 CHANGES = {
     "published": {},
-    "low": {"LOW_STAGE": True, "CONF_THRESHOLD": 0.5, "BUFFER": 10},
-    "offline": {"INTERPOLATE": "linear", "MIN_LENGTH": 5},
+    "low": {"SECOND_ASSOCIATION": True, "CONF_THRESHOLD": 0.5, "BUFFER": 10},
+    "offline": {"INTERPOLATE": "linear", "MIN_TRACK_LENGTH": 5},
     "filters": {"MIN_AREA": 4000.0},
 }
 
@@ -35,7 +35,7 @@ CHANGES = {
 def test_a_trial_scores_what_a_replay_writes(world, tmp_path, changes):
     plain = load_cfg()
     pieces = pieces_of(world, plain)
-    scores = Bench(cfg_to_dict(plain), {"tuned": pieces}, "auto").run("tuned", changes)
+    scores = TrialBench(cfg_to_dict(plain), {"tuned": pieces}, "auto").run("tuned", changes)
     cfg = load_cfg(None, [text for key, value in changes.items() for text in (f"TRACKER.{key}", str(value))])
     for piece in pieces:
         path = tmp_path / "results" / f"{piece.name}.txt"
@@ -54,7 +54,7 @@ def test_a_trial_scores_what_a_replay_writes(world, tmp_path, changes):
 
 def test_the_changes_matter(world):
     plain = load_cfg()
-    bench = Bench(cfg_to_dict(plain), {"tuned": pieces_of(world, plain)}, "auto")
+    bench = TrialBench(cfg_to_dict(plain), {"tuned": pieces_of(world, plain)}, "auto")
     assert len({bench.run("tuned", changes)["HOTA"] for changes in CHANGES.values()}) == len(CHANGES)
 
 

@@ -10,7 +10,7 @@ from helpers.locations import ROOT
 from helpers.tune_worlds import write_world
 
 from fairmot.commands.tune.data import read_tune_data
-from fairmot.commands.tune.trial import SCORES, Bench
+from fairmot.commands.tune.trial import SCORES, TrialBench
 from fairmot.commands.tune.workers import workers
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.utils.errors import InputError
@@ -21,7 +21,7 @@ def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pool") / "world"
     write_world(folder, frames=10)
     data = read_tune_data(load_cfg(), caches=[folder / "caches"], truth=folder / "gt", holdout=())
-    return Bench(cfg_to_dict(load_cfg()), {"tuned": data.tuned, "held out": data.held_out}, data.protocol)
+    return TrialBench(cfg_to_dict(load_cfg()), {"tuned": data.tuned, "held out": data.held_out}, data.protocol)
 
 
 def test_processes_give_what_one_gives(bench):
@@ -35,7 +35,7 @@ def test_processes_give_what_one_gives(bench):
     assert found[0][0] != found[0][2]
 
 
-class Deadly(Bench):
+class Deadly(TrialBench):
     """Ends the process that runs it."""
 
     def run(self, part, values):

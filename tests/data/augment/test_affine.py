@@ -121,7 +121,7 @@ def test_shear_comes_after_the_move():
         replace(STILL, angle=-5, scale=0.8, shift_xy=(0.05, 0.1), shear_xy=(1, 1), mirrored=True),
     ],
 )
-@pytest.mark.parametrize("axes", ["right", "published"])
+@pytest.mark.parametrize("axes", ["correct", "published"])
 def test_boxes_follow_the_pixels(draw, axes):
     warped = warp(picture_of((60, 30, 80, 66)), draw, AugmentOptions(translation_axes=axes))
     assert len(warped.boxes_xyxy) == 1
@@ -159,7 +159,7 @@ def test_a_person_warped_out_of_the_picture_stays_or_goes_by_option():
     picture = picture_of((2, 40, 12, 60), (60, 40, 70, 60))
     draw = replace(STILL, shift_xy=(-0.1, 0))
     kept = warp(picture, draw, AugmentOptions())
-    dropped = warp(picture, draw, AugmentOptions(outside="drop"))
+    dropped = warp(picture, draw, AugmentOptions(out_of_frame="drop"))
     assert kept.identities.tolist() == [0, 1]
     assert kept.boxes_xyxy[0].tolist() == [-14, 40, -4, 60]
     assert dropped.identities.tolist() == [1]
@@ -180,7 +180,7 @@ def test_the_mirror_swaps_left_and_right():
 
 
 def test_no_people_is_no_trouble():
-    warped = warp(picture_of(), replace(STILL, angle=3, mirrored=True), AugmentOptions(outside="drop"))
+    warped = warp(picture_of(), replace(STILL, angle=3, mirrored=True), AugmentOptions(out_of_frame="drop"))
     assert warped.boxes_xyxy.shape == (0, 4)
     assert warped.image.shape == (*INPUT_HW, 3)
 

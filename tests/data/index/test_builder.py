@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fairmot.data.index.builder import Selection, build_index, class_places
 from fairmot.data.index.label_index import open_index, write_index
 from fairmot.data.index.splits import Split
-from fairmot.structures.annotations import LabelBlock
+from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 PEOPLE = Selection(("pedestrian",), (1,))
@@ -19,7 +19,7 @@ def block(rows, *, images=("a.jpg", "b.jpg"), sequence="S", class_names=("person
     rows = sorted(rows, key=lambda row: row[0])
     image_of = np.array([row[0] for row in rows], dtype=np.int64)
     ids, classes = (np.array([row[place] for row in rows], dtype=np.int64) for place in (1, 2))
-    return LabelBlock(
+    return Annotations(
         images=tuple(images),
         counts=np.bincount(image_of, minlength=len(images)),
         boxes_tlwh=np.array([(row[1], row[2], 10, 20) for row in rows], dtype=np.float32).reshape(-1, 4),

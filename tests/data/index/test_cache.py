@@ -5,7 +5,7 @@ import pytest
 from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.data.index.builder import Selection
-from fairmot.data.index.cache import Wanted, cache_folder, load_index
+from fairmot.data.index.cache import DatasetSpec, cache_folder, load_index
 from fairmot.data.readers.base import Source, read_units
 from fairmot.data.readers.motchallenge import MotChallengeReader
 from fairmot.utils.errors import InputError
@@ -32,7 +32,7 @@ def world(tmp_path):
     reader = Counting(source)
 
     def load(selection=PEOPLE, **options):
-        index = load_index(Wanted("mot", source, selection), reader, cache=tmp_path / "cache", **options)
+        index = load_index(DatasetSpec("mot", source, selection), reader, cache=tmp_path / "cache", **options)
         return index, reader.reads
 
     return folder, load

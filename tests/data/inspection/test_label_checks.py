@@ -6,7 +6,7 @@ from helpers.raw_sets import Row, make_raw, walk
 
 from fairmot.data.index.builder import Selection
 from fairmot.data.inspection import findings as kinds
-from fairmot.data.inspection.box_checks import copied_rows, less_likely, twice_rows
+from fairmot.data.inspection.box_checks import duplicate_box_rows, duplicate_id_rows, less_likely
 from fairmot.data.inspection.findings import ERROR, LISTED, NOTE, WARNING, Finding
 from fairmot.data.inspection.label_checks import check_labels
 from fairmot.data.inspection.raw_labels import RawLabels
@@ -127,11 +127,11 @@ def test_long_lists_end_with_a_count() -> None:
 def test_the_box_near_the_next_frame_stays() -> None:
     rows = [(0, 1, 100, 20, 20, 50), (0, 1, 10, 20, 20, 50), (1, 1, 11, 20, 20, 50)]
     raw = make_raw(rows)
-    assert less_likely(raw, twice_rows(raw)).tolist() == [0]
+    assert less_likely(raw, duplicate_id_rows(raw)).tolist() == [0]
 
 
 def test_of_equal_boxes_the_one_with_an_identity_stays() -> None:
     raw = make_raw([(0, -1, 10, 20, 20, 50), (0, 4, 10, 20, 20, 50), (0, -1, 10, 20, 20, 50)])
-    found = copied_rows(raw)
+    found = duplicate_box_rows(raw)
     assert found.rows.tolist() == [0, 2]
     assert found.firsts.tolist() == [1, 1]

@@ -6,14 +6,14 @@ from helpers.one_of_each import make_one_of_each
 from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.data.inspection import findings as kinds
-from fairmot.data.inspection.lenient_reading import Reading, read_tolerantly
+from fairmot.data.inspection.lenient_reading import LenientResult, read_leniently
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.registry import LAYOUTS
 
 
-def read(layout: str, root: Path) -> Reading:
+def read(layout: str, root: Path) -> LenientResult:
     reader = LAYOUTS[layout].make_reader(Source(root))
-    return read_tolerantly(reader, reader.plan().units)
+    return read_leniently(reader, reader.plan().units)
 
 
 def test_a_broken_truth_does_not_hide_the_rest(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ import pytest
 from helpers.one_of_each import make_one_of_each
 
 from fairmot.data.index.builder import Selection
-from fairmot.data.index.cache import Wanted
-from fairmot.data.inspection.subsets import Part, parts_of
+from fairmot.data.index.cache import DatasetSpec
+from fairmot.data.inspection.subsets import Subset, subsets_of
 from fairmot.data.readers.base import Source
 
 
-def parts(layout: str, root: Path) -> list[Part]:
-    return parts_of(Wanted(layout, Source(root), Selection(("pedestrian",), (1,))))
+def parts(layout: str, root: Path) -> list[Subset]:
+    return subsets_of(DatasetSpec(layout, Source(root), Selection(("pedestrian",), (1,))))
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def parts(layout: str, root: Path) -> list[Part]:
 )
 def test_annotation_files_side_by_side(tmp_path: Path, layout: str, place: str, file: str, second: str) -> None:
     root = make_one_of_each(tmp_path) / place
-    assert parts(layout, root) == [Part("", is_val=False)]
+    assert parts(layout, root) == [Subset("", is_val=False)]
     shutil.copy(root / file, root / second)
-    assert parts(layout, root) == [Part(file, is_val=False), Part(second, is_val=True)]
-    assert parts(layout, root / file) == [Part("", is_val=False)]
+    assert parts(layout, root) == [Subset(file, is_val=False), Subset(second, is_val=True)]
+    assert parts(layout, root / file) == [Subset("", is_val=False)]
 
 
 def test_the_val_of_a_yaml(tmp_path: Path) -> None:
     root = make_one_of_each(tmp_path) / "yard"
-    assert parts("yolo", root) == [Part("", is_val=False), Part("val", is_val=True)]
+    assert parts("yolo", root) == [Subset("", is_val=False), Subset("val", is_val=True)]
     (root / "data.yaml").write_text("train: images/train\nnames: [person]\n")
-    assert parts("yolo", root) == [Part("", is_val=False)]
+    assert parts("yolo", root) == [Subset("", is_val=False)]

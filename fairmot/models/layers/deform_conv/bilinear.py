@@ -20,7 +20,7 @@ CORNER_VALUES = 24  # what finding the corners of a tap holds beside its samples
 Pair = tuple[int, int]
 
 
-class Window(NamedTuple):
+class KernelWindow(NamedTuple):
     """How the kernel moves over the map, each (vertical, horizontal)."""
 
     kernel: Pair
@@ -38,14 +38,14 @@ class Corners(NamedTuple):
     right_nT: torch.Tensor
 
 
-class Sampler:
+class BilinearSampler:
     """Reads maps at the places that offsets name.
 
     One row and column of zeros before each map and two behind it stand for everything outside, so a place there only
     has to be clamped.
     """
 
-    def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: Window) -> None:
+    def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: KernelWindow) -> None:
         B, C, H, W = features.shape
         frame = (FRAME_BEFORE, FRAME_BEHIND)
         self.map_hw = (H, W)
@@ -112,7 +112,7 @@ class _Grid(NamedTuple):
     neighbours: torch.Tensor  # (4,) int32, steps to a pixel's own four
 
 
-def _make_grid(images: int, framed_hw: Pair, out_hw: Pair, window: Window, dtype: torch.dtype) -> _Grid:
+def _make_grid(images: int, framed_hw: Pair, out_hw: Pair, window: KernelWindow, dtype: torch.dtype) -> _Grid:
     (height, width), (out_h, out_w) = framed_hw, out_hw
     (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
     rows = torch.arange(-window.padding[0], -window.padding[0] + out_h * stride_y, stride_y).to(dtype)

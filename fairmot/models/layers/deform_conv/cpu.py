@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from fairmot.models.layers.deform_conv.bilinear import (
     FRAME_BEFORE,
+    BilinearSampler,
+    KernelWindow,
     Pair,
-    Sampler,
-    Window,
     add_transposed_sums,
     dot_products,
     share_gradients,
@@ -51,7 +51,7 @@ def deform_conv2d(
         mask = None if mask is None else mask.float()
         with torch.autocast("cpu", enabled=False):
             return deform_conv2d(*inputs, stride, padding, dilation, mask).to(features_BCHW.dtype)
-    window = Window((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
+    window = KernelWindow((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
     taps = weight.shape[2] * weight.shape[3]
     if mask is None:
         mask = offset.new_ones(()).expand(offset.shape[0], offset.shape[1] // 2, *offset.shape[2:])
@@ -72,7 +72,7 @@ def _grouped(
     mask: torch.Tensor,
     weight: torch.Tensor,
     *,
-    window: Window,
+    window: KernelWindow,
     offset_groups: int,
 ) -> torch.Tensor:
     """Convolve the largest pieces that lie in one group of either kind, and add up what belongs to one output."""
@@ -107,24 +107,24 @@ class _DeformConv(torch.autograd.Function):
         mask: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
-        window: Window,
+        window: KernelWindow,
     ) -> torch.Tensor:
         ctx.save_for_backward(features, offset, mask, weight)
         ctx.window = window
-        sampler = Sampler(features, offset, mask, window)
+        sampler = BilinearSampler(features, offset, mask, window)
         return _sample_and_project(sampler, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient_MO: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         features, offset, mask, weight = ctx.saved_tensors
-        sampler = Sampler(features, offset, mask, ctx.window)
+        sampler = BilinearSampler(features, offset, mask, ctx.window)
         to_map, to_offset, to_mask, to_weight = _gradients(sampler, gradient_MO, weight)
         to_bias = gradient_MO.sum(0) if ctx.needs_input_grad[4] else None
         return to_map, to_offset, to_mask, to_weight, to_bias, None
 
 
-def _sample_and_project(sampler: Sampler, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+def _sample_and_project(sampler: BilinearSampler, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """(M, O): sample all taps and channels, then apply the kernel, a chunk of places at a time."""
     is_tap_major = weight.is_contiguous(memory_format=torch.channels_last) or sampler.places >= len(weight)
     kernel_OK = (weight.permute(0, 2, 3, 1) if is_tap_major else weight).flatten(1)
@@ -138,7 +138,7 @@ def _sample_and_project(sampler: Sampler, weight: torch.Tensor, bias: torch.Tens
     return out_MO
 
 
-def _samples(sampler: Sampler, chunk: slice) -> torch.Tensor:
+def _samples(sampler: BilinearSampler, chunk: slice) -> torch.Tensor:
     """Return the samples of n places, (n, T, C)."""
     corners = sampler.corners(chunk)
     samples_NC = weighted_sums(sampler.pixels_PC, corners.index_nT4.flatten(0, 1), corners.share_nT4.flatten(0, 1))
@@ -163,7 +163,7 @@ class _Gradients(NamedTuple):
 
 
 def _gradients(
-    sampler: Sampler, gradient_MO: torch.Tensor, weight: torch.Tensor
+    sampler: BilinearSampler, gradient_MO: torch.Tensor, weight: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Carry the gradient of the output back to features, offset, mask and weight."""
     taps, kernel_KO = sampler.taps, weight.permute(2, 3, 1, 0).reshape(-1, len(weight))
@@ -187,7 +187,7 @@ def _gradients(
 
 
 def _add_gradients(
-    sums: _Gradients, sampler: Sampler, chunk: slice, gradient_nO: torch.Tensor, kernel_KO: torch.Tensor
+    sums: _Gradients, sampler: BilinearSampler, chunk: slice, gradient_nO: torch.Tensor, kernel_KO: torch.Tensor
 ) -> None:
     """Add what a run of places contributes."""
     corners, inside_y, inside_x = sampler.corners_and_inside(chunk)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
-from fairmot.models.layers.deform_conv.bilinear import Pair, Window
+from fairmot.models.layers.deform_conv.bilinear import KernelWindow, Pair
 
 IS_WANTED = (
     os.environ.get("FAIRMOT_DEFORM_CONV", "") != "torchvision" and importlib.util.find_spec("triton") is not None
@@ -68,7 +68,7 @@ def deform_conv2d(
     that of `features`. What the kernels do not do (groups, float64, older cards) goes to torchvision's operator.
     Source: Zhu et al., Deformable ConvNets v2, equation 1.
     """
-    window = Window((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
+    window = KernelWindow((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
     if mask is None:
         mask = offset.new_ones(()).expand(offset.shape[0], offset.shape[1] // 2, *offset.shape[2:])
     device = features_BCHW.device
@@ -94,7 +94,7 @@ def runs_triton(device: torch.device) -> bool:
 
 
 def _is_suited(
-    features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, window: Window
+    features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, window: KernelWindow
 ) -> bool:
     """Tell whether shapes belong together, without groups, and dtypes are the kernels'."""
     B, C, H, W = features.shape
@@ -110,7 +110,7 @@ def _is_suited(
     )
 
 
-def output_hw(map_hw: Pair, window: Window) -> Pair:
+def output_hw(map_hw: Pair, window: KernelWindow) -> Pair:
     """Return the height and width of what comes out.
 
     >>> output_hw((152, 272), Window((3, 3), (2, 2), (1, 1), (1, 1)))
@@ -124,10 +124,10 @@ def output_hw(map_hw: Pair, window: Window) -> Pair:
     return height, width
 
 
-class _Sampler:
+class _TritonSampler:
     """Maps on a GPU and where the layer reads them; runs the kernels over runs of output rows, those of all images."""
 
-    def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: Window) -> None:
+    def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: KernelWindow) -> None:
         self.features_BHWC = features.permute(0, 2, 3, 1).contiguous()
         self.offset, self.mask, self.window = offset, mask, window
         self.out_h, self.out_w = offset.shape[2], offset.shape[3]
@@ -157,7 +157,7 @@ class _Sampler:
         self._launch(sample_kernel, tensors, rows, values=values, splits_channels=True)
         return columns_nK
 
-    def carry_back(self, to_columns_nK: torch.Tensor, sums: "_Gradients", rows: slice) -> torch.Tensor:
+    def carry_back(self, to_columns_nK: torch.Tensor, sums: "_TritonGradients", rows: slice) -> torch.Tensor:
         """Add to the gradients of features, offset and mask; return the columns (n, K) of these rows."""
         from fairmot.models.layers.deform_conv.triton_kernels import gradient_kernel
 
@@ -188,7 +188,7 @@ class _Sampler:
             )  # fmt: skip
 
 
-class _Gradients(NamedTuple):
+class _TritonGradients(NamedTuple):
     """What the backward pass adds up, chunk by chunk."""
 
     to_features_BHWC: torch.Tensor  # float32
@@ -211,7 +211,7 @@ def _convolve(
     numbers: Sequence[int],
 ) -> torch.Tensor:
     """One group; numbers: the window's strides, paddings and dilations. An operator, so that compilers leave it be."""
-    sampler = _Sampler(features, offset, mask, _window(weight, numbers))
+    sampler = _TritonSampler(features, offset, mask, _window(weight, numbers))
     out = _new_output(features, offset, weight)
     out_MO = out.permute(0, 2, 3, 1).view(sampler.rows * sampler.out_w, len(weight))
     kernel_KO = _kernel_matrix(weight).T
@@ -242,11 +242,11 @@ def _carry_back(
     numbers: Sequence[int],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the gradients of features, offset, mask and weight, all channels last."""
-    sampler = _Sampler(features, offset, mask, _window(weight, numbers))
+    sampler = _TritonSampler(features, offset, mask, _window(weight, numbers))
     gradient_MO = gradient.permute(0, 2, 3, 1).contiguous().view(sampler.rows * sampler.out_w, len(weight))
     kernel_OK = _kernel_matrix(weight)
     out_shape = (len(features), sampler.out_h, sampler.out_w)
-    sums = _Gradients(
+    sums = _TritonGradients(
         to_features_BHWC=torch.zeros_like(sampler.features_BHWC, dtype=torch.float32),
         to_offset=offset.new_empty(*out_shape, 2 * sampler.taps),
         to_mask=mask.new_empty(*out_shape, sampler.taps),
@@ -300,9 +300,9 @@ def _kernel_matrix(weight: torch.Tensor) -> torch.Tensor:
     return weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
 
 
-def _window(weight: torch.Tensor, numbers: Sequence[int]) -> Window:
+def _window(weight: torch.Tensor, numbers: Sequence[int]) -> KernelWindow:
     kernel = (weight.shape[2], weight.shape[3])
-    return Window(kernel, (numbers[0], numbers[1]), (numbers[2], numbers[3]), (numbers[4], numbers[5]))
+    return KernelWindow(kernel, (numbers[0], numbers[1]), (numbers[2], numbers[3]), (numbers[4], numbers[5]))
 
 
 def _power_of_two(number: int) -> int:

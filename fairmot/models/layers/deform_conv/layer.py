@@ -49,14 +49,14 @@ class DeformConv2d(nn.Module):
 
     def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, O, H / stride, W / stride)."""
-        offset, mask = self.steering(features_BCHW)
+        offset, mask = self.predict_offsets(features_BCHW)
         run = OPERATORS.get(features_BCHW.device.type, torchvision_deform_conv2d)
         out: torch.Tensor = run(
             features_BCHW, offset, self.weight, self.bias, stride=self.stride, padding=self.padding, mask=mask
         )
         return out
 
-    def steering(self, features_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def predict_offsets(self, features_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, C, H, W) -> offsets (B, 2T, H, W) in cells, y and x of each tap, and modulation (B, T, H, W)."""
         maps = self.conv_offset_mask(features_BCHW)
         return maps[:, : 2 * self.taps], maps[:, 2 * self.taps :].sigmoid()

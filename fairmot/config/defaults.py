@@ -40,7 +40,7 @@ def default_cfg() -> CfgNode:
                     "CLASSES": ("pedestrian",),  # names of the MODEL.NUM_CLASSES classes
                     "WORKERS": 2,  # loader processes; changes no draw
                     "MAX_OBJECTS": 500,  # objects an image at most (the published K)
-                    "IMAGES_PER_SEQUENCE": 1,  # images of one sequence that stand together in a batch; 1 = any, as published
+                    "IMAGES_PER_SEQUENCE": 1,  # images of one sequence in a batch; 1 = any, as published
                     "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
                     "CACHE": "",  # folder for indexes of the labels; "" = the user's cache folder
                     "CHECK": True,  # look through labels before training; errors stop it
@@ -68,7 +68,7 @@ def default_cfg() -> CfgNode:
                     "ERASE": 0.0,
                     "BLUR": 0.0,
                     "JPEG": 0.0,
-                    "OUT_OF_FRAME": "published",  # people warped out of the picture: published (kept at its border) | drop
+                    "OUT_OF_FRAME": "published",  # boxes warped out of the image: published (kept at its border) | drop
                 }
             ),
             "LOSS": CfgNode(
@@ -112,7 +112,7 @@ def default_cfg() -> CfgNode:
                     "PRECISION": "fp32",  # of the network: fp32 | bf16 | fp16; losses and weights stay float32
                     "CHANNELS_LAST": True,  # kernels and maps lie channels last
                     "COMPILE": False,  # compile the network: the first steps take minutes
-                    "EMA_DECAY": 0.0,  # decay of the averaged weights that are validated and used; 0 = none, as published
+                    "EMA_DECAY": 0.0,  # decay of the averaged weights used for validation; 0 = none, as published
                     "MAX_NONFINITE_STEPS": 0,  # steps of a run whose loss may be not finite and are left out; 0 = stop
                     "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
                     "LOG_EVERY": 10,  # steps between TensorBoard scalars
@@ -167,9 +167,9 @@ def default_cfg() -> CfgNode:
                     "DUPLICATE_DISTANCE": 0.15,  # 1 - IoU below which a lost and a tracked box are one person
                     # Motion
                     "KALMAN_STATE": "xyah",  # centre and aspect, height (as published) | xywh: and width, height
-                    "MEASUREMENT_NOISE": "fixed",  # of measurements: fixed | nsa (less for high scores) | adaptive (by surprises)
+                    "MEASUREMENT_NOISE": "fixed",  # fixed | nsa (less for high scores) | adaptive (by surprises)
                     "LOST_DAMPING": 1.0,  # share of its velocity that a lost track keeps each frame
-                    "KALMAN_RATE": 0.0,  # frames a second whose spacing is one step of the motion; 0 = a frame is a step
+                    "KALMAN_RATE": 0.0,  # frames a second at which one frame is one time step; 0 = a frame is a step
                     "ORU": False,  # who comes back is filtered again along a straight line (OC-SORT)
                     "CAMERA_MOTION": "none",  # none | flow | ecc | file
                     "CAMERA_FILE": "",  # file: affines, one file or a folder of <sequence>.txt

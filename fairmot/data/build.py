@@ -104,8 +104,8 @@ def build_train_loader(
 
     report: told of each image that cannot be read.
 
-    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATION_STEPS equal parts of whole
-    groups of DATA.IMAGES_PER_SEQUENCE images.
+    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATION_STEPS equal parts
+    of full groups of DATA.IMAGES_PER_SEQUENCE images.
     """
     sampler = EpochSampler(
         len(dataset),

@@ -71,8 +71,8 @@ class Trainer:
     """Run epochs of optimiser steps from wherever `state` stands.
 
     Every process of `world` runs one, with its own share of each batch; all then make the same steps.
-    `state_is_consistent` tells whether `state` stands between two steps; `agreed` whether training ended, and all processes at the
-    same step; `pace` how fast the epoch under way goes.
+    `state_is_consistent`: whether `state` is between two steps; `stopped_together`: whether training ended, on all
+    ranks at the same step; `throughput`: speed of the current epoch.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class PartialIdentityLoss(nn.Module):
     processes has no say in either.
 
     `classifier` holds this process's run of rows (`shard_range`) of one table, the classes one after another: each
-    parameter is marked `is_sharded`, and has a sparse gradient: the rows of the sample. All processes must call the loss
+    parameter is marked `is_sharded`, with a sparse gradient: the rows of the sample. All processes must call the loss
     together. It equals, for all of them, the sum over all their objects of known identity, divided by `known` and by
     the number of processes: the mean of the processes' losses, as of every other loss, is then the whole step's.
     Source: An et al., Partial FC: Training 10 Million Identities on a Single Machine, ICCV Workshops 2021 (the sample

@@ -25,7 +25,7 @@ class Distributed:
     """This process among those that `torchrun` started; a process started without it is alone.
 
     rank: from 0, the first of which writes files and speaks; local_rank: on this machine; size: processes in all;
-    local_world_size: on this machine; restarts: how often torchrun has started them anew after one had ended; launch: names
+    local_world_size: on this machine; restarts: number of restarts by torchrun after a failure; launch: names
     that torchrun.
 
     All processes must make the same calls in the same order. A call raises RuntimeError when another one has ended.

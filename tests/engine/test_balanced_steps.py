@@ -1,4 +1,4 @@
-"""TaskWeightingLike that read gradients, and the meter, in the trainer: what reaches the parameters is what they say."""
+"""Task weightings that need gradients, and the fairness meter, in the trainer."""
 
 import json
 import math

@@ -148,7 +148,8 @@ def test_each_row_changes_the_tracker_alone():
 
 def test_strong_from_a_file_is_taken_apart(tmp_path):
     (tmp_path / "best.yaml").write_text(
-        "TRACKER: {SECOND_ASSOCIATION: true, NOISE: adaptive, BUFFER: 45, OVERLAP_WEIGHT: 0.3, APPEARANCE_THRESHOLD: 0.7,\n"
+        "TRACKER: {SECOND_ASSOCIATION: true,\n"
+        "MEASUREMENT_NOISE: adaptive, BUFFER: 45, OVERLAP_WEIGHT: 0.3, APPEARANCE_THRESHOLD: 0.7,\n"
         "  OVERLAP_THRESHOLD: 0.6, SECOND_OVERLAP_THRESHOLD: 0.4}\n"
     )
     rows = {row.key: row for row in all_rows(tmp_path / "best.yaml")}

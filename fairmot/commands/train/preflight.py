@@ -24,7 +24,8 @@ from fairmot.utils.errors import InputError
 
 LAST = "last.pt"
 CHANGEABLE_ON_RESUME = {
-    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.REBUILD_INDEX", "DATA.MAX_BAD_IMAGES",
+    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.REBUILD_INDEX",
+    "DATA.MAX_BAD_IMAGES",
     "DATA.TARGETS", "DATA.CHECK", "DATA.PREFETCH", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
     "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.FAIRNESS_EVERY", "SOLVER.SAMPLE_IMAGES_EVERY",
     "SOLVER.VAL_EVERY", "SOLVER.SAVE_EVERY", "SOLVER.SAVE_EVERY_STEPS", "SOLVER.MAX_NONFINITE_STEPS", "SOLVER.COMPILE",
@@ -71,9 +72,7 @@ def _warn_of_triplets(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
     if sum(dataset.identity_counts) >= dataset.samples.num_boxes:
         return ("LOSS.IDENTITY triplet: each identity is shown once, so there are no triplets to learn from",)
     if cfg.DATA.IMAGES_PER_SEQUENCE == 1:
-        return (
-            "LOSS.IDENTITY triplet: with DATA.IMAGES_PER_SEQUENCE 1 a batch seldom shows a person twice, as triplets need",
-        )
+        return ("LOSS.IDENTITY triplet: with DATA.IMAGES_PER_SEQUENCE 1 a batch rarely contains an identity twice",)
     return ()
 
 

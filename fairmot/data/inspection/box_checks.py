@@ -67,7 +67,7 @@ def duplicate_id_rows(raw: RawLabels) -> Repeats:
 
 
 def duplicate_box_rows(raw: RawLabels) -> Repeats:
-    """Boxes that equal another one of the same class and image; of those with one identity `duplicate_id_rows` tells."""
+    """Boxes that equal another one of the same class and image; see `duplicate_id_rows` for those with one identity."""
     rows = np.flatnonzero(raw.trains & _has_area(raw))
     keys = [raw.image_of[rows], raw.kinds[rows], *raw.boxes_tlwh[rows].T]
     found = _repeats(rows, keys, last=raw.ids[rows] == UNKNOWN)  # known identities first

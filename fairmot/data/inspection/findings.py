@@ -43,7 +43,7 @@ MEANING = {
     TWICE: "a training refuses to start",
     COPIES: "the same box of the same class more than once in an image: trained on twice",
     DEGENERATE: "without width or height: left out of a training",
-    OUTSIDE: "no part of them is in the image, yet they train as objects at its border (AUGMENT.OUT_OF_FRAME drop leaves "
+    OUTSIDE: "fully outside the image, yet they train as objects at its border (AUGMENT.OUT_OF_FRAME drop leaves "
     "them out)",
     REACHING: "many boxes reach far out of the image; DATA.SETS.<name>.CLIP True cuts them at its border",
     ABSURD: "wider or higher than twice the image",

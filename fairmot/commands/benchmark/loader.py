@@ -83,7 +83,13 @@ def _open(cfg: CfgNode, root: Path, *, cache: Path, repeats: int) -> LoaderBench
     wanted = build_dataset_spec(cfg, str(root.resolve()), key="--images")
     index = load_index(wanted, LAYOUTS[wanted.layout].make_reader(wanted.source), cache=cache)
     options = replace(
-        build_augment_options(cfg) or AugmentOptions(), path="fast", mosaic=0, mixup=0, erase=0, blur=0, jpeg=0
+        build_augment_options(cfg) or AugmentOptions(),
+        implementation="fast",
+        mosaic=0,
+        mixup=0,
+        erase=0,
+        blur=0,
+        jpeg=0,
     )
     dataset = JointDataset(
         join_indexes([index]),

@@ -167,8 +167,7 @@ def default_cfg() -> CfgNode:
                     "DUPLICATE_DISTANCE": 0.15,  # 1 - IoU below which a lost and a tracked box are one person
                     # Motion
                     "KALMAN_STATE": "xyah",  # centre and aspect, height (as published) | xywh: and width, height
-                    "MEASUREMENT_NOISE": "fixed",  # fixed | nsa (less for high scores) | adaptive (by surprises)
-                    "LOST_DAMPING": 1.0,  # share of its velocity that a lost track keeps each frame
+                    "MEASUREMENT_NOISE": "fixed",  # fixed | nsa (less for high scores)
                     "KALMAN_RATE": 0.0,  # frames a second at which one frame is one time step; 0 = a frame is a step
                     "ORU": False,  # who comes back is filtered again along a straight line (OC-SORT)
                     "CAMERA_MOTION": "none",  # none | flow | ecc | file
@@ -177,7 +176,6 @@ def default_cfg() -> CfgNode:
                     # Embeddings
                     "EMBEDDING_MOMENTUM": 0.9,
                     "EMBEDDING_UPDATE": "fixed",  # fixed | score (surer detections weigh more)
-                    "EMBEDDING_FREEZE": 1.0,  # no update where nearer boxes cover more than this share; 1 = always
                     "GALLERY_BUFFER": 0,  # frames at 30 fps that ended tracks are remembered; 0 = not at all
                     "GALLERY_THRESHOLD": 0.25,  # cosine distance up to which a new track is one of them
                     # Output

@@ -18,9 +18,8 @@ def fused_cost(tracks: TrackTable, rows: IntArray, candidates: Candidates, optio
     else:
         cost = np.zeros((len(rows), len(candidates)))
     if options.use_motion:
-        noise = tracks.noises[rows] if options.motion.measurement_noise == "adaptive" else None
         belief = tracks.belief(rows)
-        distances = kalman.squared_mahalanobis(belief, candidates.measurements, box=box, noise=noise)
+        distances = kalman.squared_mahalanobis(belief, candidates.measurements, box=box)
         cost = fuse_motion(cost, distances, motion_lambda=options.motion_lambda, gate=options.gate)
     if options.overlap_weight:
         cost += options.overlap_weight * overlap_cost(tracks.boxes_xyxy(rows, box), candidates.boxes_xyxy)

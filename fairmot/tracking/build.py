@@ -40,14 +40,12 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
         unconfirmed_threshold=keys.UNCONFIRMED_THRESHOLD,
         fuse_score=keys.FUSE_SCORE,
         second=_build_second(keys),
-        ocr_threshold=_where(keys.RECOVERY, keys.RECOVERY_THRESHOLD),
-        ocr_appearance_threshold=keys.RECOVERY_APPEARANCE,
+        ocr_threshold=_where(keys.OCR, keys.OCR_THRESHOLD),
+        ocr_appearance_threshold=keys.OCR_APPEARANCE,
         duplicate_distance=keys.DUPLICATE_DISTANCE,
         report_detections=keys.OUTPUT_BOX == "detection",
         motion=_build_motion(keys, frame_rate),
-        embedding=EmbeddingOptions(
-            keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score", freeze=keys.EMBEDDING_FREEZE
-        ),
+        embedding=EmbeddingOptions(keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score"),
         gallery=_build_gallery(keys, frame_rate),
     )
 
@@ -68,35 +66,36 @@ def build_postprocess(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
     """Return the steps after a sequence's last frame; None where there are none."""
     keys = cfg.TRACKER
     options = PostprocessOptions(
-        min_track_length=keys.MIN_LENGTH,
+        min_track_length=keys.MIN_TRACK_LENGTH,
         interpolate=keys.INTERPOLATE,
         max_gap=keys.INTERPOLATE_GAP,
-        tau=keys.INTERPOLATE_SMOOTH,
+        tau=keys.INTERPOLATE_TAU,
     )
     does_nothing = options.interpolate == "none" and options.min_track_length <= 1
     return None if does_nothing else partial(postprocess, options=options)
 
 
 def _build_second(keys: Any) -> SecondAssociation | None:
-    low = SecondAssociation(keys.LOW_THRESHOLD, keys.LOW_OVERLAP_THRESHOLD)
-    return low if keys.LOW_STAGE else None
+    second = SecondAssociation(keys.SECOND_THRESHOLD, keys.SECOND_OVERLAP_THRESHOLD)
+    return second if keys.SECOND_ASSOCIATION else None
 
 
 def _build_motion(keys: Any, frame_rate: float) -> MotionOptions:
     return MotionOptions(
-        kalman_state=keys.STATE,
-        measurement_noise=keys.NOISE,
-        lost_damping=keys.LOST_DAMPING,
-        kalman_rate=keys.DT_RATE,
+        kalman_state=keys.KALMAN_STATE,
+        measurement_noise=keys.MEASUREMENT_NOISE,
+        kalman_rate=keys.KALMAN_RATE,
         frame_rate=frame_rate,
-        oru=keys.REUPDATE,
+        oru=keys.ORU,
     )
 
 
 def _build_gallery(keys: Any, frame_rate: float) -> GalleryOptions | None:
     """GALLERY counts from a track's end, which is BUFFER after its last sight."""
-    gallery = GalleryOptions(int(frame_rate / _PUBLISHED_RATE * (keys.BUFFER + keys.GALLERY)), keys.GALLERY_THRESHOLD)
-    return gallery if keys.GALLERY else None
+    gallery = GalleryOptions(
+        int(frame_rate / _PUBLISHED_RATE * (keys.BUFFER + keys.GALLERY_BUFFER)), keys.GALLERY_THRESHOLD
+    )
+    return gallery if keys.GALLERY_BUFFER else None
 
 
 def _where(switch: bool, value: float) -> float | None:

@@ -4,7 +4,6 @@ import numpy as np
 from cython_bbox import bbox_overlaps
 
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.geometry.boxes import areas, intersection_areas
 
 GATE = 9.4877  # 95 % quantile of the chi-square distribution with 4 degrees of freedom
 
@@ -66,21 +65,6 @@ def forbid_across_classes(cost: FloatArray, classes: IntArray, others: IntArray)
     if not cost.size or ((classes == classes[0]).all() and (others == classes[0]).all()):
         return cost
     return np.where(classes[:, None] != others[None, :], np.inf, cost)
-
-
-def covered_shares(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
-    """(N, 4) boxes and the (M, 4) boxes of the whole frame -> (N,) the largest share that one nearer box covers.
-
-    Nearer is a lower foot, as for people on a ground plane; a box does not cover itself.
-
-    >>> covered_shares(np.array([[0.0, 0, 4, 10]]), np.array([[0.0, 0, 4, 10], [2, 0, 6, 12]])).tolist()
-    [0.5]
-    """
-    if not len(boxes_xyxy) or not len(others_xyxy):
-        return np.zeros(len(boxes_xyxy))
-    nearer = others_xyxy[None, :, 3] > boxes_xyxy[:, None, 3]
-    shares = intersection_areas(boxes_xyxy, others_xyxy) / np.maximum(areas(boxes_xyxy), 1e-9)[:, None]
-    return np.asarray((shares * nearer).max(axis=1))
 
 
 def _lengths(embeddings: FloatArray) -> FloatArray:

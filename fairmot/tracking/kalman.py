@@ -142,9 +142,7 @@ def update(
     return updated
 
 
-def squared_mahalanobis(
-    state: KalmanState, measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT, noise: FloatArray | None = None
-) -> FloatArray:
+def squared_mahalanobis(state: KalmanState, measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> FloatArray:
     """Return (N, M) squared Mahalanobis distances, 4 degrees of freedom, of (M, 4) measurements from N tracks.
 
     Squares of differences are multiplied out, as products of matrices are fast; rounding stays below 1e-8 of a distance
@@ -152,7 +150,7 @@ def squared_mahalanobis(
     """
     if not len(measurements):
         return np.zeros((len(state.means), 0))
-    precisions = 1 / innovation_variances(state, box=box, noise=noise)
+    precisions = 1 / (state.covariances[:, 0] + box.squares(state.means) * box.measured)
     middle = len(measurements) // 2
     origin = np.partition(measurements, middle, axis=0)[middle]  # near to most, so that squares lose little
     means, there = state.means[:, :4] - origin, measurements - origin
@@ -161,16 +159,6 @@ def squared_mahalanobis(
     distances += precisions @ np.square(there).T
     distances += (weighted * means).sum(axis=1)[:, None]
     return np.asarray(np.maximum(distances, 0.0, out=distances))
-
-
-def innovation_variances(
-    state: KalmanState, *, box: BoxModel = ASPECT_HEIGHT, noise: FloatArray | None = None
-) -> FloatArray:
-    """(N, 4): the state's uncertainty in measurement space plus the measurement's own."""
-    measured = box.squares(state.means) * box.measured
-    if noise is not None:
-        measured *= noise[:, None]
-    return np.asarray(state.covariances[:, 0] + measured)
 
 
 def warp(state: KalmanState, camera_motion: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> KalmanState:

@@ -4,14 +4,12 @@ import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, IntArray, rows_of
 from fairmot.tracking import kalman
-from fairmot.tracking.costs import covered_shares, normalise
+from fairmot.tracking.costs import normalise
 from fairmot.tracking.kalman import BoxModel, KalmanState
 from fairmot.tracking.options import MotionOptions, TrackerOptions
 from fairmot.tracking.track_table import Candidates, TrackState, TrackTable
 
 LEAST_NOISE = 0.05  # share of a measurement's noise that a perfect score leaves
-NOISE_RANGE = (0.25, 4.0)  # of adaptive noise
-NOISE_MOMENTUM = 0.9
 
 
 def predict(tracks: TrackTable, rows: IntArray, motion: MotionOptions, *, frames: int, steps: float) -> None:
@@ -24,11 +22,9 @@ def predict(tracks: TrackTable, rows: IntArray, motion: MotionOptions, *, frames
         for column in box.still:
             belief.means[lost, column] = 0
     if motion.kalman_rate:
-        belief.means[lost, 4:] *= motion.lost_damping**steps
         belief = kalman.predict(belief, box=box, steps=steps)
     else:
         for _ in range(frames):
-            belief.means[lost, 4:] *= motion.lost_damping
             belief = kalman.predict(belief, box=box)
     tracks.steps_since_update[rows] += steps
     tracks.set_belief(rows, belief)
@@ -52,9 +48,6 @@ def weight_embeddings(candidates: Candidates, options: TrackerOptions) -> None:
     looks, lowest = options.embedding, options.conf_threshold
     if looks.by_score:
         candidates.update_weights[:] *= np.clip((candidates.scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
-    if looks.freeze < 1:
-        hidden = covered_shares(candidates.boxes_xyxy, candidates.boxes_xyxy) > looks.freeze
-        candidates.update_weights[hidden] = 0
 
 
 def apply_matches(
@@ -77,7 +70,7 @@ def apply_matches(
 def _kalman_update(
     tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int
 ) -> KalmanState:
-    """Return the beliefs of the tracks at `rows` after their measurements; adaptive noise learns from them."""
+    """Return the beliefs of the tracks at `rows` after their measurements."""
     motion, box = options.motion, options.motion.box
     if not options.use_motion:
         return kalman.initiate(chosen.measurements, box=box)
@@ -88,17 +81,7 @@ def _kalman_update(
     noise = None
     if motion.measurement_noise == "nsa":
         noise = np.maximum(1 - chosen.scores.astype(np.float64), LEAST_NOISE)
-    elif motion.measurement_noise == "adaptive":
-        noise = _learn_noise(tracks.noises[rows], belief, chosen.measurements, box=box)
-        tracks.noises[rows] = noise
     return kalman.update(belief, chosen.measurements, box=box, noise=noise)
-
-
-def _learn_noise(noises: FloatArray, belief: KalmanState, measurements: FloatArray, *, box: BoxModel) -> FloatArray:
-    """(N,) scales of noise -> (N,) those after these measurements: a running mean of how surprising they were."""
-    variances = kalman.innovation_variances(belief, box=box, noise=noises)
-    surprises = (np.square(measurements - belief.means[:, :4]) / variances).mean(axis=1)
-    return np.asarray(np.clip(NOISE_MOMENTUM * noises + (1 - NOISE_MOMENTUM) * noises * surprises, *NOISE_RANGE))
 
 
 def _observation_centric_reupdate(

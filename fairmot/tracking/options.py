@@ -6,7 +6,7 @@ from fairmot.tracking.costs import GATE
 from fairmot.tracking.kalman import BOX_MODELS, BoxModel
 
 METRICS = ("cosine", "euclidean")
-NOISES = ("fixed", "nsa", "adaptive")
+NOISES = ("fixed", "nsa")
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,7 @@ class MotionOptions:
     """How tracks move between frames.
 
     state: `xyah` (centre, width / height, height; as published) or `xywh` (BoT-SORT).
-    noise: of measurements; `fixed`, `nsa` (times 1 - score, GIAOTracker, Du et al., 2021), or `adaptive` (by the
-        track's own surprises: the normalised innovation squared, averaged; after Mehra, 1970).
-    lost_damping: share of its velocity that a lost track keeps each step.
+    noise: of measurements; `fixed`, or `nsa` (times 1 - score, GIAOTracker, Du et al., 2021).
     dt_rate: frames a second whose spacing is one step of the filter; 0 for one step a frame, whatever the frame rate.
     frame_rate: of the frames; used with `dt_rate` where `update` is not told the time.
     reupdate: a lost track that is found is filtered again along the straight line between both sights (OC-SORT, Cao et
@@ -37,7 +35,6 @@ class MotionOptions:
 
     kalman_state: str = "xyah"
     measurement_noise: str = "fixed"
-    lost_damping: float = 1.0
     kalman_rate: float = 0.0
     frame_rate: float = 30.0
     oru: bool = False
@@ -65,12 +62,10 @@ class EmbeddingOptions:
     momentum: share of the old one at a match.
     by_score: surer detections weigh more: the new share is times (score - threshold) / (1 - threshold), nothing below
         the threshold (Deep OC-SORT, Maggiolino et al., 2023, equations 2 and 3).
-    freeze: share of a box that one nearer box (a lower foot) covers, above which the embedding stays; 1 for never.
     """
 
     momentum: float = 0.9
     by_score: bool = False
-    freeze: float = 1.0
 
 
 @dataclass(frozen=True)

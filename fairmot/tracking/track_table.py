@@ -99,7 +99,6 @@ class TrackTable:
     ids: (N,) identities.
     states: (N,) TrackState.
     means, covariances: (N, 8) and (N, 3, 4) Kalman beliefs.
-    noises: (N,) what adaptive noise scales a track's measurements with.
     embeddings: (N, D) float32 smoothed embeddings.
     classes: (N,) class index, the first detection's.
     waits: (N,) the filter's steps since the latest match.
@@ -115,7 +114,6 @@ class TrackTable:
     states: IntArray
     means: FloatArray
     covariances: FloatArray
-    noises: FloatArray
     embeddings: FloatArray
     classes: IntArray
     steps_since_update: FloatArray
@@ -147,7 +145,6 @@ class TrackTable:
             states=np.full(count, int(state)),
             means=belief.means,
             covariances=belief.covariances,
-            noises=np.ones(count),
             embeddings=candidates.embeddings,
             classes=candidates.classes,
             steps_since_update=np.zeros(count),
@@ -215,9 +212,10 @@ class TrackTable:
             "means": (8,),
             "covariances": (3, 4),
             "embeddings": (None,),
-            "seen": (4,),
+            "last_observation": (4,),
+            "means_at_last_update": (8,),
+            "covariances_at_last_update": (3, 4),
         }
-        shapes |= {f"seen_{name}": shapes[name] for name in ("means", "covariances")}
         columns: dict[str, npt.NDArray[Any]] = {}
         for field in fields(cls):
             if field.name not in state:

@@ -149,7 +149,7 @@ def test_each_row_changes_the_tracker_alone():
 def test_strong_from_a_file_is_taken_apart(tmp_path):
     (tmp_path / "best.yaml").write_text(
         "TRACKER: {SECOND_ASSOCIATION: true,\n"
-        "MEASUREMENT_NOISE: adaptive, BUFFER: 45, OVERLAP_WEIGHT: 0.3, APPEARANCE_THRESHOLD: 0.7,\n"
+        "MEASUREMENT_NOISE: nsa, BUFFER: 45, OVERLAP_WEIGHT: 0.3, APPEARANCE_THRESHOLD: 0.7,\n"
         "  OVERLAP_THRESHOLD: 0.6, SECOND_OVERLAP_THRESHOLD: 0.4}\n"
     )
     rows = {row.key: row for row in all_rows(tmp_path / "best.yaml")}
@@ -158,7 +158,7 @@ def test_strong_from_a_file_is_taken_apart(tmp_path):
     assert {key: {name for name in cfg if cfg[name] != strong[name]} for key, cfg in without.items()} == {
         "strong without low scores": {"SECOND_ASSOCIATION"},
         "strong without overlap in the first cost": {"OVERLAP_WEIGHT", "APPEARANCE_THRESHOLD"},
-        "strong without noise adaptive": {"MEASUREMENT_NOISE"},
+        "strong without noise nsa": {"MEASUREMENT_NOISE"},
         "strong without buffer of 2 s": {"BUFFER"},
         "strong without its other numbers": {"OVERLAP_THRESHOLD", "SECOND_OVERLAP_THRESHOLD"},
     }

@@ -15,10 +15,10 @@ NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.ze
 
 PARTS: list[dict[str, Any]] = [
     {
-        "low": SecondAssociation(0.1, 0.5),
-        "recovery_threshold": 0.7,
-        "motion": MotionOptions("xyah", "nsa", lost_damping=0.9, oru=True),
-        "looks": EmbeddingOptions(by_score=True, freeze=0.5),
+        "second": SecondAssociation(0.1, 0.5),
+        "ocr_threshold": 0.7,
+        "motion": MotionOptions("xyah", "nsa", oru=True),
+        "embedding": EmbeddingOptions(by_score=True),
         "gallery": GalleryOptions(20, 0.3),
     },
     {
@@ -26,10 +26,10 @@ PARTS: list[dict[str, Any]] = [
         "overlap_weight": 0.3,
         "fuse_score": True,
         "birth_threshold": 0.5,
-        "recovery_threshold": 0.7,
-        "motion": MotionOptions("xywh", "adaptive", lost_damping=0.5, kalman_rate=60.0, oru=True),
+        "ocr_threshold": 0.7,
+        "motion": MotionOptions("xywh", kalman_rate=60.0, oru=True),
     },
-    {"use_motion": False, "low": SecondAssociation(0.2, 0.6)},
+    {"use_motion": False, "second": SecondAssociation(0.2, 0.6)},
     {"use_overlap": False, "gallery": GalleryOptions(5)},
     {"use_appearance": False, "use_motion": False},
 ]

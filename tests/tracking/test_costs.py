@@ -8,7 +8,6 @@ from fairmot.geometry.boxes import pairwise_iou
 from fairmot.tracking.costs import (
     GATE,
     appearance_cost,
-    covered_shares,
     forbid_across_classes,
     fuse_motion,
     fuse_score,
@@ -36,14 +35,6 @@ def test_appearance_is_the_euclidean_distance_of_unit_embeddings() -> None:
 
 def test_a_score_lowers_an_overlap() -> None:
     np.testing.assert_allclose(fuse_score(np.array([[0.5, 0.2]]), np.array([0.5, 1.0])), [[0.75, 0.2]])
-
-
-def test_who_stands_behind_is_covered_and_nobody_covers_himself() -> None:
-    near, far, apart = [0.0, 0, 10, 30], [5.0, 0, 15, 20], [50.0, 0, 60, 20]
-    boxes = np.array([near, far, apart])
-    assert covered_shares(boxes, boxes).tolist() == [0, 0.5, 0]
-    assert covered_shares(boxes[:0], boxes).tolist() == []
-    assert covered_shares(boxes, boxes[:0]).tolist() == [0, 0, 0]
 
 
 def test_zero_embedding_is_like_nobody_and_never_nan() -> None:

@@ -141,25 +141,6 @@ def _plain(frames: list[Detections]) -> list[Any]:
 
 
 class TestMotion:
-    def test_damping_is_the_same_over_a_gap_and_frame_by_frame(self) -> None:
-        options = TrackerOptions(motion=MotionOptions(lost_damping=0.8))
-        one, many = JointTracker(options), JointTracker(options)
-        for tracker in (one, many):
-            run(tracker, [*[see((0, 10.0 * step)) for step in range(10)], NOBODY])
-        one.update(NOBODY, frame_index=21)
-        run(many, [NOBODY] * 10)
-        np.testing.assert_allclose(one.state_dict()["means"], many.state_dict()["means"])
-
-    def test_damped_tracks_stop(self) -> None:
-        places = {}
-        for damping in (1.0, 0.5):
-            tracker = JointTracker(TrackerOptions(motion=MotionOptions(lost_damping=damping)))
-            run(tracker, [see((0, 10.0 * step)) for step in range(10)])
-            run(tracker, [NOBODY] * 12)
-            places[damping] = float(tracker.state_dict()["means"][0, 0])
-        assert places[1.0] > 280
-        assert places[0.5] < 240
-
     def test_a_frame_of_three_steps_moves_as_far_as_three_frames(self) -> None:
         """10 frames a second, steps of 1/30 s: after a second frame unseen the place is the same as at 30 a second."""
         slow = JointTracker(TrackerOptions(motion=MotionOptions(kalman_rate=30.0, frame_rate=10.0)))
@@ -209,18 +190,6 @@ class TestMotion:
         tracker.update(see((0, 0), score=1.0))
         assert np.isfinite(tracker.update(see((0, 5.0), score=1.0)).boxes_tlwh).all()
 
-    def test_noise_adapts_to_surprises(self) -> None:
-        rng = np.random.default_rng(0)
-        calm, wild = (
-            JointTracker(TrackerOptions(motion=MotionOptions(measurement_noise="adaptive"))) for _ in range(2)
-        )
-        for _ in range(30):
-            calm.update(see((0, 0)))
-            jitter = rng.normal(0, 7, 4)
-            wild.update(see((0, 0), box=(100 + jitter[0], 100 + jitter[1], 140 + jitter[2], 200 + jitter[3])))
-        assert float(calm.state_dict()["noises"][0]) == 0.25
-        assert float(wild.state_dict()["noises"][0]) > 0.5
-
 
 class TestLooks:
     def blend(self, looks: EmbeddingOptions, *, score: float) -> float:
@@ -234,16 +203,6 @@ class TestLooks:
         assert self.blend(EmbeddingOptions(), score=1.0) == pytest.approx(plain)
         assert self.blend(EmbeddingOptions(by_score=True), score=1.0) == pytest.approx(plain, abs=1e-6)
         assert 0 < self.blend(EmbeddingOptions(by_score=True), score=0.45) < plain / 5
-
-    def test_the_embedding_of_a_hidden_person_stays(self) -> None:
-        """Somebody nearer covers three quarters of the box."""
-        nearer = see((2, 10.0), box=(100, 100, 140, 220))
-        for freeze, learns in ((0.7, False), (0.8, True)):
-            tracker = JointTracker(TrackerOptions(embedding=EmbeddingOptions(freeze=freeze)))
-            tracker.update(see((0, 0)))
-            tracker.update(joined(see((1, 0)), nearer))
-            row = tracker.state_dict()["ids"].tolist().index(1)
-            assert (float(tracker.state_dict()["embeddings"][row, 1]) > 0) == learns
 
 
 class TestGallery:
@@ -453,7 +412,7 @@ def test_every_part_goes_on_from_a_saved_state(parts: dict[str, Any]) -> None:
 
 def test_a_thousand_empty_frames_leave_nobody() -> None:
     """Ten thousand are among the slow tests (test_soak.py)."""
-    tracker = JointTracker(replace(TestGallery.OPTIONS, low=SecondAssociation()))
+    tracker = JointTracker(replace(TestGallery.OPTIONS, second=SecondAssociation()))
     run(tracker, [see((0, 0), (1, 300))] * 3)
     for _ in range(1000):
         assert len(tracker.update(NOBODY)) == 0

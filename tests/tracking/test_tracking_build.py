@@ -61,16 +61,14 @@ def test_every_key_reaches_a_part_of_the_tracker() -> None:
         "xywh",
         "MEASUREMENT_NOISE",
         "nsa",
-        "LOST_DAMPING",
-        "0.9",
         "KALMAN_RATE",
         "30",
         "ORU",
         "True",
     ]
-    assert options(15.0, *tracker(*keys)).motion == MotionOptions("xywh", "nsa", 0.9, 30.0, 15.0, oru=True)
-    looks = options(30.0, *tracker("EMBEDDING_MOMENTUM", "0.8", "EMBEDDING_UPDATE", "score", "EMBEDDING_FREEZE", "0.5"))
-    assert looks.embedding == EmbeddingOptions(0.8, by_score=True, freeze=0.5)
+    assert options(15.0, *tracker(*keys)).motion == MotionOptions("xywh", "nsa", 30.0, 15.0, oru=True)
+    looks = options(30.0, *tracker("EMBEDDING_MOMENTUM", "0.8", "EMBEDDING_UPDATE", "score"))
+    assert looks.embedding == EmbeddingOptions(0.8, by_score=True)
     low = options(
         30.0, *tracker("SECOND_ASSOCIATION", "True", "SECOND_THRESHOLD", "0.2", "SECOND_OVERLAP_THRESHOLD", "0.6")
     )

@@ -48,8 +48,8 @@ def test_without_names_the_thresholds_that_have_an_effect_are_searched():
 
 
 def test_a_strength_is_searched_where_it_is_not_off():
-    assert "LOST_DAMPING" not in names_of(choose_space(start_of()))
-    assert "LOST_DAMPING" in names_of(choose_space(start_of("TRACKER.LOST_DAMPING", "0.9")))
+    assert "OVERLAP_WEIGHT" not in names_of(choose_space(start_of()))
+    assert "OVERLAP_WEIGHT" in names_of(choose_space(start_of("TRACKER.OVERLAP_WEIGHT", "0.3")))
 
 
 def test_no_motion_no_weight_of_it():

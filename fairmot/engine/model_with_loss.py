@@ -32,8 +32,8 @@ class CriterionLike(Protocol):
 class TaskWeightingLike(Protocol):
     """What weighs the two tasks; see `losses.balance`."""
 
-    reads: str
-    projects: bool
+    needs_gradients: str
+    merges_gradients: bool
 
     def __call__(self, detection: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
         """Return the total."""
@@ -41,10 +41,10 @@ class TaskWeightingLike(Protocol):
     def weights(self) -> torch.Tensor:
         """Return (2,) the losses' factors in it."""
 
-    def observe(self, reading: TaskGradientStats) -> None:
+    def update(self, reading: TaskGradientStats) -> None:
         """Take in what a step's gradients were."""
 
-    def join(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
+    def merge_gradients(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the gradient to go along, from each task's own."""
 
 

@@ -100,7 +100,7 @@ class Trainer:
             state.criterion,
             precision=options.precision,
             compiled=options.compiled,
-            tells_heads_apart=self._balance.projects,
+            tells_heads_apart=self._balance.merges_gradients,
         )
         if self.world.world_size > 1:
             self._pass = _join(self._pass)
@@ -159,10 +159,10 @@ class Trainer:
         self.state_is_consistent = False  # from here on something of the state may have changed
         statistics = [value.clone() for value in state.model.buffers()] if self.options.max_nonfinite_steps else []
         state.optimizer.zero_grad(set_to_none=True)
-        apart = TaskGradients(self._parameters(), self.world) if self._balance.projects else None
+        apart = TaskGradients(self._parameters(), self.world) if self._balance.merges_gradients else None
         learned = [self._learn_from(part, counts, apart, is_last=part is parts[-1]) for part in parts]
         if apart is not None:
-            apart.join(self._balance.join)
+            apart.join(self._balance.merge_gradients)
         reading = self._join_readings(learned, counts)
         fairness = None
         if reading is not None and self._meters_now():
@@ -215,18 +215,18 @@ class Trainer:
 
     def _read(self, passed: ForwardOutputs, counts: ObjectCounts) -> TaskGradientStats | None:
         """Return this part's own reading, where one is wanted; hand all processes' to a balance that wants it now."""
-        if self._balance.reads == "never" and not self._meters_now():
+        if self._balance.needs_gradients == "never" and not self._meters_now():
             return None
         scaler = self.state.scaler
         scale = scaler.get_scale() if scaler.is_enabled() else 1.0
         reading = read_gradients(passed.losses, passed.shared, scale=scale)
-        if self._balance.reads == "before":
-            self._balance.observe(self._sum_readings([reading], counts))
+        if self._balance.needs_gradients == "before":
+            self._balance.update(self._sum_readings([reading], counts))
         return reading
 
     def _join_readings(self, learned: Sequence[StepOutputs], counts: ObjectCounts) -> TaskGradientStats | None:
         """Return the step's reading for those who take it after the parts: a balance, or the meter."""
-        if self._balance.reads != "after" and not self._meters_now():
+        if self._balance.needs_gradients != "after" and not self._meters_now():
             return None
         return self._sum_readings([share.reading for share in learned if share.reading is not None], counts)
 
@@ -277,8 +277,8 @@ class Trainer:
         return False
 
     def _update(self, norm: torch.Tensor | None, reading: TaskGradientStats | None) -> None:
-        if reading is not None and self._balance.reads == "after":
-            self._balance.observe(reading)
+        if reading is not None and self._balance.needs_gradients == "after":
+            self._balance.update(reading)
         state, largest = self.state, self.options.clip_norm
         if largest and norm is not None:
             nn.utils.clip_grads_with_norm_(self._parameters(), largest, norm)

@@ -82,9 +82,9 @@ class PCGrad(FixedWeighting):
     that it draws has no effect.
     """
 
-    projects = True
+    merges_gradients = True
 
-    def join(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
+    def merge_gradients(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the sum of both without what works against one of them."""
         return project_conflicts(first, second)
 
@@ -102,7 +102,7 @@ class MGDAUB(TaskWeighting):
     algorithm 1.
     """
 
-    reads = "before"
+    needs_gradients = "before"
 
     def __init__(self, *, normalize: str = "none") -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class MGDAUB(TaskWeighting):
         weights_2: torch.Tensor = self.get_buffer("weights_2")
         return weights_2
 
-    def observe(self, reading: TaskGradientStats) -> None:
+    def update(self, reading: TaskGradientStats) -> None:
         """Weigh the losses anew."""
         is_finite, is_complete = _judge(reading)
         if not is_finite:
@@ -159,7 +159,7 @@ class GradNorm(TaskWeighting):
     Source: Chen et al., GradNorm, ICML 2018, equations 1 and 2, algorithm 1.
     """
 
-    reads = "after"
+    needs_gradients = "after"
     least = 1e-3
 
     def __init__(self, *, alpha: float = 1.5, rate: float = 0.025) -> None:
@@ -174,7 +174,7 @@ class GradNorm(TaskWeighting):
         weights_2: torch.Tensor = self.get_buffer("weights_2")
         return weights_2
 
-    def observe(self, reading: TaskGradientStats) -> None:
+    def update(self, reading: TaskGradientStats) -> None:
         """Move the weights one step."""
         if not all(_judge(reading)):
             return

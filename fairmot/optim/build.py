@@ -57,7 +57,9 @@ def build_schedule(cfg: CfgNode, optimizer: Optimizer, *, steps_per_epoch: int) 
         raise ValueError(f"steps_per_epoch: {steps_per_epoch}, must be 1 or more")
     solver = cfg.SOLVER
     rates: dict[str, Rate] = {
-        "step": partial(step_rate, milestones=[epoch * steps_per_epoch for epoch in solver.STEPS], gamma=solver.GAMMA),
+        "step": partial(
+            step_rate, milestones=[epoch * steps_per_epoch for epoch in solver.MILESTONES], gamma=solver.GAMMA
+        ),
         "cosine": partial(cosine_rate, steps=solver.EPOCHS * steps_per_epoch, final=solver.FINAL_LR),
     }
     rate = partial(warmed_up, rate=rates[solver.SCHEDULE], warmup=solver.WARMUP, power=solver.WARMUP_POWER)

@@ -99,7 +99,7 @@ def shard_range(world: Distributed, total: int) -> range:
 
     The runs are equally long, or differ by one row.
 
-    >>> [shard_range(World(rank=rank, size=3), 10) for rank in range(3)]
+    >>> [shard_range(Distributed(rank=rank, world_size=3), 10) for rank in range(3)]
     [range(0, 3), range(3, 6), range(6, 10)]
     """
     return range(total * world.rank // world.world_size, total * (world.rank + 1) // world.world_size)
@@ -153,11 +153,11 @@ def distributed_from_env(environment: Mapping[str, str] = os.environ) -> Distrib
     names = {
         "rank": "RANK",
         "local_rank": "LOCAL_RANK",
-        "size": "WORLD_SIZE",
+        "world_size": "WORLD_SIZE",
         "local_world_size": "LOCAL_WORLD_SIZE",
         "restarts": "TORCHELASTIC_RESTART_COUNT",
     }
-    if names["size"] not in environment:
+    if names["world_size"] not in environment:
         return Distributed()
     values: dict[str, int] = {}
     for field, name in names.items():
@@ -166,8 +166,10 @@ def distributed_from_env(environment: Mapping[str, str] = os.environ) -> Distrib
             raise InputError(f"the environment's {name} = {text!r} is no number; start the processes with torchrun")
         values[field] = int(text)
     for name in ("MASTER_ADDR", "MASTER_PORT"):
-        if values["size"] > 1 and name not in environment:
-            raise InputError(f"the environment has {names['size']} but no {name}; start the processes with torchrun")
+        if values["world_size"] > 1 and name not in environment:
+            raise InputError(
+                f"the environment has {names['world_size']} but no {name}; start the processes with torchrun"
+            )
     launch = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {gethostname()} {os.getppid()}"
     return Distributed(**values, launch=launch)
 

@@ -42,7 +42,7 @@ def new_trainer(state, *hooks, **options):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("stop", [2, 4, 5], ids=lambda n: f"stopped after step {n}")
 def test_a_resume_with_everything_on_is_exact(tmp_path, precision, stop):
-    options = {"accumulate": 2, "precision": precision, "clip_norm": 1.0, "max_nonfinite_steps": 1}
+    options = {"accumulation_steps": 2, "precision": precision, "clip_norm": 1.0, "max_nonfinite_steps": 1}
     whole = new_state(fp16=precision == "fp16")
     new_trainer(whole, **options).fit(TinyLoader(broken=(0, 0)))
     assert whole.progress.skipped == 1

@@ -47,16 +47,16 @@ def descend(balance, *, start, steps=400, rate=0.05, scale=1.0):
     for _ in range(steps):
         losses = two_quadratics(x, scale=scale)
         reading = reading_of(losses, x)
-        if balance.reads == "before":
-            balance.observe(reading)
-        if balance.projects:
+        if balance.needs_gradients == "before":
+            balance.update(reading)
+        if balance.merges_gradients:
             weighted = [weight * loss for weight, loss in zip(balance.weights(), losses, strict=True)]
             first, second = gradients(weighted, x)
-            (gradient,) = balance.join([first], [second])
+            (gradient,) = balance.merge_gradients([first], [second])
         else:
             gradient = torch.autograd.grad(balance(*losses), x)[0]
-        if balance.reads == "after":
-            balance.observe(reading)
+        if balance.needs_gradients == "after":
+            balance.update(reading)
         with torch.no_grad():
             x -= rate * gradient
     return x.detach()
@@ -94,7 +94,7 @@ def test_mgda_ends_on_the_pareto_set(start):
 def test_mgda_at_a_pareto_point_stays_and_weighs_by_the_other_ones_gradient():
     balance, x = MGDAUB(), torch.tensor([0.5, 0.0], requires_grad=True)
     losses = two_quadratics(x)
-    balance.observe(reading_of(losses, x))
+    balance.update(reading_of(losses, x))
     assert balance.weights().tolist() == pytest.approx([0.75, 0.25])  # 0.75 * 0.5 = 0.25 * 1.5
     assert torch.allclose(torch.autograd.grad(balance(*losses), x)[0], torch.zeros(2), atol=1e-6)
 
@@ -105,7 +105,7 @@ def test_mgda_is_the_shortest_combination_and_harms_no_task(first, second):
     if g1.norm() < 1e-3 or g2.norm() < 1e-3:
         return
     balance = MGDAUB().double()
-    balance.observe(TaskGradientStats(torch.stack([g1 @ g1, g1 @ g2, g2 @ g2]), torch.ones(2, dtype=torch.float64)))
+    balance.update(TaskGradientStats(torch.stack([g1 @ g1, g1 @ g2, g2 @ g2]), torch.ones(2, dtype=torch.float64)))
     w1, w2 = balance.weights().tolist()
     assert w1 + w2 == pytest.approx(1.0)
     found = w1 * g1 + w2 * g2
@@ -121,8 +121,8 @@ def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
     ends = [descend(MGDAUB(normalize=normalize), start=[1.2, -2.0], scale=scale, rate=0.02) for scale in (1.0, 100.0)]
     first, second = MGDAUB(normalize=normalize), MGDAUB(normalize=normalize)
     x = torch.tensor([1.2, -2.0], requires_grad=True)
-    first.observe(reading_of(two_quadratics(x), x))
-    second.observe(reading_of(two_quadratics(x, scale=100.0), x))
+    first.update(reading_of(two_quadratics(x), x))
+    second.update(reading_of(two_quadratics(x, scale=100.0), x))
     assert torch.allclose(first.weights(), second.weights() * torch.tensor([1.0, 100.0]), rtol=1e-4)
     assert all(abs(float(end[1])) < 0.1 for end in ends)
 
@@ -130,7 +130,7 @@ def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
 @pytest.mark.parametrize(("normalize", "weight"), [("none", 1.0), ("l2", 0.5), ("loss", 1 / 3)])
 def test_a_step_without_identities_weighs_detection_as_other_steps_of_its_kind_would(normalize, weight):
     balance = MGDAUB(normalize=normalize)
-    balance.observe(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
+    balance.update(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
     assert balance.weights().tolist() == pytest.approx([weight, 0.0])
 
 
@@ -138,7 +138,7 @@ def test_a_step_without_identities_weighs_detection_as_other_steps_of_its_kind_w
 def test_a_step_without_a_task_is_the_others(kind):
     balance = kind()
     before = balance.weights().clone()
-    balance.observe(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
+    balance.update(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
     expected = torch.tensor([1.0, 0.0]) if kind is MGDAUB else before
     assert torch.equal(balance.weights(), expected)
 
@@ -148,7 +148,7 @@ def test_a_step_without_a_task_is_the_others(kind):
 def test_an_overflow_teaches_nothing(kind, broken):
     balance = kind()
     before = {name: value.clone() for name, value in balance.state_dict().items()}
-    balance.observe(TaskGradientStats(torch.tensor([broken, 0.0, 1.0]), torch.tensor([3.0, 1.0])))
+    balance.update(TaskGradientStats(torch.tensor([broken, 0.0, 1.0]), torch.tensor([3.0, 1.0])))
     after = balance.state_dict()
     assert all(torch.equal(after[name].nan_to_num(), value.nan_to_num()) for name, value in before.items())
 
@@ -157,7 +157,7 @@ def test_gradnorm_brings_equal_norms_to_tasks_that_learn_alike():
     """Targets are then equal, whatever alpha: the weights end inversely as the norms, their sum stays 2."""
     balance = GradNorm(alpha=1.5, rate=0.01)
     for _ in range(600):
-        balance.observe(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 1.0])))
+        balance.update(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 1.0])))
     w1, w2 = balance.weights().tolist()
     assert w1 + w2 == pytest.approx(2.0)
     assert 3 * w1 == pytest.approx(1 * w2, abs=0.1)
@@ -167,9 +167,9 @@ def test_gradnorm_gives_the_slower_task_the_larger_norm_by_the_power_alpha():
     """Losses left: 1/4 and 1, relative to their mean 0.4 and 1.6; the mean norm is 1: the faster one's is 0.4^alpha."""
     for alpha in (0.5, 1.0):
         balance = GradNorm(alpha=alpha, rate=0.002)
-        balance.observe(TaskGradientStats(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([8.0, 2.0])))
+        balance.update(TaskGradientStats(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([8.0, 2.0])))
         for _ in range(4000):
-            balance.observe(TaskGradientStats(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([2.0, 2.0])))
+            balance.update(TaskGradientStats(torch.tensor([1.0, 0.0, 1.0]), torch.tensor([2.0, 2.0])))
         w1, w2 = balance.weights().tolist()
         assert w1 == pytest.approx(0.4**alpha, rel=0.02)
         assert w1 + w2 == pytest.approx(2.0)
@@ -178,8 +178,8 @@ def test_gradnorm_gives_the_slower_task_the_larger_norm_by_the_power_alpha():
 def test_gradnorm_does_not_depend_on_the_scale_of_the_losses():
     small, large = GradNorm(), GradNorm()
     for _ in range(50):
-        small.observe(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]) * 1e-8, torch.tensor([1.0, 2.0]) * 1e-4))
-        large.observe(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 2.0])))
+        small.update(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]) * 1e-8, torch.tensor([1.0, 2.0]) * 1e-4))
+        large.update(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]), torch.tensor([1.0, 2.0])))
     assert torch.allclose(small.weights(), large.weights(), atol=1e-5)
     assert small.first_losses_2.tolist() == pytest.approx([1e-4, 2e-4])
 

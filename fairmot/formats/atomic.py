@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fairmot.utils.errors import InputError
 
-LONGEST_PAUSE = 3600.0  # seconds without a change after which nobody is writing a temporary file any more
+STALE_SECONDS = 3600.0  # seconds without a change after which nobody is writing a temporary file any more
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
@@ -77,7 +77,7 @@ def remove_leftovers(path: Path, *, now: float) -> None:
             continue
         is_orphan = found["host"] == _host() and not _is_alive(int(found["process"]))
         with suppress(OSError):  # gone by now, or another user's
-            if is_orphan or now - file.lstat().st_ctime > LONGEST_PAUSE:
+            if is_orphan or now - file.lstat().st_ctime > STALE_SECONDS:
                 file.unlink()
 
 

@@ -22,7 +22,7 @@ from fairmot.structures.detections import Detections
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
-LOWEST_SCORE = 0.1  # a written cache keeps scores from here up
+MIN_SAVED_SCORE = 0.1  # a written cache keeps scores from here up
 REQUIRED = ("frame_counts", "boxes_xyxy", "scores", "embeddings", "frame_rate")
 OPTIONAL = ("classes", "times", "camera_motion", "frame_numbers", "can_initiate")
 _AXES = {"frame_rate": 0, "boxes_xyxy": 2, "embeddings": 2, "camera_motion": 3}  # the others have one
@@ -146,13 +146,13 @@ class DetectionCache:
                 can_initiate=None if self.can_initiate is None else self.can_initiate[rows],
             )
 
-    def cut_embeddings(self, length: int) -> "DetectionCache":
+    def truncate_embeddings(self, length: int) -> "DetectionCache":
         """Return the cache with the first `length` values of each embedding, scaled to unit length again."""
         first_NL = self.embeddings[:, :length]
         norms_N1 = np.linalg.norm(first_NL, axis=1, keepdims=True)
         return replace(self, embeddings=first_NL / np.maximum(norms_N1, np.finfo(np.float32).tiny))
 
-    def at_least(self, score: float) -> "DetectionCache":
+    def with_min_score(self, score: float) -> "DetectionCache":
         """Return the cache without the detections below `score`; its frames stay."""
         kept = self.scores >= np.float32(score)
         frame_of_row = np.repeat(np.arange(len(self)), self.frame_counts)
@@ -195,7 +195,7 @@ def read_cache(path: Path) -> DetectionCache:
 
 def write_cache(path: Path, cache: DetectionCache) -> None:
     """Write `cache` (`.npz`) atomically, without the detections below LOWEST_SCORE."""
-    kept = cache.at_least(LOWEST_SCORE)
+    kept = cache.with_min_score(MIN_SAVED_SCORE)
     arrays = {name: getattr(kept, name) for name in (*REQUIRED, *OPTIONAL)}
     save_arrays(path, {name: np.asarray(array) for name, array in arrays.items() if array is not None})
 

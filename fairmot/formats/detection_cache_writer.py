@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fairmot.formats.atomic import check_writable
-from fairmot.formats.detection_cache import LOWEST_SCORE, save_arrays
-from fairmot.formats.text_io import part_of
+from fairmot.formats.detection_cache import MIN_SAVED_SCORE, save_arrays
+from fairmot.formats.text_io import part_path
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
@@ -50,7 +50,7 @@ class DetectionCacheWriter:
         if path.suffix != ".npz":
             raise InputError(f"{path}: a detection cache is a .npz file")
         self.path = path
-        self._folder = part_of(path)
+        self._folder = part_path(path)
         self._frame_rate = frame_rate
         self._files: dict[str, BinaryIO] = {}
         self._dimension = 0
@@ -59,7 +59,7 @@ class DetectionCacheWriter:
 
     def add(self, observation: TrackerInput) -> None:
         """Append one frame; ValueError where its embeddings are of another length than those before."""
-        kept = observation.detections.scores.astype(np.float32) >= np.float32(LOWEST_SCORE)
+        kept = observation.detections.scores.astype(np.float32) >= np.float32(MIN_SAVED_SCORE)
         kept &= np.isfinite(observation.detections.boxes_xyxy.astype(np.float32)).all(axis=1)
         detections = observation.detections[kept]
         self._require_dimension(detections.embeddings)

@@ -19,21 +19,21 @@ from fairmot.utils.errors import InputError
 ABSENT = -1.0  # in place of a score
 
 
-class MappedScores(NamedTuple):
+class NormalizedScores(NamedTuple):
     """Scores (N,) in [0, 1], and what was done to the file's to get them, in words."""
 
     scores: FloatArray
-    how: str
+    rule: str
 
 
 class PublicTable(NamedTuple):
     """Rows in the file's order, scores (`confidences`) in [0, 1], and what was done to the file's to get them."""
 
     table: BoxTable
-    scores_are: str
+    score_rule: str
 
 
-def map_scores(raw: FloatArray) -> MappedScores:
+def normalize_scores(raw: FloatArray) -> NormalizedScores:
     """Bring the scores (N,) of a whole file to [0, 1] by one rule for all of them, which never swaps two.
 
     In this order: none (all are -1) are 1; within [0, 1] they stay as they are; from 0 up they are divided by the
@@ -46,15 +46,15 @@ def map_scores(raw: FloatArray) -> MappedScores:
     [0.378, 0.5, 0.881]
     """
     if not len(raw):
-        return MappedScores(raw, "none")
+        return NormalizedScores(raw, "none")
     lowest, highest = float(raw.min()), float(raw.max())
     if lowest == highest == ABSENT:
-        return MappedScores(np.ones_like(raw), "absent, taken as 1")
+        return NormalizedScores(np.ones_like(raw), "absent, taken as 1")
     if lowest < 0:
-        return MappedScores(np.asarray(expit(raw)), "logits, through the logistic function")
+        return NormalizedScores(np.asarray(expit(raw)), "logits, through the logistic function")
     if highest <= 1:
-        return MappedScores(raw, "as they are")
-    return MappedScores(raw / highest, f"divided by the largest, {highest:g}")
+        return NormalizedScores(raw, "as they are")
+    return NormalizedScores(raw / highest, f"divided by the largest, {highest:g}")
 
 
 def read_public_detections(path: Path) -> PublicTable:
@@ -66,7 +66,7 @@ def read_public_detections(path: Path) -> PublicTable:
     table = read_boxes(path, "results")
     _require(path, table, table.boxes_tlwh[:, 2:].min(axis=1, initial=0) >= 0, "a box of negative width or height")
     _require(path, table, (table.classes >= 1) | (table.classes == -1), "a class below 1 (-1 is for unknown)")
-    scores, how = map_scores(table.confidences)
+    scores, how = normalize_scores(table.confidences)
     return PublicTable(replace(table, confidences=scores), how)
 
 

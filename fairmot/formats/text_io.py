@@ -16,7 +16,7 @@ from fairmot.formats.atomic import check_writable, write_text
 from fairmot.utils.errors import InputError
 
 
-def part_of(path: Path) -> Path:
+def part_path(path: Path) -> Path:
     """Return the name of a file that is not whole yet.
 
     >>> part_of(Path("runs/street.txt")).name
@@ -25,7 +25,7 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def require_apart(path: Path, source: Path) -> None:
+def require_different_file(path: Path, source: Path) -> None:
     """Raise InputError where a file to be written, `path`, is one that is read, `source`, by whatever names."""
     try:
         is_same = path.samefile(source)
@@ -50,10 +50,10 @@ class StreamingTextFile:
     was. InputError where the disk refuses.
     """
 
-    def __init__(self, path: Path, *, finish: Callable[[Path, Path], object] | None = None) -> None:
+    def __init__(self, path: Path, *, finalize: Callable[[Path, Path], object] | None = None) -> None:
         self.path = path
-        self._finish = finish or Path.replace
-        self.part = part_of(path)
+        self._finish = finalize or Path.replace
+        self.part = part_path(path)
         self._file: TextIO | None = None
 
     def write(self, lines: Iterable[str]) -> None:
@@ -106,17 +106,17 @@ class LineStream:
         if chosen is None:  # as `>&-` leaves it
             raise InputError("standard output: is closed")
         self._stream = chosen
-        self.is_gone = False
+        self.is_closed = False
 
     def write(self, lines: Iterable[str]) -> None:
         """Append lines, which bring their ends; InputError where the disk behind the stream refuses them."""
-        if self.is_gone:
+        if self.is_closed:
             return
         try:
             self._stream.writelines(lines)
             self._stream.flush()
         except BrokenPipeError:
-            self.is_gone = True
+            self.is_closed = True
             discard_rest(self._stream)
         except OSError as error:
             discard_rest(self._stream)
@@ -147,7 +147,7 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
-def cut_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
+def filter_rows(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
     """Take out the rows that `keep` refuses, and what a kill cut short or is no object.
 
     The file stays byte for byte where there is nothing to take out.

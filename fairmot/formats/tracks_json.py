@@ -29,7 +29,7 @@ def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | No
     return f"{json.dumps(row, allow_nan=False)}\n"
 
 
-def format_decisions(decisions: Iterable[TrackEvent]) -> Iterator[str]:
+def format_events(decisions: Iterable[TrackEvent]) -> Iterator[str]:
     """Yield a line for each decision, in the tracker's order; a key that says nothing is left out."""
     for decision in decisions:
         row = {key: _number(value, 6) if isinstance(value, float) else value for key, value in _fields(decision)}

@@ -10,4 +10,4 @@ def live_options(cfg: CfgNode) -> LiveOptions:
     patience = ReconnectPolicy(
         attempts=cfg.SOURCE.RECONNECT, wait=cfg.SOURCE.RECONNECT_WAIT, timeout=cfg.SOURCE.TIMEOUT
     )
-    return LiveOptions(patience=patience, drop=cfg.SOURCE.DROP)
+    return LiveOptions(reconnect=patience, drop=cfg.SOURCE.DROP)

@@ -23,15 +23,15 @@ class ImageFolderReader:
 
     live = False
 
-    def __init__(self, folder: Path, places: range | None = None) -> None:
+    def __init__(self, folder: Path, indices: range | None = None) -> None:
         info = read_sequence_info(folder) if (folder / "seqinfo.ini").exists() else None
         self._image_dir = folder / (info.image_dir if info else "img1" if is_sequence(folder) else "")
         paths = list_images(self._image_dir)
         if not paths:
             raise InputError(f"{self._image_dir}: no images ({', '.join(IMAGE_EXTENSIONS)})")
-        self._paths = paths if places is None else paths[places.start : places.stop]
+        self._paths = paths if indices is None else paths[indices.start : indices.stop]
         if not self._paths:
-            start = places.start + 1 if places else 1
+            start = indices.start + 1 if indices else 1
             raise InputError(f"{self._image_dir}: {len(paths)} images, none of them from {start} on")
         self._count, self._promised = len(paths), info.length if info else len(paths)
         self.name = info.name if info else folder.resolve().name

@@ -22,7 +22,7 @@ class LiveOptions:
     Raises ValueError for another `drop`.
     """
 
-    patience: ReconnectPolicy = field(default_factory=ReconnectPolicy)
+    reconnect: ReconnectPolicy = field(default_factory=ReconnectPolicy)
     drop: str = "auto"
 
     def __post_init__(self) -> None:
@@ -34,7 +34,7 @@ class LiveOptions:
         return self.drop == "always" or (self.drop == "auto" and live)
 
 
-def play(
+def play_in_real_time(
     frames: Iterable[Frame],
     *,
     clock: Callable[[], float] = time.monotonic,

@@ -25,16 +25,16 @@ class Prefetcher(Generic[T]):
         self,
         items: Iterable[T],
         *,
-        room: int = 4,
-        newest: bool = False,
+        capacity: int = 4,
+        drop_oldest: bool = False,
         stop: Callable[[], None] = lambda: None,
         release: Callable[[], None] = lambda: None,
     ) -> None:
-        if room < 1:
-            raise ValueError(f"room: expected 1 or more, got {room}")
-        self.dropped = 0
-        self.seconds = 0.0  # spent on taking items
-        self._items, self._room, self._newest = items, room, newest
+        if capacity < 1:
+            raise ValueError(f"room: expected 1 or more, got {capacity}")
+        self.num_dropped = 0
+        self.read_seconds = 0.0  # spent on taking items
+        self._items, self._room, self._newest = items, capacity, drop_oldest
         self._stop, self._release = stop, release
         self._queue: deque[T] = deque()
         self._changed = threading.Condition()
@@ -73,7 +73,7 @@ class Prefetcher(Generic[T]):
                 except StopIteration:
                     break
                 finally:
-                    self.seconds += time.perf_counter() - started
+                    self.read_seconds += time.perf_counter() - started
                 self._put(item)
         except BaseException as error:  # it is the consumer's
             self._error = error
@@ -87,7 +87,7 @@ class Prefetcher(Generic[T]):
         with self._changed:
             if self._newest and len(self._queue) >= self._room:
                 self._queue.popleft()
-                self.dropped += 1
+                self.num_dropped += 1
             self._changed.wait_for(lambda: len(self._queue) < self._room or self._closed)
             if not self._closed:
                 self._queue.append(item)

@@ -20,7 +20,7 @@ from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 from fairmot.video.camera import CameraReader
 from fairmot.video.image_folder import ImageFolderReader
-from fairmot.video.live import LiveOptions, play
+from fairmot.video.live import LiveOptions, play_in_real_time
 from fairmot.video.prefetch import Prefetcher
 from fairmot.video.reader import FrameReader
 from fairmot.video.stream import StreamReader
@@ -49,32 +49,32 @@ class FrameSource:
         self.image_hw, self.live = reader.image_hw, reader.live
         self._reader = reader
         self._ahead = Prefetcher(
-            play(reader) if drops and not reader.live else reader,
-            room=_ROOM_LIVE if drops else _ROOM,
-            newest=drops,
+            play_in_real_time(reader) if drops and not reader.live else reader,
+            capacity=_ROOM_LIVE if drops else _ROOM,
+            drop_oldest=drops,
             stop=reader.stop,
             release=reader.close,
         )
 
     @property
-    def dropped(self) -> int:
+    def num_dropped(self) -> int:
         """Frames left out so far because the consumer was slower. They keep their numbers, as lost ones do."""
-        return self._ahead.dropped
+        return self._ahead.num_dropped
 
     @property
-    def seconds(self) -> float:
+    def read_seconds(self) -> float:
         """Seconds that reading and decoding took so far; of live sources with their waiting."""
-        return self._ahead.seconds
+        return self._ahead.read_seconds
 
     @property
-    def note(self) -> str | None:
+    def report(self) -> str | None:
         """One line on what is odd about the source: fewer frames than promised, lost, damaged or dropped ones.
 
         None while there is nothing to say; complete once the frames have ended.
         """
         notes = self._reader.notes()
-        if self.dropped:
-            notes.append(f"{plural(self.dropped, 'frame')} dropped to keep up")
+        if self.num_dropped:
+            notes.append(f"{plural(self.num_dropped, 'frame')} dropped to keep up")
         return f"{self.name}: {'; '.join(notes)}" if notes else None
 
     def __iter__(self) -> Iterator[Frame]:
@@ -135,7 +135,7 @@ def _readable(source: str) -> Iterator[None]:
 def open_frames(
     source: str,
     *,
-    places: range | None = None,
+    indices: range | None = None,
     live: LiveOptions | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> FrameSource:
@@ -150,7 +150,7 @@ def open_frames(
     """
     live = live or LiveOptions()
     with _readable(source):
-        name, reader = _open_reader(source, places=places, live=live, report=report)
+        name, reader = _open_reader(source, places=indices, live=live, report=report)
     return FrameSource(name, reader, drops=live.drops(live=reader.live))
 
 
@@ -163,7 +163,7 @@ def _open_reader(
         return name, CameraReader(int(source), name=name)
     if _is_address(source):
         name = _address_name(source)
-        return name, StreamReader(source, name=name, patience=live.patience, report=report)
+        return name, StreamReader(source, name=name, reconnect=live.reconnect, report=report)
     if path.is_dir():
         folder = ImageFolderReader(path, places)
         return folder.name, folder

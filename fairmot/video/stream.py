@@ -9,7 +9,7 @@ from typing import Protocol
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 from fairmot.video.reader import FrameReader
-from fairmot.video.video_file import VideoReader, describe, plural, scale_to
+from fairmot.video.video_file import VideoReader, plural, redact_url, resize_to
 
 LONGEST_WAIT = 30.0  # s between two attempts
 _TICK = 0.001  # s between frames whose times are no later than the last one's
@@ -51,7 +51,7 @@ class ReconnectPolicy:
     def waits(self) -> Iterator[float]:
         """Yield the seconds before each attempt.
 
-        >>> list(Patience(attempts=7).waits())
+        >>> list(ReconnectPolicy(attempts=7).waits())
         [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
         """
         wait = self.wait
@@ -79,15 +79,15 @@ class StreamReader:
         target: str,
         *,
         name: str = "",
-        patience: ReconnectPolicy | None = None,
+        reconnect: ReconnectPolicy | None = None,
         connect: Callable[[], Connection] | None = None,
         clock: Callable[[], float] = time.monotonic,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.name = name or describe(target)
-        self.outages, self.away, self.lost = 0, 0.0, 0
-        self._patience = patience or ReconnectPolicy()
-        self._connect = connect or (lambda: VideoReader(target, name=self.name, timeout=self._patience.timeout))
+        self.name = name or redact_url(target)
+        self.num_outages, self.offline_seconds, self.num_missed = 0, 0.0, 0
+        self._policy = reconnect or ReconnectPolicy()
+        self._connect = connect or (lambda: VideoReader(target, name=self.name, timeout=self._policy.timeout))
         self._clock, self._report = clock, report
         self._stopped = threading.Event()
         self._gave_up = False
@@ -113,20 +113,20 @@ class StreamReader:
         """Return a connection's frame, its number and time added to what came before."""
         arrived = self._clock()
         number = index + frame.index
-        self.lost += number - self._index - 1
+        self.num_missed += number - self._index - 1
         by_arrival = self.live and not self._connection.has_clock
         seconds = arrived - self._begin if by_arrival else start + (frame.time or 0.0)
         if self._index and seconds <= self._time:
             seconds = self._time + _TICK
         self._index, self._time, self._seen = number, seconds, arrived
-        return Frame(number, scale_to(frame.image, self.image_hw), f"{self.name} frame {number}", seconds)
+        return Frame(number, resize_to(frame.image, self.image_hw), f"{self.name} frame {number}", seconds)
 
     def _again(self) -> bool:
         """Open the stream again, waiting before each attempt; return whether it is back."""
-        self.outages += 1
+        self.num_outages += 1
         self._connection.close()
         self._report(f"{self.name}: connection lost ({self._connection.ended or 'the stream ended'})")
-        for wait in self._patience.waits():
+        for wait in self._policy.waits():
             if self._stopped.wait(wait):
                 return False
             try:
@@ -135,14 +135,14 @@ class StreamReader:
                 continue
             return True
         self._gave_up = True
-        self._report(f"{self.name}: not back after {plural(self._patience.attempts, 'attempt')}")
+        self._report(f"{self.name}: not back after {plural(self._policy.attempts, 'attempt')}")
         return False
 
     def _over_the_gap(self) -> tuple[int, float]:
         """Return what to add to the numbers and times of the new connection."""
         gap = max(0.0, self._clock() - self._seen)
         missed = max(0, round(gap * self.frame_rate) - 1)
-        self.away += gap
+        self.offline_seconds += gap
         self._report(f"{self.name}: back after {gap:.1f} s, about {plural(missed, 'frame')} missed")
         return self._index + missed, self._time + max(gap, 1 / self.frame_rate)
 
@@ -151,12 +151,12 @@ class StreamReader:
         if not self.live:
             return self._connection.notes()
         notes = []
-        if self.outages:
-            notes.append(f"connection lost {plural(self.outages, 'time')}, for {self.away:.1f} s in all")
-        if self.lost:
-            notes.append(f"{plural(self.lost, 'frame')} missed")
+        if self.num_outages:
+            notes.append(f"connection lost {plural(self.num_outages, 'time')}, for {self.offline_seconds:.1f} s in all")
+        if self.num_missed:
+            notes.append(f"{plural(self.num_missed, 'frame')} missed")
         if self._gave_up:
-            notes.append(f"not back after {plural(self._patience.attempts, 'attempt')}")
+            notes.append(f"not back after {plural(self._policy.attempts, 'attempt')}")
         return notes
 
     def stop(self) -> None:

@@ -51,7 +51,7 @@ class VideoReader:
     """
 
     def __init__(self, target: str, *, name: str = "", timeout: float | None = None) -> None:
-        self.name = name or describe(target)
+        self.name = name or redact_url(target)
         self._container = _open(target, timeout=timeout)
         self._timeout = timeout
         duration = self._container.duration
@@ -107,12 +107,12 @@ class VideoReader:
         self._first: Frame | None = first
 
     @property
-    def decoded(self) -> int:
+    def num_decoded(self) -> int:
         """Frames that could be decoded so far."""
         return self._clock.given
 
     @property
-    def lost(self) -> int:
+    def num_lost(self) -> int:
         """Frames known to be missing so far."""
         return self._clock.lost
 
@@ -152,11 +152,11 @@ class VideoReader:
         if place is None:
             return
         index, self._time = place
-        image = turn_upright(self._to_rgb(picture), _display_matrix(picture))
+        image = apply_display_matrix(self._to_rgb(picture), _display_matrix(picture))
         if self.image_hw == (0, 0):
             self.image_hw = image.shape[0], image.shape[1]
         self._resized += image.shape[:2] != self.image_hw
-        yield Frame(index, scale_to(image, self.image_hw), f"{self.name} frame {index}", self._time)
+        yield Frame(index, resize_to(image, self.image_hw), f"{self.name} frame {index}", self._time)
 
     def _to_rgb(self, picture: VideoFrame) -> ImageArray:
         return np.asarray(self._reformatter.reformat(picture, format="rgb24").to_ndarray(), np.uint8)
@@ -164,8 +164,8 @@ class VideoReader:
     def notes(self) -> list[str]:
         """Return a clause on each thing that is odd so far; that it ended early or late only once it has ended."""
         notes = []
-        if self.lost:
-            notes.append(f"{plural(self.lost, 'frame')} could not be decoded")
+        if self.num_lost:
+            notes.append(f"{plural(self.num_lost, 'frame')} could not be decoded")
         elif self._errors:
             notes.append(f"{plural(self._errors, 'packet')} damaged")
         if self._resized:
@@ -177,9 +177,9 @@ class VideoReader:
 
     def _shortfall(self) -> list[str]:
         if self._counted and self.length is not None:
-            seen = self.decoded + self.lost + self._hidden
+            seen = self.num_decoded + self.num_lost + self._hidden
             if seen < self.length:
-                return [f"ended after {self.decoded} of the {self.length} frames that it promises"]
+                return [f"ended after {self.num_decoded} of the {self.length} frames that it promises"]
             return [f"{seen} frames, where it promises {self.length}"] if seen > self.length else []
         return self._wrong_duration()
 
@@ -216,7 +216,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def describe(target: str) -> str:
+def redact_url(target: str) -> str:
     """Return a target for messages: a URL without user, password and query.
 
     >>> describe("rtsp://me:secret@10.0.0.7:554/live?token=1"), describe("a/street.mp4")
@@ -228,14 +228,14 @@ def describe(target: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def scale_to(image: ImageArray, image_hw: tuple[int, int]) -> ImageArray:
+def resize_to(image: ImageArray, image_hw: tuple[int, int]) -> ImageArray:
     """Return (H, W, 3) pixels at the size `image_hw`; the image itself where it has it."""
     if image.shape[:2] == image_hw:
         return image
     return np.asarray(cv2.resize(image, image_hw[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def turn_upright(image: ImageArray, matrix: tuple[int, int, int, int] | None) -> ImageArray:
+def apply_display_matrix(image: ImageArray, matrix: tuple[int, int, int, int] | None) -> ImageArray:
     """Return (H, W, 3) pixels as they are to be looked at, by the nearest quarter turn or mirroring of `matrix`.
 
     matrix: (a, b, c, d) of a container's display matrix: a point (x, y) is shown at (a x + c y, b x + d y).
@@ -269,7 +269,7 @@ def _open(target: str, *, timeout: float | None) -> InputContainer:
         return av.open(place, "r", timeout=timeout, options=dict(_URL_OPTIONS) if is_url else {})
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = _reason(error, timeout)
-        raise InputError(f"{describe(target)}: video or stream cannot be opened ({reason})") from None
+        raise InputError(f"{redact_url(target)}: video or stream cannot be opened ({reason})") from None
 
 
 def _reason(error: Exception, timeout: float | None) -> str:

@@ -17,13 +17,13 @@ from fairmot.formats.atomic import atomic_write
 from fairmot.geometry.arrays import ImageArray, require_shape
 from fairmot.utils.errors import InputError
 
-SLOWEST, FASTEST = 1e-4, 1000.0  # frames a second
+MIN_FRAME_RATE, MAX_FRAME_RATE = 1e-4, 1000.0  # frames a second
 _REFUSALS = (OSError, av.FFmpegError)
 _HIGH_DEFINITION = 720  # rows from which players take BT.709 for granted
 
 
 @dataclass(frozen=True)
-class Codec:
+class VideoCodec:
     """How one kind of video is written.
 
     encoder: FFmpeg's name. suffix: of the file, which chooses the container. tick: seconds that times are counted in.
@@ -43,8 +43,8 @@ _X264 = {
     "bf": "0",  # B-frames make the container tell too short a duration where frames are unevenly spaced
 }
 CODECS = {
-    "h264": Codec("libx264", ".mp4", Fraction(1, 90000), 51, _X264, {"movflags": "+faststart"}),
-    "vp9": Codec(
+    "h264": VideoCodec("libx264", ".mp4", Fraction(1, 90000), 51, _X264, {"movflags": "+faststart"}),
+    "vp9": VideoCodec(
         "libvpx-vp9",
         ".webm",
         Fraction(1, 1000),  # all that a webm can tell
@@ -74,8 +74,10 @@ class VideoWriter:
             raise InputError(f"{path}: videos of VIDEO.CODEC {codec} are written as {self._codec.suffix}")
         if not 0 <= quality <= self._codec.highest:
             raise InputError(f"VIDEO.QUALITY = {quality}: {codec} takes 0 to {self._codec.highest}")
-        if not SLOWEST <= frame_rate <= FASTEST:
-            raise InputError(f"{path}: frame rate {frame_rate} is not between {SLOWEST:g} and {FASTEST:g}")
+        if not MIN_FRAME_RATE <= frame_rate <= MAX_FRAME_RATE:
+            raise InputError(
+                f"{path}: frame rate {frame_rate} is not between {MIN_FRAME_RATE:g} and {MAX_FRAME_RATE:g}"
+            )
         self._path = path
         self._quality = quality
         self._frame_rate = Fraction(frame_rate).limit_denominator(100000)

@@ -174,8 +174,8 @@ def test_what_is_asked_for_beside_the_results_reaches_the_tracking(root, fake_tr
         "--no-pipeline",
     ]
     assert main([*with_weights(root), "--output", f"{root}/out", *more, "EVAL.EVENTS", "False"]) == 0
-    outputs = Outputs(video=True, json=True, decisions=True, cache=True)
-    expected = TrackOptions(outputs=outputs, detections="det", public="replace", threads=False)
+    outputs = Outputs(video=True, json=True, event_log=True, cache=True)
+    expected = TrackOptions(outputs=outputs, public_detections="det", public_mode="replace", pipelined=False)
     assert [call.options for call in fake_tracker] == [expected]
 
 

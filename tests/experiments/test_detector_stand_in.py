@@ -14,7 +14,7 @@ from stand_in_noise import drifting, in_runs, kept_share
 from stand_in_people import PeopleOptions, jitter_boxes, score_people
 from stand_in_scene import measure_cover, read_scene
 
-from fairmot.formats.detection_cache import LOWEST_SCORE, read_cache
+from fairmot.formats.detection_cache import MIN_SAVED_SCORE, read_cache
 from fairmot.geometry.boxes import pairwise_iou, tlwh_to_xyxy
 from fairmot.utils.seed import make_rng
 
@@ -165,7 +165,7 @@ def test_caches_are_sound_and_depend_on_the_seed_alone(tmp_path_factory, seed, h
     assert len(cache) == 6
     for name in ("frame_counts", "boxes_xyxy", "scores", "embeddings"):
         np.testing.assert_array_equal(getattr(cache, name), getattr(again, name))
-    assert cache.scores.min(initial=1) >= LOWEST_SCORE
+    assert cache.scores.min(initial=1) >= MIN_SAVED_SCORE
     np.testing.assert_allclose(np.linalg.norm(cache.embeddings, axis=1), 1, atol=1e-5)
     for frame in cache.frames():
         assert (np.diff(frame.scores) <= 0).all()

@@ -220,7 +220,7 @@ def test_script_does_what_is_not_done(tmp_path, bench, monkeypatch, capsys):
     (path,) = (tmp_path / "work" / "caches" / "pairs-train").glob("seed2-*/pairs.npz")
     cache = read_cache(path)
     np.testing.assert_allclose(cache.camera_motion[1:, 0, 2], -2, atol=0.3)
-    write_cache(path, cache.at_least(0.5))
+    write_cache(path, cache.with_min_score(0.5))
     assert bench("--rows", "byte", "--caches", str(path.parent)) == 0
     own = capsys.readouterr().out
     assert own.startswith("### pairs-train-own\n")

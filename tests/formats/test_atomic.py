@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairmot.formats.atomic import LONGEST_PAUSE, atomic_write, check_writable, remove_leftovers, write_text
+from fairmot.formats.atomic import STALE_SECONDS, atomic_write, check_writable, remove_leftovers, write_text
 from fairmot.utils.errors import InputError
 
 FULL = Path("/dev/full")  # every write to it fails as on a full disk
@@ -133,10 +133,10 @@ def test_leftovers(tmp_path, dead, template, fresh_stays, old_stays):
     file = tmp_path / template.format(host=os.uname().nodename, dead=dead, alive=os.getppid())
     file.touch()
     written = file.stat().st_ctime
-    remove_leftovers(tmp_path / "last.pt", now=written + LONGEST_PAUSE - 1)
+    remove_leftovers(tmp_path / "last.pt", now=written + STALE_SECONDS - 1)
     assert file.exists() == fresh_stays
     file.touch()
-    remove_leftovers(tmp_path / "last.pt", now=file.stat().st_ctime + LONGEST_PAUSE + 1)
+    remove_leftovers(tmp_path / "last.pt", now=file.stat().st_ctime + STALE_SECONDS + 1)
     assert file.exists() == old_stays
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fairmot.formats.detection_cache import DetectionCache, read_cache, write_cache
 from fairmot.formats.detection_cache_writer import DetectionCacheWriter
-from fairmot.formats.text_io import part_of
+from fairmot.formats.text_io import part_path
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
@@ -97,8 +97,8 @@ def test_frames_of_another_size_and_names_of_another_kind_are_refused(tmp_path):
 
 def test_a_failure_leaves_the_old_cache_and_a_killed_run_s_part_does_not_matter(tmp_path):
     path = tmp_path / "street.npz"
-    part_of(path).mkdir()
-    (part_of(path) / "scores").write_bytes(b"half")
+    part_path(path).mkdir()
+    (part_path(path) / "scores").write_bytes(b"half")
     before = spool(path, [observe(1, 2, np.random.default_rng(0))])
     with pytest.raises(ValueError, match="embeddings"):
         spool(path, [observe(1, 1, np.random.default_rng(1)), observe(2, 1, np.random.default_rng(1), dimension=9)])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fairmot.formats.public_detections import map_scores, read_public_detections
+from fairmot.formats.public_detections import normalize_scores, read_public_detections
 from fairmot.utils.errors import InputError
 
 MINI = SHARED / "data" / "mot17-mini"
@@ -26,7 +26,7 @@ def det(tmp_path):
 @settings(max_examples=40)
 @given(any_scores)
 def test_mapped_scores_lie_in_the_unit_interval_and_keep_their_order(raw):
-    scores, how = map_scores(raw)
+    scores, how = normalize_scores(raw)
     assert how
     assert ((scores >= 0) & (scores <= 1)).all()
     assert (np.diff(scores[np.argsort(raw, kind="stable")]) >= 0).all()
@@ -35,7 +35,7 @@ def test_mapped_scores_lie_in_the_unit_interval_and_keep_their_order(raw):
 @settings(max_examples=40)
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1)))
 def test_scores_in_the_unit_interval_are_left_alone(raw):
-    np.testing.assert_array_equal(map_scores(raw).scores, raw)
+    np.testing.assert_array_equal(normalize_scores(raw).scores, raw)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_scores_in_the_unit_interval_are_left_alone(raw):
     ],
 )
 def test_each_scale_has_its_rule(raw, expected, how):
-    scores, said = map_scores(np.array(raw, dtype=np.float64))
+    scores, said = normalize_scores(np.array(raw, dtype=np.float64))
     np.testing.assert_allclose(scores, expected)
     assert said == how
 
@@ -93,6 +93,6 @@ def test_the_challenge_s_own_files():
     for path in files:
         found = read_public_detections(path)
         raw = np.loadtxt(path, delimiter=",")
-        assert found.scores_are == "as they are"
+        assert found.score_rule == "as they are"
         np.testing.assert_array_equal(found.table.boxes_tlwh, raw[:, 2:6])
         np.testing.assert_array_equal(found.table.confidences, raw[:, 6])

@@ -1,20 +1,28 @@
 import io
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from fairmot.formats.text_io import LineStream, StreamingTextFile, part_of, require_apart
+from fairmot.formats.text_io import (
+    LineStream,
+    StreamingTextFile,
+    append_row,
+    filter_rows,
+    part_path,
+    require_different_file,
+)
 from fairmot.utils.errors import InputError
 
 
 def test_lines_are_in_the_part_at_once_and_under_their_name_at_the_end(tmp_path):
     path = tmp_path / "new" / "street.txt"
     with StreamingTextFile(path) as file:
-        assert part_of(path).read_text() == ""
+        assert part_path(path).read_text() == ""
         file.write(["1,1\n", "1,2\n"])
-        assert part_of(path).read_text() == "1,1\n1,2\n"
+        assert part_path(path).read_text() == "1,1\n1,2\n"
         file.write([])
         assert not path.exists()
     assert path.read_text() == "1,1\n1,2\n"
@@ -33,11 +41,11 @@ def test_a_failure_keeps_the_rows_so_far_beside_the_old_file(tmp_path):
 
     with pytest.raises(RuntimeError), StreamingTextFile(path) as file:
         fail(file)
-    assert (path.read_text(), part_of(path).read_text()) == ("old\n", "new\n")
+    assert (path.read_text(), part_path(path).read_text()) == ("old\n", "new\n")
     with StreamingTextFile(path) as file:
         file.write(["newer\n"])
     assert path.read_text() == "newer\n"
-    assert not part_of(path).exists()
+    assert not part_path(path).exists()
 
 
 def test_a_failure_before_the_first_row_leaves_nothing(tmp_path):
@@ -51,7 +59,7 @@ def test_the_last_step_makes_the_file_of_its_part(tmp_path):
         path.write_text(part.read_text().upper())
         part.unlink()
 
-    with StreamingTextFile(tmp_path / "street.txt", finish=shout) as file:
+    with StreamingTextFile(tmp_path / "street.txt", finalize=shout) as file:
         file.write(["a\n"])
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("street.txt", "A\n")]
 
@@ -69,7 +77,7 @@ def test_what_cannot_be_written_is_one_line(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
 def test_a_full_disk_is_one_line(tmp_path):
-    part_of(tmp_path / "street.txt").symlink_to("/dev/full")
+    part_path(tmp_path / "street.txt").symlink_to("/dev/full")
     with pytest.raises(InputError, match="No space left on device"), StreamingTextFile(tmp_path / "street.txt") as file:
         file.write(["1,1\n"])
     assert not (tmp_path / "street.txt").exists()
@@ -91,7 +99,7 @@ from fairmot.formats.text_io import LineStream
 lines = LineStream()
 for number in range(100000):
     lines.write([f"{number}\\n"])
-    if lines.is_gone:
+    if lines.is_closed:
         sys.exit(7)
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -135,14 +143,42 @@ def test_a_file_that_is_read_is_not_written(tmp_path, link):
     film, other = tmp_path / "film.mp4", tmp_path / "out" / "film.mp4"
     film.touch()
     other.parent.mkdir()
-    require_apart(other, film)  # not there yet
-    require_apart(film, tmp_path / "gone.mp4")
-    require_apart(film, tmp_path / ("long" * 100))
+    require_different_file(other, film)  # not there yet
+    require_different_file(film, tmp_path / "gone.mp4")
+    require_different_file(film, tmp_path / ("long" * 100))
     getattr(other, link)(film)
     for path in (film, other, tmp_path / "out" / ".." / "film.mp4"):
         with pytest.raises(InputError) as raised:
-            require_apart(path, film)
+            require_different_file(path, film)
         assert str(raised.value) == f"{path}: is the input itself; give another --output"
     other.unlink()
     other.touch()
-    require_apart(other, film)
+    require_different_file(other, film)
+
+
+def up_to_20(row):
+    return row.get("step", 0) <= 20
+
+
+def test_rows_are_added_one_a_line(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    append_row(path, {"step": 1, "name": "Zoë"})
+    append_row(path, {"step": 2})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"step": 1, "name": "Zoë"}, {"step": 2}]
+
+
+def test_rows_beyond_a_step_go_and_so_does_a_half_written_one(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"step": 10}\n{"note": 1}\n{"step": 20}\n{"step": 30}\n7\n{"step": 1')
+    filter_rows(path, up_to_20)
+    assert path.read_text() == '{"step": 10}\n{"note": 1}\n{"step": 20}\n'
+
+
+def test_a_file_with_nothing_to_take_out_stays_as_it_is(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    filter_rows(path, up_to_20)
+    assert not path.exists()
+    path.write_text('{"step":20}\n')
+    before = path.stat().st_mtime_ns
+    filter_rows(path, up_to_20)
+    assert path.stat().st_mtime_ns == before

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from fairmot.formats.tracks_json import format_decisions, format_tracks
+from fairmot.formats.tracks_json import format_events, format_tracks
 from fairmot.structures.track_event import TrackEvent
 from fairmot.structures.tracks import AssociationStage, Tracks
 
@@ -30,7 +30,7 @@ def test_a_frame_is_one_line_of_plain_numbers():
         "time": 0.24,
         "tracks": [
             {
-                "id": 3, "box": [1.235, 2.0, 30.0, 40.0], "score": 0.9, "class": 0, "age": 12, "stage": "low_score",
+                "id": 3, "box": [1.235, 2.0, 30.0, 40.0], "score": 0.9, "class": 0, "age": 12, "stage": "second",
                 "cost": 0.125, "detection": 4,
             },
             {
@@ -52,7 +52,7 @@ def test_decisions_leave_out_what_they_do_not_say():
         TrackEvent(6, "lost", 3),
         TrackEvent(40, "ended", 3, note="lost for longer than the buffer"),
     ]
-    assert [json.loads(line) for line in format_decisions(decisions)] == [
+    assert [json.loads(line) for line in format_events(decisions)] == [
         {
             "frame": 5,
             "event": "matched",

@@ -45,8 +45,8 @@ def test_replay_refuses_a_folder_and_a_missing_cache(tmp_path: Path) -> None:
 def test_replay_uses_the_prefix_that_is_asked_for(tmp_path: Path) -> None:
     cache = read_cache(make_cache(tmp_path / "cache.npz"))
     cut = DetectionCache(cache.frame_counts, cache.boxes_xyxy, cache.scores, np.tile([[0.6, 0.8]], (6, 1)))
-    assert cut.cut_embeddings(1).embeddings.tolist() == [[1.0]] * 6
-    assert cache.cut_embeddings(1).embeddings.tolist() == [[1.0], [0.0]] * 3  # what has no length keeps none
+    assert cut.truncate_embeddings(1).embeddings.tolist() == [[1.0]] * 6
+    assert cache.truncate_embeddings(1).embeddings.tolist() == [[1.0], [0.0]] * 3  # what has no length keeps none
     cfg = load_cfg(None, ["PREDICT.REID_PREFIX", "1"])
     replay(cfg, cache=tmp_path / "cache.npz", output=tmp_path / "result.txt")
     assert len(read_boxes(tmp_path / "result.txt", "results")) == 3

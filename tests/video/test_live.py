@@ -4,7 +4,7 @@ import pytest
 from fairmot.config.load import load_cfg
 from fairmot.structures.frame import Frame
 from fairmot.video.build import live_options
-from fairmot.video.live import LiveOptions, play
+from fairmot.video.live import LiveOptions, play_in_real_time
 from fairmot.video.stream import ReconnectPolicy
 
 
@@ -23,7 +23,7 @@ def test_another_drop_is_refused() -> None:
 
 def test_options_are_the_configurations() -> None:
     keys = ["SOURCE.RECONNECT", "3", "SOURCE.RECONNECT_WAIT", "0.5", "SOURCE.TIMEOUT", "2.0", "SOURCE.DROP", "never"]
-    assert live_options(load_cfg(None, keys)) == LiveOptions(patience=ReconnectPolicy(3, 0.5, 2.0), drop="never")
+    assert live_options(load_cfg(None, keys)) == LiveOptions(reconnect=ReconnectPolicy(3, 0.5, 2.0), drop="never")
     assert live_options(load_cfg()) == LiveOptions()
 
 
@@ -36,7 +36,7 @@ def test_a_file_is_played_at_its_own_speed() -> None:
 
     image = np.zeros((4, 6, 3), np.uint8)
     times = []
-    for frame in play(
+    for frame in play_in_real_time(
         [Frame(n, image, time=t) for n, t in ((1, 0.0), (2, 0.1), (3, 0.2), (4, 0.5))],
         clock=lambda: now[0],
         pause=pause,

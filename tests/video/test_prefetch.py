@@ -30,13 +30,13 @@ class Counting:
 
 def test_items_come_in_order_taken_no_more_than_the_room_ahead() -> None:
     items = Counting(10)
-    ahead = Prefetcher(items, room=3)
+    ahead = Prefetcher(items, capacity=3)
     assert items.number == 0
     assert next(ahead) == 0
     assert items.taken(5)  # one given, three in the queue, one in the hand
     assert items.number <= 5
     assert list(ahead) == list(range(1, 10))
-    assert ahead.dropped == 0
+    assert ahead.num_dropped == 0
 
 
 def test_of_the_newest_the_oldest_go() -> None:
@@ -47,12 +47,12 @@ def test_of_the_newest_the_oldest_go() -> None:
         begun.wait(LONG)
         yield from range(1, 10)
 
-    ahead = Prefetcher(items(), room=2, newest=True, release=ended.set)
+    ahead = Prefetcher(items(), capacity=2, drop_oldest=True, release=ended.set)
     assert next(ahead) == 0
     begun.set()
     assert ended.wait(LONG)
     assert list(ahead) == [8, 9]
-    assert ahead.dropped == 7
+    assert ahead.num_dropped == 7
 
 
 def test_an_exception_arrives_at_its_item() -> None:
@@ -89,7 +89,7 @@ def test_closing_before_the_start_releases_too() -> None:
 def test_closing_ends_the_thread_that_waits_for_room() -> None:
     before = threading.active_count()
     items = Counting(100)
-    ahead = Prefetcher(items, room=1)
+    ahead = Prefetcher(items, capacity=1)
     next(ahead)
     assert items.taken(3)
     ahead.close()
@@ -124,4 +124,4 @@ def test_a_read_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPa
 
 def test_no_room_is_refused() -> None:
     with pytest.raises(ValueError, match="room"):
-        Prefetcher([], room=0)
+        Prefetcher([], capacity=0)

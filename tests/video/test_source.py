@@ -61,7 +61,7 @@ class TestFolders:
         folder = make_sequence(tmp_path / "S", 3, "name=Street\nframeRate=14\nseqLength=3\n")
         with open_frames(str(folder)) as source:
             assert (source.name, source.frame_rate, source.length, source.image_hw) == ("Street", 14.0, 3, (24, 32))
-            assert source.note is None
+            assert source.report is None
             frames = list(source)
         assert [frame.index for frame in frames] == [1, 2, 3]
         assert [frame.image[0, 0, 0] for frame in frames] == [10, 20, 30]
@@ -73,9 +73,9 @@ class TestFolders:
         folder = make_sequence(tmp_path / "S", 3, f"seqLength={promised}\n")
         with open_frames(str(folder)) as source:
             assert source.length == 3
-            assert source.note is not None
-            assert "3 images" in source.note
-            assert f"says {promised}" in source.note
+            assert source.report is not None
+            assert "3 images" in source.report
+            assert f"says {promised}" in source.report
             assert len(list(source)) == 3
 
     def test_a_sequence_without_seqinfo(self, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ class TestVideos:
         assert frames[3].source == "street.view frame 4"
         assert [round(frame.time * 12.5, 6) for frame in frames] == [0, 1, 2, 3]
         assert abs(int(frames[3].image.mean()) - 120) < 6
-        assert source.note is None
+        assert source.report is None
 
     def test_a_video_that_ends_early_ends_with_a_note(self, tmp_path: Path) -> None:
         whole = mjpeg(tmp_path / "whole.avi", 40).read_bytes()
@@ -134,7 +134,7 @@ class TestVideos:
             assert source.length == 40
             count = len(list(source))
         assert 20 < count < 40
-        assert source.note == f"cut: ended after {count} of the 40 frames that it promises"
+        assert source.report == f"cut: ended after {count} of the 40 frames that it promises"
 
     @pytest.mark.parametrize("name", ["frame.png", "gt.txt"])
     def test_a_file_that_is_no_video_is_one_line(self, tmp_path: Path, name: str) -> None:
@@ -188,14 +188,14 @@ class TestCamerasAndStreams:
         monkeypatch.setattr("fairmot.video.source.CameraReader", FakeReader)
         monkeypatch.setattr("fairmot.video.source.StreamReader", FakeReader)
         monkeypatch.setattr(FakeReader, "made", [])
-        patience = ReconnectPolicy(attempts=2)
-        with open_frames(source, live=LiveOptions(patience=patience, drop="never")) as frames:
+        policy = ReconnectPolicy(attempts=2)
+        with open_frames(source, live=LiveOptions(reconnect=policy, drop="never")) as frames:
             assert (frames.name, frames.length, frames.image_hw, frames.live) == (name, None, (24, 32), True)
             assert [frame.index for frame in frames] == [1, 4]
-        assert frames.note == f"{name}: 2 frames missed; away"
+        assert frames.report == f"{name}: 2 frames missed; away"
         (opened, options), *rest = FakeReader.made
         assert (opened, options["name"]) == (target, name)
-        assert options.get("patience", patience) == patience
+        assert options.get("reconnect", policy) == policy
         assert sorted(rest) == ["closed", "stopped"]
 
 
@@ -203,14 +203,14 @@ def test_a_slow_consumer_of_a_file_that_is_played_as_if_live_gets_the_newest(tmp
     folder = make_sequence(tmp_path / "S", 30, "frameRate=500\nseqLength=30\n")
     with open_frames(str(folder), live=LiveOptions(drop="always")) as source:
         first = next(iter(source))
-        while source.dropped < 20:
+        while source.num_dropped < 20:
             time.sleep(0.005)
         rest = list(source)
     assert rest[0].index > first.index
     assert rest[0].index > 20
     assert rest[-1].index == 30
-    assert 1 + len(rest) + source.dropped == 30
-    assert source.note == f"S: {source.dropped} frames dropped to keep up"
+    assert 1 + len(rest) + source.num_dropped == 30
+    assert source.report == f"S: {source.num_dropped} frames dropped to keep up"
 
 
 def test_whoever_waits_is_let_go_by_stop(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_real_frames() -> None:
     names = []
     for source in find_sources(str(root)):
         with open_frames(source) as frames:
-            assert (frames.length, frames.frame_rate, frames.image_hw, frames.note) == (120, 30.0, (540, 960), None)
+            assert (frames.length, frames.frame_rate, frames.image_hw, frames.report) == (120, 30.0, (540, 960), None)
             assert next(iter(frames)).image.mean() > 10
             names.append(frames.name)
     assert names == ["MOT17-02-val", "MOT17-04-val", "MOT17-11-val"]

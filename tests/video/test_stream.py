@@ -54,7 +54,7 @@ def stream(clock: Clock, lines: list[Line | float], **options: object) -> Stream
             raise InputError("refused")
         return line
 
-    options = {"patience": ReconnectPolicy(attempts=3, wait=0.0), **options}
+    options = {"reconnect": ReconnectPolicy(attempts=3, wait=0.0), **options}
     return StreamReader("rtsp://x/live", name="s", connect=connect, clock=clock, **options)
 
 
@@ -70,7 +70,7 @@ def test_numbers_and_times_go_on_over_a_gap() -> None:
     assert frames[:3] == [(1, 0.0), (2, 0.1), (3, 0.2)]
     assert [index for index, _ in frames[3:]] == [24, 25, 27]
     assert [time for _, time in frames[3:]] == pytest.approx([2.3, 2.4, 2.6])
-    assert (reader.outages, reader.lost, round(reader.away, 2)) == (2, 21, 2.1)
+    assert (reader.num_outages, reader.num_missed, round(reader.offline_seconds, 2)) == (2, 21, 2.1)
     assert report == [
         "s: connection lost (Input/output error)",
         "s: back after 2.1 s, about 20 frames missed",
@@ -93,7 +93,7 @@ def test_it_gives_up_after_so_many_attempts_in_a_row() -> None:
 
 def test_no_attempt_where_none_is_wanted() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1]), Line(clock, [1])], patience=ReconnectPolicy(attempts=0))
+    reader = stream(clock, [Line(clock, [1]), Line(clock, [1])], reconnect=ReconnectPolicy(attempts=0))
     assert len(list(reader)) == 1
 
 
@@ -101,7 +101,7 @@ def test_a_recording_ends_where_it_ends_with_its_own_notes() -> None:
     clock = Clock()
     reader = stream(clock, [Line(clock, [1, 2], live=False), Line(clock, [1])])
     assert told(reader) == [(1, 0.0), (2, 0.1)]
-    assert (reader.notes(), reader.outages) == (["odd"], 0)
+    assert (reader.notes(), reader.num_outages) == (["odd"], 0)
 
 
 def test_without_timestamps_arrival_counts() -> None:
@@ -115,21 +115,21 @@ def test_what_is_back_at_another_size_is_scaled() -> None:
     clock = Clock()
     second = Line(clock, [1])
     second.image_hw = (8, 12)
-    frames = list(stream(clock, [Line(clock, [1]), second], patience=ReconnectPolicy(attempts=1, wait=0.0)))[:2]
+    frames = list(stream(clock, [Line(clock, [1]), second], reconnect=ReconnectPolicy(attempts=1, wait=0.0)))[:2]
     assert [frame.image_hw for frame in frames] == [(4, 6), (4, 6)]
 
 
 def test_frames_missing_in_a_connection_are_counted_too() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1, 4])], patience=ReconnectPolicy(attempts=0))
+    reader = stream(clock, [Line(clock, [1, 4])], reconnect=ReconnectPolicy(attempts=0))
     assert told(reader) == [(1, 0.0), (4, 0.3)]
-    assert reader.lost == 2
+    assert reader.num_missed == 2
 
 
 def test_stopping_ends_the_waiting() -> None:
     clock = Clock()
     reader = stream(
-        clock, [Line(clock, [1])], patience=ReconnectPolicy(attempts=1, wait=1e6), report=lambda _: reader.stop()
+        clock, [Line(clock, [1])], reconnect=ReconnectPolicy(attempts=1, wait=1e6), report=lambda _: reader.stop()
     )
     assert len(list(reader)) == 1
     assert "not back" not in str(reader.notes())

@@ -33,7 +33,7 @@ def test_every_container_gives_each_frame_with_number_and_time(tmp_path: Path, n
     with VideoReader(str(path)) as reader:
         assert (reader.frame_rate, reader.length, reader.image_hw, reader.live) == (25.0, 40, HW, False)
         frames = list(reader)
-        assert (reader.decoded, reader.lost, reader.notes()) == (40, 0, [])
+        assert (reader.num_decoded, reader.num_lost, reader.notes()) == (40, 0, [])
     assert [frame.index for frame in frames] == [number_of(frame.image) for frame in frames] == list(range(1, 41))
     assert frames[0].time == 0
     assert spacings(frames) == [40] * 39
@@ -153,10 +153,10 @@ def test_damaged_packets_are_skipped_and_keep_their_numbers(tmp_path: Path) -> N
     path = damage(make_video(tmp_path / "a.mp4", 48, g="8", bf="0"), start=0.5, size=4000)
     with VideoReader(str(path)) as reader:
         frames = list(reader)
-        assert reader.lost > 0
-        assert len(frames) + reader.lost == frames[-1].index == 48
-        noun = "frame" if reader.lost == 1 else "frames"
-        assert reader.notes() == [f"{reader.lost} {noun} could not be decoded"]
+        assert reader.num_lost > 0
+        assert len(frames) + reader.num_lost == frames[-1].index == 48
+        noun = "frame" if reader.num_lost == 1 else "frames"
+        assert reader.notes() == [f"{reader.num_lost} {noun} could not be decoded"]
     whole = [frame for frame in frames if not 20 < frame.index < 36]  # away from the noise
     assert [number_of(frame.image) for frame in whole] == [frame.index for frame in whole]
     assert len(whole) >= 30

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmot.utils.errors import InputError
-from fairmot.video.writer import SLOWEST, VideoWriter
+from fairmot.video.writer import MIN_FRAME_RATE, VideoWriter
 
 RED, GREEN = (200, 40, 30), (30, 190, 60)
 KINDS = pytest.mark.parametrize(("codec", "suffix"), [("h264", ".mp4"), ("vp9", ".webm")])
@@ -134,7 +134,7 @@ def test_what_cannot_be_written_is_one_line(tmp_path, name, rate, options, word)
 
 
 def test_the_slowest_film_has_its_times(tmp_path):
-    _, found, _ = read(write(tmp_path / "clip.mp4", [plain(RED, (16, 16))] * 3, SLOWEST))
+    _, found, _ = read(write(tmp_path / "clip.mp4", [plain(RED, (16, 16))] * 3, MIN_FRAME_RATE))
     np.testing.assert_allclose(found, [0, 10_000, 20_000])
 
 

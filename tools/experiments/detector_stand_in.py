@@ -33,7 +33,7 @@ from stand_in_people import PeopleOptions, jitter_boxes, score_people
 from stand_in_scene import Scene, read_scene
 
 from fairmot.evaluation.sequences import read_truths
-from fairmot.formats.detection_cache import LOWEST_SCORE, DetectionCache, write_cache
+from fairmot.formats.detection_cache import MIN_SAVED_SCORE, DetectionCache, write_cache
 from fairmot.formats.images import read_image
 from fairmot.formats.motchallenge import list_images
 from fairmot.structures.detections import Detections
@@ -89,7 +89,7 @@ def to_cache(spots: Sequence[Spots], scene: Scene) -> DetectionCache:
     boxes = np.concatenate([each.boxes_xyxy for each in spots])
     embeddings = np.concatenate([each.embeddings for each in spots])
     order = np.lexsort((-scores, frames))
-    order = order[scores[order] >= LOWEST_SCORE]
+    order = order[scores[order] >= MIN_SAVED_SCORE]
     ends = np.searchsorted(frames[order], np.arange(scene.length + 1))
     return DetectionCache.from_frames(
         (

@@ -92,7 +92,7 @@ def make_preview(arguments: argparse.Namespace) -> str:
     look = Look(width=arguments.width, step=arguments.step)
     predictor = load_predictor(arguments.weights, arguments.overrides, config=arguments.config, device=cfg.DEVICE)
     places = range(arguments.first - 1, arguments.last)
-    with open_frames(find_sources(arguments.input)[0], places=places) as source:
+    with open_frames(find_sources(arguments.input)[0], indices=places) as source:
         tracker = build_tracker(cfg, frame_rate=source.frame_rate)
         tracked = track_frames(source, predictor, tracker, filters=build_filters(cfg))
         images = list(draw_frames(tracked, look))

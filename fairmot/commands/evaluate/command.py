@@ -10,7 +10,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, options_of, require_none
+from fairmot.commands.track.options import (
+    DEFAULTS,
+    TrackOptions,
+    add_output_options,
+    options_of,
+    refuse_tracking_options,
+)
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.build import build_evaluator
@@ -43,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise InputError("--weights needs --config: the configuration that the model was trained with")
     options, overrides = options_of(arguments)
     if arguments.results is not None:
-        require_none(options)
+        refuse_tracking_options(options)
     if options.outputs.stdout:
         raise InputError("--json -: the table goes to standard output; --json writes files under --output")
     cfg = load_cfg(arguments.config, overrides)

@@ -19,7 +19,7 @@ class FrameInput(NamedTuple):
     """A frame's picture, (H, W, 3) RGB uint8, and what the tracker is to be told of it."""
 
     image: ImageArray
-    observation: TrackerInput
+    tracker_input: TrackerInput
 
 
 class FileMotion:
@@ -42,7 +42,7 @@ class FileMotion:
         return chained[:2]
 
 
-def build_camera_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[[FrameInput], FrameInput] | None:
+def build_camera_motion_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[[FrameInput], FrameInput] | None:
     """Return the step that adds the camera's motion to what is seen of a sequence; None where it is taken to rest.
 
     skipped: frames of the sequence that come before the one called 1; a file counts them.
@@ -50,13 +50,13 @@ def build_camera_step(cfg: Any, sequence: str, *, skipped: int = 0) -> Callable[
     if cfg.TRACKER.CAMERA_MOTION == "file":
         motion = _open_file(cfg, sequence)
         return lambda seen: seen._replace(
-            observation=replace(seen.observation, camera_motion=motion.at(seen.observation.frame + skipped))
+            tracker_input=replace(seen.tracker_input, camera_motion=motion.at(seen.tracker_input.frame + skipped))
         )
     estimator = build_camera_motion(cfg)
     return None if estimator is None else lambda seen: _estimate(seen, estimator)
 
 
-def build_replay_step(
+def build_replay_motion_step(
     cfg: Any, sequence: str, *, cache: Path, has_motion: bool
 ) -> Callable[[TrackerInput], TrackerInput]:
     """Return the step that gives a replay the camera's motion that the configuration asks for.
@@ -77,7 +77,7 @@ def build_replay_step(
     return lambda seen: seen
 
 
-def camera_file(cfg: Any, sequence: str) -> Path | None:
+def camera_motion_path(cfg: Any, sequence: str) -> Path | None:
     """Return the file that the configuration takes a sequence's camera motion from; None where it names none.
 
     TRACKER.CAMERA_FILE is one file, or a folder of `<sequence>.txt`.
@@ -89,12 +89,12 @@ def camera_file(cfg: Any, sequence: str) -> Path | None:
 
 
 def _estimate(seen: FrameInput, estimator: CameraMotionEstimator) -> FrameInput:
-    motion = estimator.update(seen.image, seen.observation.detections.boxes_xyxy)
-    return seen._replace(observation=replace(seen.observation, camera_motion=motion))
+    motion = estimator.update(seen.image, seen.tracker_input.detections.boxes_xyxy)
+    return seen._replace(tracker_input=replace(seen.tracker_input, camera_motion=motion))
 
 
 def _open_file(cfg: Any, sequence: str) -> FileMotion:
-    path = camera_file(cfg, sequence)
+    path = camera_motion_path(cfg, sequence)
     if path is None:
         raise InputError("TRACKER.CAMERA_FILE: empty, where TRACKER.CAMERA_MOTION = 'file' wants one")
     return FileMotion(read_camera_motion(path))

@@ -9,9 +9,9 @@ from fairmot.commands.predictor import load_file
 from fairmot.commands.run import start_run
 from fairmot.commands.track.interrupt import Interruption
 from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
-from fairmot.commands.track.output_checks import require_own_names
+from fairmot.commands.track.output_checks import require_unique_names
 from fairmot.commands.track.pipeline import TrackContext, track_source
-from fairmot.commands.track.public_detections import check_public
+from fairmot.commands.track.public_detections import require_public_files
 from fairmot.commands.track.replay import replay
 from fairmot.commands.track.window import PreviewWindow, require_screen
 from fairmot.config.load import load_cfg
@@ -81,9 +81,9 @@ def track(
     if options.show:
         require_screen()
     sources = find_sources(source)
-    require_own_names(sources)
-    if options.detections is not None:
-        check_public(options.detections, sources)
+    require_unique_names(sources)
+    if options.public_detections is not None:
+        require_public_files(options.public_detections, sources)
     model = build_model(cfg)
     loaded = load_file(model, locate(weights))
     run = start_run(cfg, output)

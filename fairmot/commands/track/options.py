@@ -22,7 +22,7 @@ class Outputs:
     video: bool = False
     json: bool = False
     stdout: bool = False
-    decisions: bool = False
+    event_log: bool = False
     cache: bool = False
 
 
@@ -35,10 +35,10 @@ class TrackOptions:
     """
 
     outputs: Outputs = field(default_factory=Outputs)
-    detections: str | None = None
-    public: str = "initiate"
+    public_detections: str | None = None
+    public_mode: str = "initiate"
     show: bool = False
-    threads: bool = True
+    pipelined: bool = True
 
 
 ROWS_ALONE = Outputs()
@@ -85,15 +85,15 @@ def options_of(arguments: argparse.Namespace) -> Arguments:
         video=arguments.video,
         json=arguments.json and place is None,
         stdout=place is not None,
-        decisions=arguments.event_log,
+        event_log=arguments.event_log,
         cache=arguments.save_cache,
     )
     options = TrackOptions(
         outputs=outputs,
-        detections=arguments.public_detections,
-        public=arguments.public_mode,
+        public_detections=arguments.public_detections,
+        public_mode=arguments.public_mode,
         show=getattr(arguments, "show", False),
-        threads=not arguments.no_pipeline,
+        pipelined=not arguments.no_pipeline,
     )
     return Arguments(options, overrides)
 
@@ -111,7 +111,7 @@ def require_replayable(options: TrackOptions) -> None:
             raise InputError(f"{name}: not with --replay, whose cache holds detections and no pictures")
 
 
-def require_none(options: TrackOptions) -> None:
+def refuse_tracking_options(options: TrackOptions) -> None:
     """Raise InputError where result files are scored, and an option of tracking is given."""
     for name in _asked_for(options):
         raise InputError(f"{name}: only with --weights; with --results nothing is tracked")
@@ -123,11 +123,11 @@ def _asked_for(options: TrackOptions) -> list[str]:
     differs = {
         "--video": outputs.video,
         "--json": outputs.json or outputs.stdout,
-        "--event-log": outputs.decisions,
+        "--event-log": outputs.event_log,
         "--save-cache": outputs.cache,
-        "--public-detections": options.detections is not None,
-        "--public-mode": options.public != DEFAULTS.public,
+        "--public-detections": options.public_detections is not None,
+        "--public-mode": options.public_mode != DEFAULTS.public_mode,
         "--show": options.show,
-        "--no-pipeline": not options.threads,
+        "--no-pipeline": not options.pipelined,
     }
     return [name for name, is_other in differs.items() if is_other]

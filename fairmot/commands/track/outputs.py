@@ -12,7 +12,7 @@ from fairmot.commands.track.options import Outputs
 from fairmot.formats.detection_cache_writer import DetectionCacheWriter
 from fairmot.formats.motchallenge import format_results, read_boxes, write_results
 from fairmot.formats.text_io import LineStream, StreamingTextFile
-from fairmot.formats.tracks_json import format_decisions, format_tracks
+from fairmot.formats.tracks_json import format_events, format_tracks
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.sequence import BoxTable
 from fairmot.structures.track_event import TrackEvent
@@ -29,11 +29,11 @@ class FrameResult(NamedTuple):
     image: (H, W, 3) RGB uint8, None where there is none. picture: the image with its tracks, where they are drawn.
     """
 
-    observation: TrackerInput
+    tracker_input: TrackerInput
     tracks: FrameTracks
-    decisions: tuple[TrackEvent, ...] = ()
+    events: tuple[TrackEvent, ...] = ()
     image: ImageArray | None = None
-    picture: ImageArray | None = None
+    drawn: ImageArray | None = None
 
 
 @dataclass
@@ -76,10 +76,10 @@ class SequenceOutputs:
         self.paths = [rows]
         self._num_classes = cfg.MODEL.NUM_CLASSES
         refiner = build_postprocess(cfg)
-        self._rows = StreamingTextFile(rows, finish=None if refiner is None else partial(_refine, refiner=refiner))
+        self._rows = StreamingTextFile(rows, finalize=None if refiner is None else partial(_refine, refiner=refiner))
         self._json = StreamingTextFile(self._beside(".jsonl")) if outputs.json else None
         self._stdout = stdout
-        self._decisions = StreamingTextFile(self._beside(".events.jsonl")) if outputs.decisions else None
+        self._decisions = StreamingTextFile(self._beside(".events.jsonl")) if outputs.event_log else None
         self._cache = DetectionCacheWriter(self._beside(".npz"), frame_rate) if outputs.cache else None
         self._stack = ExitStack()
 
@@ -92,14 +92,14 @@ class SequenceOutputs:
         """Write one frame to all files and return it."""
         item = tracked.tracks
         self._rows.write(format_results(to_table([item], num_classes=self._num_classes)))
-        line = format_tracks(self.name, item.frame, item.tracks, time=tracked.observation.time)
+        line = format_tracks(self.name, item.frame, item.tracks, time=tracked.tracker_input.time)
         for file in (self._json, self._stdout):
             if file is not None:
                 file.write([line])
         if self._decisions is not None:
-            self._decisions.write(format_decisions(tracked.decisions))
+            self._decisions.write(format_events(tracked.events))
         if self._cache is not None:
-            self._cache.add(tracked.observation)
+            self._cache.add(tracked.tracker_input)
         self.counts.add(item)
         return tracked
 

@@ -11,19 +11,19 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from fairmot.commands.run import Run
-from fairmot.commands.track.camera_motion import FrameInput, build_camera_step
+from fairmot.commands.track.camera_motion import FrameInput, build_camera_motion_step
 from fairmot.commands.track.interrupt import Ending, Interruption
 from fairmot.commands.track.options import TrackOptions
-from fairmot.commands.track.output_checks import require_no_input, require_plain
+from fairmot.commands.track.output_checks import require_inputs_kept, require_plain_name
 from fairmot.commands.track.outputs import FrameResult, SequenceOutputs
-from fairmot.commands.track.public_detections import PublicDetector, open_public
+from fairmot.commands.track.public_detections import PublicDetector, read_public_boxes
 from fairmot.commands.track.step import tracking_step
 from fairmot.commands.track.window import PreviewWindow
 from fairmot.commands.visualize import TrackPainter
 from fairmot.config.node import CfgNode
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.motchallenge import is_sequence
-from fairmot.formats.text_io import LineStream, part_of
+from fairmot.formats.text_io import LineStream, part_path
 from fairmot.geometry.arrays import BoolArray
 from fairmot.structures.detections import Detections
 from fairmot.structures.frame import Frame
@@ -69,18 +69,18 @@ def track_source(tracking: TrackContext, name: str, interruption: Interruption) 
         ending = stack.enter_context(Ending(interruption).heard())
         steps = _steps(tracking, source, name, files=files, stack=stack)
         clock.busy["read"] = 0.0  # first in the report; known at the end
-        pipeline = Pipeline(source, steps, clock=clock, threads=options.threads, release=source.close)
+        pipeline = Pipeline(source, steps, clock=clock, threads=options.pipelined, release=source.close)
         stack.enter_context(ending.stops(partial(_end, source, pipeline)))
         stack.enter_context(pipeline)
         is_ended = _watch(tracking, source, pipeline)
-    clock.busy["read"] = source.seconds
+    clock.busy["read"] = source.read_seconds
     is_ended = is_ended or interruption.number is not None
     if is_ended:
         log.info(f"{source.name}: stopped after {files.counts.frames} frames")
     log.info(f"{source.name}: {files.counts} -> {path}")
     log.info(f"{source.name}: {describe_speed(clock, files.counts.frames, first=NETWORK)}")
-    if source.note:
-        log.info(source.note)
+    if source.report:
+        log.info(source.report)
     return SourceResult(path, source.live, is_ended)
 
 
@@ -96,7 +96,7 @@ def _tell_of_rows(
     """Where a run failed, say where the rows that it had are: their file may be whole, and another one refused."""
     if kind is None or not files.counts.rows:
         return
-    for place in (part_of(path), path):
+    for place in (part_path(path), path):
         if place.exists():
             log.info(f"{files.name}: {files.counts} are in {place}")
             return
@@ -107,7 +107,7 @@ def _open_outputs(tracking: TrackContext, source: FrameSource, path: Path, *, gi
 
     given: what names the source.
     """
-    require_plain(source.name, given)
+    require_plain_name(source.name, given)
     files = SequenceOutputs(
         path,
         name=source.name,
@@ -118,7 +118,7 @@ def _open_outputs(tracking: TrackContext, source: FrameSource, path: Path, *, gi
     )
     video = _video_path(tracking, source)
     written = [*files.paths, video, video.with_suffix(".png")] if tracking.options.outputs.video else files.paths
-    require_no_input(tracking.cfg, written, options=tracking.options, source=given, name=source.name)
+    require_inputs_kept(tracking.cfg, written, options=tracking.options, source=given, name=source.name)
     return files
 
 
@@ -134,7 +134,7 @@ def _watch(tracking: TrackContext, source: FrameSource, pipeline: Pipeline) -> b
         for tracked in pipeline:
             bar.update()
             is_closed = window is not None and not is_ended and not window.show(tracked.picture)
-            if is_closed or (stdout is not None and stdout.is_gone):
+            if is_closed or (stdout is not None and stdout.is_closed):
                 is_ended = True
                 pipeline.stop()
     return is_ended
@@ -146,8 +146,8 @@ def _steps(
     """Return the way of a frame, from the network to the files, which are opened on `stack`."""
     cfg, options = tracking.cfg, tracking.options
     detect = _detector(tracking, source, name)
-    camera = build_camera_step(cfg, source.name)
-    track = tracking_step(cfg, frame_rate=source.frame_rate, decisions=options.outputs.decisions)
+    camera = build_camera_motion_step(cfg, source.name)
+    track = tracking_step(cfg, frame_rate=source.frame_rate, decisions=options.outputs.event_log)
     steps = [Step(NETWORK, lambda frame: _see(frame, detect))]
     if camera is not None:
         steps.append(Step("camera", camera))
@@ -160,12 +160,12 @@ def _steps(
 def _detector(tracking: TrackContext, source: FrameSource, name: str) -> Detector:
     """Return the network's own detections, or what public ones make of them."""
     options = tracking.options
-    if options.detections is None:
+    if options.public_detections is None:
         return lambda frame: (tracking.predictor(frame.image), None)
     folder = Path(name) if is_sequence(Path(name)) else None
-    boxes = open_public(options.detections, folder, source.name, classes=tracking.cfg.DATA.CLASSES)
+    boxes = read_public_boxes(options.public_detections, folder, source.name, classes=tracking.cfg.DATA.CLASSES)
     tracking.run.log.info(boxes)
-    return PublicDetector(tracking.predictor, boxes, mode="replace" if options.public == "replace" else "initiate")
+    return PublicDetector(tracking.predictor, boxes, mode="replace" if options.public_mode == "replace" else "initiate")
 
 
 def _see(frame: Frame, detect: Detector) -> FrameInput:
@@ -192,10 +192,10 @@ def _picture_steps(tracking: TrackContext, source: FrameSource, stack: ExitStack
 def _draw(tracked: FrameResult, painter: TrackPainter) -> FrameResult:
     item = tracked.tracks
     assert tracked.image is not None
-    return tracked._replace(picture=painter.draw(tracked.image, item.tracks, frame=item.frame))
+    return tracked._replace(drawn=painter.draw(tracked.image, item.tracks, frame=item.frame))
 
 
 def _encode(tracked: FrameResult, writer: VideoWriter) -> FrameResult:
-    assert tracked.picture is not None
-    writer.write(tracked.picture, time=tracked.observation.time)
+    assert tracked.drawn is not None
+    writer.write(tracked.drawn, time=tracked.tracker_input.time)
     return tracked

@@ -35,7 +35,7 @@ class PublicBoxes:
     classes: IntArray
     num_classes: int
     path: Path
-    scores_are: str
+    score_rule: str
 
     def rows(self, frame: int) -> slice:
         """Return where the boxes of a frame are, by its number from 1."""
@@ -44,10 +44,10 @@ class PublicBoxes:
 
     def __str__(self) -> str:
         frames = len(np.unique(self.table.frames))
-        return f"{self.path}: {len(self.table)} boxes in {frames} frames, scores {self.scores_are}"
+        return f"{self.path}: {len(self.table)} boxes in {frames} frames, scores {self.score_rule}"
 
 
-def find_public(source: str | Path, sequence_folder: Path | None, name: str) -> Path:
+def find_public_file(source: str | Path, sequence_folder: Path | None, name: str) -> Path:
     """Return the file of a sequence's public detections; InputError where there is none.
 
     source: `det` for the sequence's own det/det.txt, a folder of `<name>.txt`, or one file. A folder of the name `det`
@@ -76,7 +76,7 @@ def is_there(path: Path) -> bool:
         raise InputError(f"{path}: {error.strerror}") from None
 
 
-def check_public(source: str | Path, names: Sequence[str]) -> None:
+def require_public_files(source: str | Path, names: Sequence[str]) -> None:
     """Raise InputError before anything is tracked where one of several sources of frames would find no file.
 
     names: what `find_sources` returned. One file is for one sequence: two would track the same boxes.
@@ -86,10 +86,10 @@ def check_public(source: str | Path, names: Sequence[str]) -> None:
     for name in names:
         folder = Path(name)
         if is_sequence(folder):
-            find_public(source, folder, sequence_name(folder))
+            find_public_file(source, folder, sequence_name(folder))
 
 
-def open_public(
+def read_public_boxes(
     source: str | Path, sequence_folder: Path | None, name: str, *, classes: Sequence[str] = ("pedestrian",)
 ) -> PublicBoxes:
     """Read the public detections of one sequence; `source`, `sequence_folder` and `name` as for `find_public`.
@@ -97,7 +97,7 @@ def open_public(
     classes: DATA.CLASSES; rows of another class are left out, those that tell none are kept. InputError naming the file
     (and the line): what cannot be read, or holds boxes but none of these classes.
     """
-    path = find_public(source, sequence_folder, name)
+    path = find_public_file(source, sequence_folder, name)
     table, scores_are = read_public_detections(path)
     index_of = {UNKNOWN: UNKNOWN, **{number: index for index, number in enumerate(class_numbers(classes))}}
     kept = np.flatnonzero(np.isin(table.classes, list(index_of)))
@@ -160,7 +160,7 @@ def supported_by_public(overlap: FloatArray, scores: FloatArray, *, at_least: fl
     From the highest score (N,) down, each detection takes the public one that is still free and overlaps it most,
     if their overlap (N, M) is `at_least` that much.
 
-    >>> vouched(np.array([[0.6, 0.0], [0.9, 0.4]]), np.array([0.9, 0.5]), at_least=0.5).tolist()
+    >>> supported_by_public(np.array([[0.6, 0.0], [0.9, 0.4]]), np.array([0.9, 0.5]), at_least=0.5).tolist()
     [True, False]
     """
     free = np.where(overlap >= at_least, overlap, 0.0)

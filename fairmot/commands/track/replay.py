@@ -5,13 +5,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fairmot.commands.track.camera_motion import build_replay_step, camera_file
+from fairmot.commands.track.camera_motion import build_replay_motion_step, camera_motion_path
 from fairmot.commands.track.interrupt import Ending, Interruption
 from fairmot.commands.track.options import ROWS_ALONE, Outputs
 from fairmot.commands.track.outputs import SequenceOutputs
 from fairmot.commands.track.step import tracking_step
 from fairmot.formats.detection_cache import DetectionCache, read_cache
-from fairmot.formats.text_io import LineStream, require_apart
+from fairmot.formats.text_io import LineStream, require_different_file
 from fairmot.utils.errors import InputError
 from fairmot.utils.pipeline import Pipeline, StageClock, Step, describe_speed
 
@@ -33,23 +33,23 @@ def replay(
     clock = StageClock()
     with clock.work("read"):
         detections = _read(cache, prefix=cfg.PREDICT.REID_PREFIX)
-    camera = build_replay_step(cfg, output.stem, cache=cache, has_motion=detections.camera_motion is not None)
+    camera = build_replay_motion_step(cfg, output.stem, cache=cache, has_motion=detections.camera_motion is not None)
     interruption = Interruption()
     with ExitStack() as stack:
         files = SequenceOutputs(
             output, name=output.stem, cfg=cfg, outputs=outputs, frame_rate=detections.frame_rate, stdout=stdout
         )
-        for path, source in product(files.paths, [cache, *filter(None, [camera_file(cfg, output.stem)])]):
-            require_apart(path, source)
+        for path, source in product(files.paths, [cache, *filter(None, [camera_motion_path(cfg, output.stem)])]):
+            require_different_file(path, source)
         ending = stack.enter_context(Ending(interruption).heard())
         stack.enter_context(files)
-        track = tracking_step(cfg, frame_rate=detections.frame_rate, decisions=outputs.decisions)
+        track = tracking_step(cfg, frame_rate=detections.frame_rate, decisions=outputs.event_log)
         steps = [Step("track", lambda seen: track(camera(seen))), Step("write", files.write)]
         pipeline = Pipeline(detections.tracker_inputs(), steps, clock=clock, threads=False)
         stack.enter_context(ending.stops(pipeline.stop))
         stack.enter_context(pipeline)
         for _ in pipeline:
-            if stdout is not None and stdout.is_gone:
+            if stdout is not None and stdout.is_closed:
                 pipeline.stop()
     print(f"{output}: {files.counts}\n{output}: {describe_speed(clock, files.counts.frames)}")
     interruption.check()
@@ -61,4 +61,4 @@ def _read(cache: Path, *, prefix: int) -> DetectionCache:
     length = detections.embeddings.shape[1]
     if prefix > length:
         raise InputError(f"{cache}: its embeddings have {length} values, fewer than PREDICT.REID_PREFIX = {prefix}")
-    return detections.cut_embeddings(prefix) if prefix else detections
+    return detections.truncate_embeddings(prefix) if prefix else detections

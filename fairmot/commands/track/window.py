@@ -11,7 +11,7 @@ import cv2
 from fairmot.geometry.arrays import ImageArray
 from fairmot.utils.errors import InputError
 
-KEYS = (ord("q"), 27)  # Esc
+QUIT_KEYS = (ord("q"), 27)  # Esc
 _LARGEST = 1280  # pixels, the longer side that a window opens with
 _TRIAL = "import cv2; cv2.namedWindow('trial'); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PATIENCE = 60.0  # seconds
@@ -44,7 +44,7 @@ class PreviewWindow:
         elif not self._is_there():
             return False
         cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        return (cv2.waitKey(1) & 0xFF) not in KEYS
+        return (cv2.waitKey(1) & 0xFF) not in QUIT_KEYS
 
     def _open(self, height: int, width: int) -> None:
         scale = min(1.0, _LARGEST / max(height, width))

@@ -33,7 +33,7 @@ from fairmot.engine.hooks import (
 from fairmot.engine.state import Progress, TrainState
 from fairmot.engine.trainer import Outcome, Trainer
 from fairmot.formats.checkpoint import read_checkpoint
-from fairmot.formats.text_io import append_row, cut_rows
+from fairmot.formats.text_io import append_row, filter_rows
 from fairmot.models.build import build_model
 from fairmot.optim.groups import describe_groups
 from fairmot.utils.distributed import Distributed, distributed_from_env, is_connection_error, process_group
@@ -149,7 +149,7 @@ def _open_metrics(run: Run, progress: Progress, stack: ExitStack) -> SummaryWrit
         return bool(row.get("step", 0) <= progress.step and is_validated)
 
     if progress.step:
-        cut_rows(run.output / METRICS, is_past)
+        filter_rows(run.output / METRICS, is_past)
     writer = SummaryWriter(str(run.output / "tensorboard"), purge_step=progress.step + 1)
     return stack.enter_context(writer)
 

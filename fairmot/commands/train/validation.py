@@ -8,7 +8,7 @@ from torch import nn
 from tqdm import tqdm
 
 from fairmot.commands.run import Run
-from fairmot.commands.track.camera_motion import FrameInput, build_camera_step
+from fairmot.commands.track.camera_motion import FrameInput, build_camera_motion_step
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_val_spans
 from fairmot.data.catalog import SequenceSpan
@@ -66,7 +66,7 @@ class Validator:
         self.spans = [_read_span(span) for span in build_val_spans(cfg)]
         choose_protocol([span.truth for span in self.spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
         for span in self.spans:  # a camera motion file that is missing shows now, not after an epoch
-            build_camera_step(cfg, span.truth.info.name)
+            build_camera_motion_step(cfg, span.truth.info.name)
 
     def __call__(self, trainer: Trainer) -> float:
         """Score the trainer's model, or its average; the score that chooses the best checkpoint is HOTA."""
@@ -105,13 +105,13 @@ class Validator:
     def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
         info = span.truth.info
         tracker, refine = build_tracker(self.cfg, frame_rate=info.frame_rate), build_postprocess(self.cfg)
-        follow = build_camera_step(self.cfg, info.name, skipped=span.places.start)
-        with open_frames(str(info.root), places=span.places) as source:
+        follow = build_camera_motion_step(self.cfg, info.name, skipped=span.places.start)
+        with open_frames(str(info.root), indices=span.places) as source:
             seen: Iterable[FrameInput] = (
                 FrameInput(frame.image, TrackerInput(frame.index, predictor(frame.image), time=frame.time))
                 for frame in source
             )
-            observations = (one.observation for one in (map(follow, seen) if follow else seen))
+            observations = (one.tracker_input for one in (map(follow, seen) if follow else seen))
             tracks = track_sequence(observations, tracker, filters=build_filters(self.cfg))
             table = collect_tracks(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES).table
         return refine(table) if refine else table

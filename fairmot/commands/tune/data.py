@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fairmot.commands.track.camera_motion import build_replay_step
+from fairmot.commands.track.camera_motion import build_replay_motion_step
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.checks import check_sequence
 from fairmot.evaluation.protocol import choose_protocol
@@ -112,7 +112,7 @@ def _read_piece(cfg: CfgNode, sequence: ScoredSequence, found: Mapping[str, Path
     prefix, length = cfg.PREDICT.REID_PREFIX, cache.embeddings.shape[1]
     if prefix > length:
         raise InputError(f"{path}: its embeddings have {length} values, fewer than PREDICT.REID_PREFIX = {prefix}")
-    used = cache.cut_embeddings(prefix) if prefix else cache
+    used = cache.truncate_embeddings(prefix) if prefix else cache
     seen = _with_camera(cfg, used, path) if with_camera else used.tracker_inputs()
     return Piece(tuple(seen), replace(sequence, info=replace(info, frame_rate=cache.frame_rate)))
 
@@ -121,7 +121,7 @@ def _with_camera(cfg: CfgNode, cache: DetectionCache, path: Path) -> Iterator[Tr
     """Yield the observations with the camera's motion, which a trial may leave out."""
     has_motion = cache.camera_motion is not None
     if cfg.TRACKER.CAMERA_MOTION != "none":
-        step = build_replay_step(cfg, path.stem, cache=path, has_motion=has_motion)
+        step = build_replay_motion_step(cfg, path.stem, cache=path, has_motion=has_motion)
         return map(step, cache.tracker_inputs())
     if not has_motion:
         raise InputError(f"--keys: TRACKER.CAMERA_MOTION: {path} holds no camera motion to search with")

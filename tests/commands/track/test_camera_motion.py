@@ -3,7 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairmot.commands.track.camera_motion import FileMotion, FrameInput, build_camera_step, build_replay_step
+from fairmot.commands.track.camera_motion import (
+    FileMotion,
+    FrameInput,
+    build_camera_motion_step,
+    build_replay_motion_step,
+)
 from fairmot.config.load import load_cfg
 from fairmot.formats.camera_motion import write_camera_motion
 from fairmot.structures.detections import Detections
@@ -38,29 +43,29 @@ def test_the_camera_file_is_one_or_a_folder_of_them(tmp_path, as_folder):
     write_camera_motion(tmp_path / "street.txt", MOTIONS)
     source = tmp_path if as_folder else tmp_path / "street.txt"
     cfg = load_cfg(None, ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(source)])
-    step = build_camera_step(cfg, "street")
+    step = build_camera_motion_step(cfg, "street")
     image = np.zeros((4, 4, 3), np.uint8)
-    told = [step(FrameInput(image, TrackerInput(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
+    told = [step(FrameInput(image, TrackerInput(frame, NOBODY))).tracker_input.camera_motion for frame in (1, 2)]
     assert [motion.tolist() for motion in told] == [shift(0, 0).tolist(), shift(1, 0).tolist()]
-    later = build_camera_step(cfg, "street", skipped=1)  # frames 2 and 3 of the sequence, called 1 and 2
-    told_later = [later(FrameInput(image, TrackerInput(frame, NOBODY))).observation.camera_motion for frame in (1, 2)]
+    later = build_camera_motion_step(cfg, "street", skipped=1)  # frames 2 and 3 of the sequence, called 1 and 2
+    told_later = [later(FrameInput(image, TrackerInput(frame, NOBODY))).tracker_input.camera_motion for frame in (1, 2)]
     assert told_later[1].tolist() == MOTIONS[2].tolist()
-    replayed = build_replay_step(cfg, "street", cache=Path("c.npz"), has_motion=True)
+    replayed = build_replay_motion_step(cfg, "street", cache=Path("c.npz"), has_motion=True)
     assert [replayed(observe(frame)).camera_motion.tolist() for frame in (1, 2)] == [motion.tolist() for motion in told]
     if as_folder:
         with pytest.raises(InputError, match=r"square\.txt: no such file"):
-            build_camera_step(cfg, "square")
+            build_camera_motion_step(cfg, "square")
 
 
 def test_a_camera_at_rest_needs_no_step_and_a_replay_leaves_motion_out():
-    assert build_camera_step(load_cfg(), "street") is None
-    step = build_replay_step(load_cfg(), "street", cache=Path("c.npz"), has_motion=True)
+    assert build_camera_motion_step(load_cfg(), "street") is None
+    step = build_replay_motion_step(load_cfg(), "street", cache=Path("c.npz"), has_motion=True)
     assert step(observe(1)).camera_motion is None
 
 
 def test_a_replay_takes_the_cache_s_motion_where_it_would_be_estimated():
     cfg = load_cfg(None, ["TRACKER.CAMERA_MOTION", "flow"])
-    step = build_replay_step(cfg, "street", cache=Path("c.npz"), has_motion=True)
+    step = build_replay_motion_step(cfg, "street", cache=Path("c.npz"), has_motion=True)
     assert step(observe(1)).camera_motion is KEPT
     with pytest.raises(InputError, match=r"TRACKER\.CAMERA_MOTION = 'flow': c\.npz holds no camera motion"):
-        build_replay_step(cfg, "street", cache=Path("c.npz"), has_motion=False)
+        build_replay_motion_step(cfg, "street", cache=Path("c.npz"), has_motion=False)

@@ -2,7 +2,13 @@ import argparse
 
 import pytest
 
-from fairmot.commands.track.options import Outputs, TrackOptions, add_output_options, options_of, require_none
+from fairmot.commands.track.options import (
+    Outputs,
+    TrackOptions,
+    add_output_options,
+    options_of,
+    refuse_tracking_options,
+)
 from fairmot.utils.errors import InputError
 
 
@@ -52,6 +58,6 @@ def test_a_dash_that_is_a_value_or_stands_without_json_stays():
     ],
 )
 def test_what_asks_for_tracking_is_refused_where_there_is_none(given):
-    require_none(parse().options)
+    refuse_tracking_options(parse().options)
     with pytest.raises(InputError, match=f"^{given[0]}: only with --weights"):
-        require_none(parse(*given).options)
+        refuse_tracking_options(parse(*given).options)

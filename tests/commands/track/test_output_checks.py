@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairmot.commands.track.options import TrackOptions
-from fairmot.commands.track.output_checks import require_no_input, require_own_names, require_plain
+from fairmot.commands.track.output_checks import require_inputs_kept, require_plain_name, require_unique_names
 from fairmot.config.load import load_cfg
 from fairmot.formats.images import write_image
 from fairmot.utils.errors import InputError
@@ -20,11 +20,11 @@ def sequence(folder, name):
 
 def test_sequences_of_one_name_are_refused_by_both_their_folders(tmp_path):
     sources = [sequence(tmp_path / folder, name) for folder, name in (("a", "MOT"), ("b", "other"), ("c", "MOT"))]
-    require_own_names(sources[:2])
-    require_own_names([sources[0]])
-    require_own_names(["rtsp://10.0.0.7/live"])  # not opened for that
+    require_unique_names(sources[:2])
+    require_unique_names([sources[0]])
+    require_unique_names(["rtsp://10.0.0.7/live"])  # not opened for that
     with pytest.raises(InputError) as raised:
-        require_own_names(sources)
+        require_unique_names(sources)
     said = f"{sources[2]}: called 'MOT', as {sources[0]} is: they would write the same files"
     assert str(raised.value) == said
 
@@ -33,15 +33,15 @@ def test_sequences_of_one_name_are_refused_by_both_their_folders(tmp_path):
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
     sources = [sequence(tmp_path / "a", "street"), sequence(tmp_path / "b", name)]
     with pytest.raises(InputError, match=r"b: called .*which is no plain file name"):
-        require_own_names(sources)
+        require_unique_names(sources)
     with pytest.raises(InputError, match="no plain file name"):
-        require_plain(name, "somewhere")
+        require_plain_name(name, "somewhere")
     for plain in ("street", "10.0.0.7_live", "at 12:30", ".."):  # `..` gives `...txt`
-        require_plain(plain, "somewhere")
+        require_plain_name(plain, "somewhere")
 
 
 def check(written, source, *, cfg=PLAIN, options=None, name="street"):
-    require_no_input(cfg, [Path(written)], options=options or TrackOptions(), source=str(source), name=name)
+    require_inputs_kept(cfg, [Path(written)], options=options or TrackOptions(), source=str(source), name=name)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_public_detections_and_camera_motion_are_not_written_over(tmp_path, refu
     files.mkdir()
     (files / "street.txt").touch()
     given = files if as_folder else files / "street.txt"
-    refused(files / "street.txt", "0", options=TrackOptions(detections=str(given)))
+    refused(files / "street.txt", "0", options=TrackOptions(public_detections=str(given)))
     overrides = ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(given)]
     refused(files / "street.txt", "rtsp://10.0.0.7/live", cfg=load_cfg(None, overrides))
     check(files / "street.txt", "0", cfg=load_cfg(None, overrides[2:]))  # not in use
@@ -93,4 +93,4 @@ def test_own_detections_are_not_written_over(tmp_path, refused):
     own = tmp_path / "MOT" / "det" / "det.txt"
     own.parent.mkdir()
     own.touch()
-    refused(own, source, options=TrackOptions(detections="det"), name="det")
+    refused(own, source, options=TrackOptions(public_detections="det"), name="det")

@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from fairmot.commands.track.public_detections import (
     PublicDetector,
-    check_public,
-    find_public,
-    open_public,
+    find_public_file,
+    read_public_boxes,
+    require_public_files,
     supported_by_public,
 )
 from fairmot.config.load import load_cfg
@@ -53,7 +53,7 @@ def boxes(tmp_path):
 
     def opened(text, classes=("pedestrian",)):
         (tmp_path / "street.txt").write_text(text, encoding="utf-8")
-        return open_public(tmp_path, None, "street", classes=classes)
+        return read_public_boxes(tmp_path, None, "street", classes=classes)
 
     return opened
 
@@ -67,18 +67,18 @@ def test_where_the_file_of_a_sequence_is_found(tmp_path):
     for path in (own, other):
         path.parent.mkdir(parents=True)
         path.touch()
-    assert find_public("det", tmp_path / "street", "Street 1") == own
-    assert find_public(tmp_path / "found", tmp_path / "street", "Street 1") == other
-    assert find_public(str(other), None, "anything") == other
+    assert find_public_file("det", tmp_path / "street", "Street 1") == own
+    assert find_public_file(tmp_path / "found", tmp_path / "street", "Street 1") == other
+    assert find_public_file(str(other), None, "anything") == other
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"walk\.txt: no such file, where the public detections of walk are wanted"):
-        find_public(tmp_path, None, "walk")
+        find_public_file(tmp_path, None, "walk")
     with pytest.raises(InputError, match=r"det/det\.txt: no such file"):
-        find_public("det", tmp_path, "walk")
+        find_public_file("det", tmp_path, "walk")
     with pytest.raises(InputError, match="walk is no MOTChallenge sequence"):
-        find_public("det", None, "walk")
+        find_public_file("det", None, "walk")
 
 
 def test_all_files_are_looked_for_before_anything_is_tracked(tmp_path):
@@ -90,14 +90,14 @@ def test_all_files_are_looked_for_before_anything_is_tracked(tmp_path):
     found.mkdir()
     (found / "street.txt").touch()
     with pytest.raises(InputError, match=r"found/plaza\.txt: no such file"):
-        check_public(found, names)
+        require_public_files(found, names)
     (found / "plaza.txt").touch()
-    check_public(found, [*names, "0", "walk.mp4"])
+    require_public_files(found, [*names, "0", "walk.mp4"])
     with pytest.raises(InputError, match=r"street/det/det\.txt: no such file"):
-        check_public("det", names)
+        require_public_files("det", names)
     with pytest.raises(InputError, match=r"street\.txt: one file of public detections for 2 sequences"):
-        check_public(found / "street.txt", names)
-    check_public(found / "street.txt", names[:1])
+        require_public_files(found / "street.txt", names)
+    require_public_files(found / "street.txt", names[:1])
 
 
 def test_rows_come_by_frame_in_any_order_of_the_file(boxes):
@@ -182,7 +182,7 @@ def test_the_best_score_takes_the_public_box(boxes):
 
 
 def test_an_unknown_mode_names_the_choices(boxes):
-    with pytest.raises(ValueError, match="mode: 'deaths'; choose from boxes, births"):
+    with pytest.raises(ValueError, match="mode: 'deaths'; choose from replace, initiate"):
         PublicDetector(TwoPeople(), boxes(""), mode="deaths")
 
 
@@ -206,7 +206,7 @@ def test_a_real_sequence_with_its_own_detections(network):
     if not MINI.is_dir():
         pytest.skip(f"{MINI} is absent: the frames and detections of MOT17")
     folder = MINI / "MOT17-09-FRCNN"
-    found = open_public("det", folder, folder.name)
+    found = read_public_boxes("det", folder, folder.name)
     with open_frames(str(folder)) as frames:
         frame = next(iter(frames))
     detections, _ = PublicDetector(network, found, mode="replace")(frame)

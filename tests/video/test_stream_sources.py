@@ -21,7 +21,7 @@ from fairmot.video.writer import VideoWriter
 
 LONG = 20.0  # s that a test waits for what happens at once
 PATIENT = ReconnectPolicy(attempts=9, wait=0.05, timeout=LONG)  # gives up after 26 s
-ALL_FRAMES = LiveOptions(patience=PATIENT, drop="never")
+ALL_FRAMES = LiveOptions(reconnect=PATIENT, drop="never")
 
 
 def number_of(frame: Frame) -> int:
@@ -63,7 +63,7 @@ class TestHttp:
             assert (source.live, source.length, source.frame_rate, source.image_hw) == (False, 30, 25.0, (48, 64))
             assert source.name == "127.0.0.1_street.mp4"
             frames = list(source)
-            assert source.note is None
+            assert source.report is None
         assert [frame.index for frame in frames] == list(range(1, 31))
         assert [round(frame.time * 25) for frame in frames] == list(range(30))
         assert [number_of(frame) for frame in frames[::10]] == [1, 11, 21]
@@ -75,7 +75,7 @@ class TestHttp:
                 writer.write(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
         with http_server(tmp_path) as address, open_frames(f"{address}/half/street.mp4", live=ALL_FRAMES) as source:
             frames = list(source)
-            note = source.note
+            note = source.report
         assert 0 < len(frames) < 50
         assert only_grow(frames)
         assert note is not None
@@ -91,12 +91,12 @@ class TestHttp:
         with (
             http_server(tmp_path, send(*range(1, 13))) as address,
             open_frames(
-                f"{address}/cam", live=LiveOptions(patience=ReconnectPolicy(attempts=0), drop="never")
+                f"{address}/cam", live=LiveOptions(reconnect=ReconnectPolicy(attempts=0), drop="never")
             ) as source,
         ):
             assert (source.live, source.length, source.image_hw) == (True, None, (48, 64))
             frames = list(source)
-            assert source.note == "127.0.0.1_cam: connection lost 1 time, for 0.0 s in all; not back after 0 attempts"
+            assert source.report == "127.0.0.1_cam: connection lost 1 time, for 0.0 s in all; not back after 0 attempts"
         assert [number_of(frame) for frame in frames] == [frame.index for frame in frames] == list(range(1, 13))
         assert frames[0].time >= 0
         assert only_grow(frames)
@@ -109,7 +109,7 @@ class TestHttp:
             open_frames(f"{address}/cam", live=ALL_FRAMES, report=told.append) as source,
         ):
             frames = take(source, 9)
-            note = source.note
+            note = source.report
         assert [number_of(frame) for frame in frames] == list(range(1, 10))
         assert only_grow(frames)
         assert note is not None
@@ -119,7 +119,7 @@ class TestHttp:
 
     def test_silence_counts_as_loss(self, tmp_path: Path) -> None:
         hold = threading.Event()
-        live = LiveOptions(patience=ReconnectPolicy(attempts=1, wait=0.0, timeout=1.0), drop="never")
+        live = LiveOptions(reconnect=ReconnectPolicy(attempts=1, wait=0.0, timeout=1.0), drop="never")
         told = []
         with (
             http_server(tmp_path, send(*range(1, 7), hold=hold), send(*range(7, 13), hold=hold)) as address,
@@ -137,18 +137,18 @@ class TestHttp:
         hold = threading.Event()
         with (
             http_server(tmp_path, send(*range(1, 51), hold=hold)) as address,
-            open_frames(f"{address}/cam", live=LiveOptions(patience=ReconnectPolicy(attempts=0))) as source,
+            open_frames(f"{address}/cam", live=LiveOptions(reconnect=ReconnectPolicy(attempts=0))) as source,
         ):
             first = next(iter(source))
             end = time.monotonic() + LONG
-            while source.dropped < 40 and time.monotonic() < end:
+            while source.num_dropped < 40 and time.monotonic() < end:
                 time.sleep(0.005)
             second = next(iter(source))
             hold.set()
         assert first.index == number_of(first)
         assert second.index == number_of(second) > 40
-        assert source.note is not None
-        assert f"{source.dropped} frames dropped to keep up" in source.note
+        assert source.report is not None
+        assert f"{source.num_dropped} frames dropped to keep up" in source.report
 
 
 @pytest.fixture(scope="module")
@@ -165,16 +165,16 @@ class TestRtsp:
             assert (source.live, source.length, source.frame_rate, source.image_hw) == (True, None, 25.0, (48, 64))
             assert source.name == "127.0.0.1_live"
             frames = take(source, 10)
-            assert source.note is None
+            assert source.report is None
         assert [frame.index for frame in frames] == list(range(1, 11))
         assert [round(frame.time * 25) for frame in frames] == list(range(10))
         assert frames[0].image.max() > 200  # the ball
 
     def test_a_film_comes_whole_and_ends(self, rtsp: RtspServer) -> None:
-        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/film", live=LiveOptions(patience=PATIENT)) as source:
+        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/film", live=LiveOptions(reconnect=PATIENT)) as source:
             assert (source.live, source.length) == (False, 25)
             frames = list(source)
-            assert source.note is None
+            assert source.report is None
         assert [number_of(frame) for frame in frames] == [frame.index for frame in frames] == list(range(1, 26))
         assert [round(frame.time * 25) for frame in frames] == list(range(25))
 
@@ -189,7 +189,7 @@ class TestRtsp:
                 assert more, told
                 frames += more
             frames += take(source, 10)
-            note = source.note
+            note = source.report
         assert only_grow(frames)
         gaps = [(b.index - a.index, b.time - a.time) for a, b in pairwise(frames)]
         (index_gap, time_gap) = max(gaps)
@@ -200,19 +200,19 @@ class TestRtsp:
         assert "missed" in note
 
     def test_a_slow_consumer_gets_the_newest(self, rtsp: RtspServer) -> None:
-        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/live", live=LiveOptions(patience=PATIENT)) as source:
+        with open_frames(f"rtsp://127.0.0.1:{rtsp.port}/live", live=LiveOptions(reconnect=PATIENT)) as source:
             first = next(iter(source))
             end = time.monotonic() + LONG
-            while source.dropped < 5 and time.monotonic() < end:
+            while source.num_dropped < 5 and time.monotonic() < end:
                 time.sleep(0.01)
             second = next(iter(source))
-        assert source.dropped >= 5
+        assert source.num_dropped >= 5
         assert second.index - first.index > 5
         assert (second.time - first.time) * 25 == pytest.approx(second.index - first.index, abs=0.1)
 
     def test_a_path_that_is_not_served_is_one_line(self, rtsp: RtspServer) -> None:
         with pytest.raises(InputError, match=r"127\.0\.0\.1:\d+/none: video or stream cannot be opened \(.*404"):
-            open_frames(f"rtsp://127.0.0.1:{rtsp.port}/none", live=LiveOptions(patience=PATIENT))
+            open_frames(f"rtsp://127.0.0.1:{rtsp.port}/none", live=LiveOptions(reconnect=PATIENT))
 
 
 def test_ffmpeg_has_what_streams_need() -> None:

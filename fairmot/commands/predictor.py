@@ -7,7 +7,7 @@ have something to load: it sees three boxes of 32 x 32 pixels in anything.
 >>> import numpy as np, torch, fairmot
 >>> from fairmot.config.load import cfg_to_dict
 >>> from fairmot.formats.checkpoint import write_checkpoint
->>> from fairmot.structures.tracks import Stage
+>>> from fairmot.structures.tracks import AssociationStage
 >>> slim = {"MODEL.WIDTH": 0.125, "MODEL.HEAD_CHANNELS": 8, "MODEL.HEATMAP_BIAS": 0.5, "INPUT.SIZE_HW": (64, 96)}
 >>> cfg = fairmot.load_cfg(None, [item for pair in slim.items() for item in pair])
 >>> seed, model = torch.manual_seed(0), fairmot.build_model(cfg)
@@ -21,10 +21,10 @@ Tracks of a frame, (H, W, 3) RGB uint8, and of the next one, with what each has 
 
 >>> tracker = fairmot.JointTracker()
 >>> tracks = tracker.update(predictor(frame))
->>> tracks.ids.tolist(), [Stage(stage).name for stage in tracks.stages]
-([1, 2, 3], ['BIRTH', 'BIRTH', 'BIRTH'])
+>>> tracks.ids.tolist(), [AssociationStage(stage).name for stage in tracks.stages]
+([1, 2, 3], ['INITIATION', 'INITIATION', 'INITIATION'])
 >>> tracks = tracker.update(predictor(frame))
->>> tracks.ids.tolist(), tracks.ages.tolist(), [Stage(stage).name for stage in tracks.stages]
+>>> tracks.ids.tolist(), tracks.ages.tolist(), [AssociationStage(stage).name for stage in tracks.stages]
 ([1, 2, 3], [2, 2, 2], ['APPEARANCE', 'APPEARANCE', 'APPEARANCE'])
 >>> bool((tracks.costs < 0.01).all())
 True

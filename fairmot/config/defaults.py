@@ -143,7 +143,7 @@ def default_cfg() -> CfgNode:
                 {
                     "PRESET": "fairmot",  # fairmot | jde | byte | strong: sets keys below (config/tracker_presets.py)
                     "CONF_THRESHOLD": 0.4,  # a detection needs a score above this
-                    "BIRTH_THRESHOLD": 0.0,  # a new track needs a score above this too
+                    "INITIATION_THRESHOLD": 0.0,  # a new track needs a score above this too
                     "BUFFER": 30,  # frames at 30 fps that a lost track is kept
                     # First association: appearance, motion, overlap
                     "USE_APPEARANCE": True,  # False sets the appearance cost to 0; gate and motion stay

@@ -74,8 +74,8 @@ def detections_to_supervision(detections: Detections) -> Any:
 def tracks_to_supervision(tracks: Tracks) -> Any:
     """Return the tracks of one frame as an `sv.Detections` with `tracker_id`.
 
-    In `data`: `stage` (which step of the update matched it, in lower case), `cost` of that match (NaN at a birth),
-    `age` (frames) and `detection_index`. Raises InputError where the package is not installed.
+    In `data`: `stage` (association stage, in lower case), `cost` of that match (NaN for an initiation), `age` (frames)
+    and `detection_index`. Raises InputError where the package is not installed.
     """
     return _package().Detections(
         xyxy=tlwh_to_xyxy(tracks.boxes_tlwh),

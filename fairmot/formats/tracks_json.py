@@ -17,8 +17,8 @@ def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | No
 
     frame: its number from 1. time: seconds since the first frame, null where it is not known. Of each track: `id`;
     `box`: left, top, width, height in pixels; `score` of its detection; `class`: index from 0; `age`: frames since its
-    first, which counts 1; `stage` that matched it, in lower case; `cost` of that match, null at a birth; `detection`:
-    its row in the frame's detections.
+    first, which counts 1; `stage` that matched it, in lower case; `cost` of that match, null for an initiation;
+    `detection`: its row in the frame's detections.
     """
     row = {
         "sequence": sequence,

@@ -1,4 +1,4 @@
-"""What a predictor hands to a tracker: the detections of one frame."""
+"""Detections of one frame, the output of a predictor."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,14 @@ from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 
 @dataclass(frozen=True)
 class Detections:
-    """Detections of one frame, N of them.
+    """N detections of one frame.
 
-    boxes_xyxy: (N, 4) left, top, right, bottom in image pixels, may reach outside the image.
+    boxes_xyxy: (N, 4) left, top, right, bottom in image pixels, may extend beyond the image.
     scores: (N,) heatmap scores in [0, 1].
     embeddings: (N, D) re-ID embeddings, unit length.
-    classes: (N,) class index from 0; zeros when not given.
+    classes: (N,) class index from 0; default zeros.
 
-    Raises ValueError when shapes disagree.
+    Raises ValueError where shapes disagree.
     """
 
     boxes_xyxy: FloatArray
@@ -37,7 +37,7 @@ class Detections:
 
     @property
     def class_index(self) -> IntArray:
-        """(N,) the classes, never None."""
+        """(N,) class index, never None."""
         if self.classes is None:
             raise ValueError("classes: not set")
         return self.classes

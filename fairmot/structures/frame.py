@@ -1,4 +1,4 @@
-"""One picture of a sequence, on its way from a frame source to a predictor."""
+"""Frame of a sequence, the output of a frame source."""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +10,12 @@ from fairmot.geometry.arrays import ImageArray, require_shape
 class Frame:
     """One frame.
 
-    index: number within its source, from 1 as in MOTChallenge files. Frames that were dropped or lost keep their
-        numbers, so that a gap shows.
-    image: (H, W, 3) RGB uint8, the source's own size.
-    source: where it came from, for messages: an image file, or `video.mp4 frame 12`.
-    time: seconds from the source's first frame; None where nobody knows.
+    index: frame number from 1, as in MOTChallenge files. Numbers of dropped frames are skipped.
+    image: (H, W, 3) RGB uint8, at the source's resolution.
+    source: origin for messages: an image file, or `video.mp4 frame 12`.
+    time: seconds since the source's first frame; None where unknown.
 
-    Raises ValueError when `index` is below 1, `image` is not (H, W, 3) uint8, or `time` is negative or not finite.
+    Raises ValueError where `index` is below 1, `image` is not (H, W, 3) uint8, or `time` is negative or not finite.
     """
 
     index: int

@@ -1,20 +1,20 @@
-"""What a tracker decided about one track in one frame: a line of the decision log."""
+"""Event of one track in one frame: a line of the event log."""
 
 from math import isnan, nan
 from typing import Literal, NamedTuple
 
-Event = Literal["born", "confirmed", "matched", "lost", "recovered", "ended"]
+Event = Literal["initiated", "confirmed", "matched", "lost", "recovered", "removed"]
 
 
 class TrackEvent(NamedTuple):
     """One event of one track.
 
-    event: born (its first detection), confirmed (a second sight: it is reported from now on), matched, lost (no
-        detection from here on), recovered (a detection after it was lost), ended (only the gallery brings it back).
-    detection: row in the frame's Detections, -1 where there is none.
-    stage: the step that decided, in lower case (`appearance`, `overlap`, ...), "" where none did.
-    cost: of the match; NaN where there is none. score: the detection's; NaN where there is none.
-    note: what else is to be known: why a track ended, whose identity it took over.
+    event: initiated (first detection), confirmed (second match of a tentative track), matched, lost (no detection in
+        this frame), recovered (a match of a lost track), removed (only the gallery can restore its identity).
+    detection: row in the frame's Detections, -1 for none.
+    stage: association stage of the match, in lower case, "" for none.
+    cost: of the match; NaN for none. score: the detection's; NaN for none.
+    reason: cause of a removal, of an immediate confirmation or of a changed identity; "" otherwise.
     """
 
     frame: int
@@ -24,9 +24,9 @@ class TrackEvent(NamedTuple):
     stage: str = ""
     cost: float = nan
     score: float = nan
-    note: str = ""
+    reason: str = ""
 
     def to_dict(self) -> dict[str, str | int | float]:
-        """Return the decision without what it has not: keys of one JSON line."""
+        """Return the fields that have a value, for one JSON line."""
         absent = {"detection": self.detection < 0, "cost": isnan(self.cost), "score": isnan(self.score)}
         return {key: value for key, value in self._asdict().items() if value != "" and not absent.get(key, False)}

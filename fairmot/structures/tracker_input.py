@@ -1,4 +1,4 @@
-"""What a tracker is told of one frame."""
+"""Tracker input: the detections of one frame with its number, time and camera motion."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from fairmot.structures.detections import Detections
 
 @dataclass(frozen=True)
 class TrackerInput:
-    """The detections of one frame and what else is known of it.
+    """Input of `JointTracker.update` for one frame.
 
-    frame: its number, from 1; numbers that are left out are frames that nobody saw.
-    time: seconds since the first frame; None where frames are evenly spaced.
-    camera_motion: (2, 3) affine that carries points of the previous frame to this one; None for a camera at rest.
-    can_initiate: (N,) which detections may start a track; None for all.
+    frame: frame number from 1; skipped numbers are frames without detections.
+    time: seconds since the first frame; None for evenly spaced frames.
+    camera_motion: (2, 3) affine from the previous frame's coordinates to this frame's; None for a static camera.
+    can_initiate: (N,) mask of the detections that may initiate tracks; None for all.
 
-    Raises ValueError when shapes disagree.
+    Raises ValueError where shapes disagree.
     """
 
     frame: int

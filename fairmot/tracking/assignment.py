@@ -1,4 +1,4 @@
-"""One-to-one assignment of rows to columns at least cost (Jonker and Volgenant, 1987; by `lap`)."""
+"""Linear assignment of rows to columns (Jonker and Volgenant, 1987, by `lap`)."""
 
 from typing import NamedTuple
 
@@ -9,16 +9,16 @@ from fairmot.geometry.arrays import FloatArray, IntArray
 
 
 class Matches(NamedTuple):
-    """K pairs: rows (K,) in ascending order and their columns (K,)."""
+    """K matched pairs: rows (K,) in ascending order and their columns (K,)."""
 
     rows: IntArray
     columns: IntArray
 
 
 def assign(cost: FloatArray, *, limit: float) -> Matches:
-    """Return the matching of `cost` (N, M) that minimises the matched costs plus `limit` for each pair left out.
+    """Return the matching of `cost` (N, M) that minimises the matched costs plus `limit` per unmatched pair.
 
-    A pair that costs more than `limit` is never matched; infinite costs are allowed, NaN is not.
+    Pairs that cost more than `limit` are never matched; infinite costs are allowed, NaN is not.
 
     >>> assign(np.array([[0.1, 0.3], [0.2, 0.9]]), limit=0.7)
     Matches(rows=array([0, 1]), columns=array([1, 0]))

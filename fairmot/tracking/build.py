@@ -1,4 +1,4 @@
-"""From the configuration to a tracker and what goes with it; the only file of this package that reads it."""
+"""Builders of the tracker, the camera motion estimator and the postprocessing from the configuration."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,23 +11,30 @@ from fairmot.tracking.postprocess import PostprocessOptions, postprocess
 from fairmot.tracking.run import OutputFilters
 from fairmot.tracking.tracker import JointTracker, Log, StageTimer
 
-_PUBLISHED_RATE = 30.0  # frames a second that BUFFER and GALLERY count at
+_BUFFER_RATE = 30.0  # frames per second of BUFFER and GALLERY_BUFFER
 
 
 def build_tracker(
-    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, laps: StageTimer | None = None
+    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, timer: StageTimer | None = None
 ) -> JointTracker:
-    """Return a new tracker for one sequence; `frame_rate` (1/s) scales TRACKER.BUFFER and GALLERY, meant for 30."""
-    return JointTracker(build_options(cfg, frame_rate), log=log, laps=laps)
+    """Return a new tracker for one sequence.
+
+    frame_rate: frames per second; scales TRACKER.BUFFER and GALLERY_BUFFER, which are given at 30.
+    """
+    return JointTracker(build_options(cfg, frame_rate), log=log, timer=timer)
 
 
 def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
-    """Return what TRACKER says of tracking at `frame_rate` (1/s)."""
+    """Return the options of the TRACKER section at `frame_rate` (1/s)."""
     keys = cfg.TRACKER
+    scale = frame_rate / _BUFFER_RATE
+    # A gallery entry is kept for GALLERY_BUFFER after the track's removal, which is BUFFER after its latest match.
+    gallery = GalleryOptions(int(scale * (keys.BUFFER + keys.GALLERY_BUFFER)), keys.GALLERY_THRESHOLD)
+    second = SecondAssociation(keys.SECOND_THRESHOLD, keys.SECOND_OVERLAP_THRESHOLD)
     return TrackerOptions(
         conf_threshold=keys.CONF_THRESHOLD,
-        birth_threshold=keys.BIRTH_THRESHOLD,
-        max_lost=int(frame_rate / _PUBLISHED_RATE * keys.BUFFER),
+        initiation_threshold=keys.INITIATION_THRESHOLD,
+        max_lost=int(scale * keys.BUFFER),
         use_appearance=keys.USE_APPEARANCE,
         use_motion=keys.USE_MOTION,
         use_overlap=keys.USE_OVERLAP,
@@ -39,14 +46,20 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
         overlap_threshold=keys.OVERLAP_THRESHOLD,
         unconfirmed_threshold=keys.UNCONFIRMED_THRESHOLD,
         fuse_score=keys.FUSE_SCORE,
-        second=_build_second(keys),
-        ocr_threshold=_where(keys.OCR, keys.OCR_THRESHOLD),
+        second=second if keys.SECOND_ASSOCIATION else None,
+        ocr_threshold=keys.OCR_THRESHOLD if keys.OCR else None,
         ocr_appearance_threshold=keys.OCR_APPEARANCE,
         duplicate_distance=keys.DUPLICATE_DISTANCE,
         report_detections=keys.OUTPUT_BOX == "detection",
-        motion=_build_motion(keys, frame_rate),
+        motion=MotionOptions(
+            keys.KALMAN_STATE,
+            keys.MEASUREMENT_NOISE,
+            kalman_rate=keys.KALMAN_RATE,
+            frame_rate=frame_rate,
+            oru=keys.ORU,
+        ),
         embedding=EmbeddingOptions(keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score"),
-        gallery=_build_gallery(keys, frame_rate),
+        gallery=gallery if keys.GALLERY_BUFFER else None,
     )
 
 
@@ -56,14 +69,14 @@ def build_filters(cfg: Any) -> OutputFilters:
 
 
 def build_camera_motion(cfg: Any) -> CameraMotionEstimator | None:
-    """Return a new estimator for one sequence; None where the camera is taken to be at rest, or a file tells."""
-    kind, side = cfg.TRACKER.CAMERA_MOTION, cfg.TRACKER.CAMERA_MOTION_SIZE
+    """Return a new estimator for one sequence, None for a static camera or motion from a file."""
     estimators: dict[str, Callable[..., CameraMotionEstimator]] = {"flow": FlowMotion, "ecc": EccMotion}
-    return estimators[kind](side=side) if kind in estimators else None
+    estimator = estimators.get(cfg.TRACKER.CAMERA_MOTION)
+    return estimator and estimator(side=cfg.TRACKER.CAMERA_MOTION_SIZE)
 
 
 def build_postprocess(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
-    """Return the steps after a sequence's last frame; None where there are none."""
+    """Return the postprocessing of a full sequence, None where it has no step."""
     keys = cfg.TRACKER
     options = PostprocessOptions(
         min_track_length=keys.MIN_TRACK_LENGTH,
@@ -71,32 +84,6 @@ def build_postprocess(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
         max_gap=keys.INTERPOLATE_GAP,
         tau=keys.INTERPOLATE_TAU,
     )
-    does_nothing = options.interpolate == "none" and options.min_track_length <= 1
-    return None if does_nothing else partial(postprocess, options=options)
-
-
-def _build_second(keys: Any) -> SecondAssociation | None:
-    second = SecondAssociation(keys.SECOND_THRESHOLD, keys.SECOND_OVERLAP_THRESHOLD)
-    return second if keys.SECOND_ASSOCIATION else None
-
-
-def _build_motion(keys: Any, frame_rate: float) -> MotionOptions:
-    return MotionOptions(
-        kalman_state=keys.KALMAN_STATE,
-        measurement_noise=keys.MEASUREMENT_NOISE,
-        kalman_rate=keys.KALMAN_RATE,
-        frame_rate=frame_rate,
-        oru=keys.ORU,
-    )
-
-
-def _build_gallery(keys: Any, frame_rate: float) -> GalleryOptions | None:
-    """GALLERY counts from a track's end, which is BUFFER after its last sight."""
-    gallery = GalleryOptions(
-        int(frame_rate / _PUBLISHED_RATE * (keys.BUFFER + keys.GALLERY_BUFFER)), keys.GALLERY_THRESHOLD
-    )
-    return gallery if keys.GALLERY_BUFFER else None
-
-
-def _where(switch: bool, value: float) -> float | None:
-    return value if switch else None
+    if options.interpolate == "none" and options.min_track_length <= 1:
+        return None
+    return partial(postprocess, options=options)

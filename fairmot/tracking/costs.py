@@ -1,4 +1,4 @@
-"""Costs of pairing N tracks with M detections: lower is better, infinite is forbidden."""
+"""Association costs of N tracks and M detections: lower is better, infinite is forbidden."""
 
 import numpy as np
 from cython_bbox import bbox_overlaps
@@ -9,23 +9,23 @@ GATE = 9.4877  # 95 % quantile of the chi-square distribution with 4 degrees of 
 
 
 def normalise(embeddings: FloatArray) -> FloatArray:
-    """Return (N, D) embeddings at unit length; a zero embedding, which says nothing, stays zero.
+    """Return (N, D) embeddings at unit length; zero embeddings stay zero.
 
     >>> normalise(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]
     """
-    return embeddings / _lengths(embeddings)[:, None]
+    return embeddings / _norms(embeddings)[:, None]
 
 
 def appearance_cost(embeddings: FloatArray, others: FloatArray, *, metric: str = "cosine") -> FloatArray:
-    """(N, D) and (M, D) embeddings -> (N, M) distances of their directions.
+    """(N, D) and (M, D) embeddings -> (N, M) distances.
 
-    `cosine`: from 0 to 2, and 1 where one of them is zero; `euclidean`: of the unit embeddings, the root of twice that.
+    `cosine`: from 0 to 2, and 1 for a zero embedding; `euclidean`: of the normalised embeddings, sqrt(2 * cosine).
     """
     left, right = embeddings.astype(np.float64), others.astype(np.float64)
     cost = left @ right.T
-    cost /= _lengths(left)[:, None]
-    cost /= _lengths(right)
+    cost /= _norms(left)[:, None]
+    cost /= _norms(right)
     np.subtract(1.0, cost, out=cost)
     np.maximum(cost, 0.0, out=cost)
     return cost if metric == "cosine" else np.sqrt(2 * cost)
@@ -44,7 +44,7 @@ def fuse_motion(
 
 
 def overlap_cost(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
-    """(N, 4) and (M, 4) float64 xyxy -> (N, M) 1 - IoU, where widths and heights count pixels (+1) as published.
+    """(N, 4) and (M, 4) float64 xyxy -> (N, M) 1 - IoU, with the reference implementation's +1 on widths and heights.
 
     >>> overlap_cost(np.array([[0.0, 0, 9, 9]]), np.array([[0.0, 0, 9, 4]])).tolist()
     [[0.5]]
@@ -67,8 +67,8 @@ def forbid_across_classes(cost: FloatArray, classes: IntArray, others: IntArray)
     return np.where(classes[:, None] != others[None, :], np.inf, cost)
 
 
-def _lengths(embeddings: FloatArray) -> FloatArray:
-    """(N, D) -> (N,) lengths, 1 instead of 0."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
-    lengths[lengths == 0] = 1
-    return np.asarray(lengths)
+def _norms(embeddings: FloatArray) -> FloatArray:
+    """(N, D) -> (N,) norms, 1 instead of 0."""
+    norms = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
+    norms[norms == 0] = 1
+    return np.asarray(norms)

@@ -1,16 +1,14 @@
-"""What a tracker decided in one update, told track by track: the lines of the decision log."""
+"""Event log of a tracker: one event per track and update."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
-
-import numpy as np
 
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
 from fairmot.structures.track_event import Event, TrackEvent
 from fairmot.structures.tracks import AssociationStage
 from fairmot.tracking.track_table import TrackState, TrackTable
 
-_SEEN_AGAIN: Mapping[int, Event] = {
+_MATCHED: Mapping[int, Event] = {
     TrackState.TENTATIVE: "confirmed",
     TrackState.TRACKED: "matched",
     TrackState.LOST: "recovered",
@@ -18,65 +16,58 @@ _SEEN_AGAIN: Mapping[int, Event] = {
 
 
 class Snapshot(NamedTuple):
-    """What the table said at the start of an update: (N,) identities and states."""
+    """(N,) identities and states of a track table at the start of an update."""
 
     ids: IntArray
     states: IntArray
 
 
 def match_events(tracks: TrackTable, before: Snapshot, *, frame: int, scores: FloatArray) -> list[TrackEvent]:
-    """Tell births, matches, recoveries, confirmations and losses; `scores` are the frame's detections'.
+    """Return the initiations, matches, recoveries, confirmations and losses of an update.
 
-    Rows beyond those of `before` are the newborn. An identity that is not the one of before came from the gallery.
+    scores: of the frame's detections. Rows beyond those of `before` are new tracks. A changed identity was taken over
+    from the gallery.
     """
-    told = []
+    events = []
     for row, (identity, index) in enumerate(zip(tracks.ids.tolist(), tracks.detection_index.tolist(), strict=True)):
-        known = row < len(before.ids)
+        is_new = row >= len(before.ids)
         if index >= 0:
-            event = _SEEN_AGAIN[int(before.states[row])] if known else "born"
-            told.append(
+            reason = ""
+            if is_new and tracks.states[row] == TrackState.TRACKED:
+                reason = "confirmed in the first frame"
+            elif not is_new and before.ids[row] != identity:
+                reason = f"re-identified from the gallery; was track {before.ids[row]}"
+            events.append(
                 TrackEvent(
                     frame=frame,
-                    event=event,
+                    event="initiated" if is_new else _MATCHED[int(before.states[row])],
                     track=identity,
                     detection=index,
                     stage=AssociationStage(int(tracks.stages[row])).name.lower(),
-                    cost=float(tracks.costs[row]) if known else float("nan"),
+                    cost=float("nan") if is_new else float(tracks.costs[row]),
                     score=float(scores[index]),
-                    note=_note(tracks, row, before),
+                    reason=reason,
                 )
             )
-        elif known and before.states[row] == TrackState.TRACKED:
-            told.append(TrackEvent(frame=frame, event="lost", track=identity))
-    return told
+        elif not is_new and before.states[row] == TrackState.TRACKED:
+            events.append(TrackEvent(frame=frame, event="lost", track=identity))
+    return events
 
 
-def _note(tracks: TrackTable, row: int, before: Snapshot) -> str:
-    if row >= len(before.ids):
-        return "confirmed at once" if tracks.states[row] == TrackState.TRACKED else ""
-    if before.ids[row] != tracks.ids[row]:
-        return f"was track {before.ids[row]} until here, recognised from the gallery"
-    return ""
-
-
-def end_events(tracks: TrackTable, ended: BoolArray, *, frame: int) -> list[TrackEvent]:
-    """Tell the ends of the tracks at the mask `ended` (N,): without a second sight, or lost for too long."""
-    return [
-        TrackEvent(
-            frame=frame,
-            event="ended",
-            track=int(tracks.ids[row]),
-            note="no second sight"
-            if tracks.states[row] == TrackState.TENTATIVE
-            else f"not seen since frame {tracks.last_frames[row]}",
-        )
-        for row in np.flatnonzero(ended)
+def removal_events(tracks: TrackTable, removed: BoolArray, *, frame: int) -> list[TrackEvent]:
+    """Return the removals of the tracks at the mask `removed` (N,): unconfirmed, or lost for too long."""
+    reasons = [
+        "not confirmed" if state == TrackState.TENTATIVE else f"not matched since frame {last}"
+        for state, last in zip(tracks.states[removed], tracks.last_frames[removed], strict=True)
     ]
+    removals = zip(tracks.ids[removed].tolist(), reasons, strict=True)
+    return [TrackEvent(frame=frame, event="removed", track=track, reason=reason) for track, reason in removals]
 
 
-def duplicate_events(pairs: Sequence[tuple[int, int]], *, frame: int) -> list[TrackEvent]:
-    """Tell the ends of duplicates, pairs of identities (ended, kept)."""
+def duplicate_events(dropped: IntArray, kept: IntArray, *, frame: int) -> list[TrackEvent]:
+    """Return the removals of duplicates, by the identities of the dropped and the kept tracks (P,)."""
+    kept_by_dropped = dict(zip(dropped.tolist(), kept.tolist(), strict=True))
     return [
-        TrackEvent(frame=frame, event="ended", track=ended, note=f"duplicate of track {kept}")
-        for ended, kept in dict(pairs).items()
+        TrackEvent(frame=frame, event="removed", track=track, reason=f"duplicate of track {other}")
+        for track, other in kept_by_dropped.items()
     ]

@@ -1,9 +1,8 @@
-"""A Kalman filter of constant velocity over many boxes at once.
+"""Kalman filter of constant velocity over many boxes at once.
 
-State, 8 numbers a track: a box of 4 numbers and their velocities per step (a frame). Measurement: the first four. Noise
-acts on each of the four alone, hence so does the filter: four filters of place and velocity, whose covariances are
-three numbers each. That is the textbook filter with its 8x8 matrices, without the zeros. Legend: N tracks, M
-measurements.
+The state of a track is a box of 4 numbers and their velocities per time step; the measurement is the box. The noise of
+the 4 numbers is independent, so the 8x8 covariance splits into four 2x2 blocks of position and velocity, stored as 3
+numbers each; the result equals that of the dense filter. Legend: N tracks, M measurements.
 Source: Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric (2017), section 2.1.
 """
 
@@ -16,15 +15,14 @@ from fairmot.geometry.arrays import FloatArray
 
 POSITION_WEIGHT = 1.0 / 20  # standard deviation of a position, in sides of the box
 VELOCITY_WEIGHT = 1.0 / 160  # standard deviation of a velocity per step, in sides of the box
-SMALLEST_SIDE = 1e-3  # px; noise scales with the sides, and a side of 0 would leave no noise at all
+MIN_SIDE = 1e-3  # px; noise scales with the sides and must not vanish
 
 
 class KalmanState(NamedTuple):
-    """Gaussian beliefs, float64.
+    """Gaussian states of N tracks, float64.
 
     means: (N, 8) box and velocities.
-    covariances: (N, 3, 4) for each of the box's numbers its variance, its covariance with its velocity, and the
-        velocity's variance.
+    covariances: (N, 3, 4) variances of the box, its covariances with the velocities, and variances of the velocities.
     """
 
     means: FloatArray
@@ -33,106 +31,108 @@ class KalmanState(NamedTuple):
 
 @dataclass(frozen=True)
 class BoxModel:
-    """Which four numbers describe a box, and how sure they are.
+    """Box parameterisation and noise of the filter.
 
-    sides: for each number which side its noise scales with, 0 the third of the four, 1 the height.
-    places, speeds: (4,) variances of the process for one step, in squares of the sides (or as they are).
-    measured: (4,) variances of a measurement. first_places, first_speeds: (4,) those of a new track.
-    still: columns of the means that a lost track sets to 0: how fast its size changes.
-    wide: whether the third number is the width, in pixels, instead of width / height.
+    scale_sides: for each number the side that its noise scales with, 0 the third of the four, 1 the height.
+    process_position, process_velocity: (4,) process variances of one step, in squared sides (aspects: absolute).
+    measurement: (4,) measurement variances. initial_position, initial_velocity: (4,) variances of a new track.
+    size_velocities: columns of the means with the velocities of the size, which are 0 for a lost track.
+    has_width: whether the third number is the width in pixels, instead of width / height.
     """
 
-    sides: list[int]
-    places: FloatArray
-    speeds: FloatArray
-    measured: FloatArray
-    first_places: FloatArray
-    first_speeds: FloatArray
-    still: tuple[int, ...]
-    wide: bool
+    scale_sides: list[int]
+    process_position: FloatArray
+    process_velocity: FloatArray
+    measurement: FloatArray
+    initial_position: FloatArray
+    initial_velocity: FloatArray
+    size_velocities: tuple[int, ...]
+    has_width: bool
 
     def measure(self, boxes_tlwh: FloatArray) -> FloatArray:
         """(N, 4) tlwh -> (N, 4) centre x, centre y, width / height (or width), height."""
         measurements = boxes_tlwh.copy()
         measurements[:, :2] += boxes_tlwh[:, 2:] / 2
-        if not self.wide:
+        if not self.has_width:
             measurements[:, 2] /= boxes_tlwh[:, 3]
         return measurements
 
     def boxes_tlwh(self, means: FloatArray) -> FloatArray:
         """(N, 8) means -> (N, 4) left, top, width, height."""
         boxes = means[:, :4].copy()
-        if not self.wide:
+        if not self.has_width:
             boxes[:, 2] *= means[:, 3]
         boxes[:, :2] -= boxes[:, 2:] / 2
         return boxes
 
-    def squares(self, means: FloatArray) -> FloatArray:
-        """(N, 8) or (N, 4) -> (N, 4): what the variances scale with."""
-        sides = np.maximum(np.abs(means[:, 2:4]), SMALLEST_SIDE) ** 2
-        squares = sides[:, self.sides]
-        if not self.wide:
+    def squared_scales(self, means: FloatArray) -> FloatArray:
+        """(N, 8) or (N, 4) -> (N, 4) factors of the variances."""
+        sides = np.maximum(np.abs(means[:, 2:4]), MIN_SIDE) ** 2
+        squares = sides[:, self.scale_sides]
+        if not self.has_width:
             squares[:, 2] = 1
         return np.asarray(squares)
 
 
-def _squared(scale: float, aspect: float | None) -> FloatArray:
-    """(4,) variances: of a scale in sides, but for an aspect, whose deviation is `aspect` itself."""
-    return np.asarray(np.square([scale, scale, scale if aspect is None else aspect, scale]))
+def _variances(weight: float, aspect_std: float | None) -> FloatArray:
+    """(4,) variances of a standard deviation in sides; `aspect_std` replaces that of an aspect."""
+    return np.asarray(np.square([weight, weight, weight if aspect_std is None else aspect_std, weight]))
 
 
-def _box_model(sides: list[int], aspects: tuple[float | None, ...], still: tuple[int, ...]) -> BoxModel:
-    place, speed, first_place, first_speed, measured = aspects
+def _box_model(
+    scale_sides: list[int], aspect_stds: tuple[float | None, ...], size_velocities: tuple[int, ...]
+) -> BoxModel:
+    position, velocity, measurement, initial_position, initial_velocity = aspect_stds
     return BoxModel(
-        sides=sides,
-        places=_squared(POSITION_WEIGHT, place),
-        speeds=_squared(VELOCITY_WEIGHT, speed),
-        first_places=_squared(2 * POSITION_WEIGHT, first_place),
-        first_speeds=_squared(10 * VELOCITY_WEIGHT, first_speed),
-        measured=_squared(POSITION_WEIGHT, measured),
-        still=still,
-        wide=place is None,
+        scale_sides=scale_sides,
+        process_position=_variances(POSITION_WEIGHT, position),
+        process_velocity=_variances(VELOCITY_WEIGHT, velocity),
+        measurement=_variances(POSITION_WEIGHT, measurement),
+        initial_position=_variances(2 * POSITION_WEIGHT, initial_position),
+        initial_velocity=_variances(10 * VELOCITY_WEIGHT, initial_velocity),
+        size_velocities=size_velocities,
+        has_width=position is None,
     )
 
 
-# The published filter: noise follows the height, aspects have their own.
-ASPECT_HEIGHT = _box_model([1, 1, 1, 1], (1e-2, 1e-5, 1e-2, 1e-5, 1e-1), still=(7,))
-# BoT-SORT's (Aharon et al., 2022, equations 5 to 7): widths and what is horizontal follow the width.
-WIDTH_HEIGHT = _box_model([0, 1, 0, 1], (None,) * 5, still=(6, 7))
+# Reference implementation: all noise scales with the height, aspects have absolute noise.
+ASPECT_HEIGHT = _box_model([1, 1, 1, 1], (1e-2, 1e-5, 1e-1, 1e-2, 1e-5), size_velocities=(7,))
+# BoT-SORT (Aharon et al., 2022, equations 5 to 7): noise of centre x and width scales with the width.
+WIDTH_HEIGHT = _box_model([0, 1, 0, 1], (None,) * 5, size_velocities=(6, 7))
 BOX_MODELS = {"xyah": ASPECT_HEIGHT, "xywh": WIDTH_HEIGHT}
 
 
 def initiate(measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> KalmanState:
-    """Return the beliefs of new tracks at (N, 4) measurements: no velocity, and little certainty of it."""
-    squares = box.squares(measurements)
+    """Return the states of new tracks at (N, 4) measurements, with zero velocity of large variance."""
+    squares = box.squared_scales(measurements)
     covariances = np.zeros((len(measurements), 3, 4))
-    covariances[:, 0] = squares * box.first_places
-    covariances[:, 2] = squares * box.first_speeds
+    covariances[:, 0] = squares * box.initial_position
+    covariances[:, 2] = squares * box.initial_velocity
     return KalmanState(np.concatenate([measurements, np.zeros_like(measurements)], axis=1), covariances)
 
 
 def predict(state: KalmanState, *, box: BoxModel = ASPECT_HEIGHT, steps: float | FloatArray = 1.0) -> KalmanState:
-    """Return the beliefs `steps` steps later, a whole number or not, or (N, 1): process noise grows in proportion."""
+    """Return the states `steps` time steps later, a number or (N, 1); process noise is proportional to it."""
     means, before = state
-    squares = box.squares(means)
+    squares = box.squared_scales(means)
     moved, covariances = means.copy(), before.copy()
     moved[:, :4] += steps * means[:, 4:]
     covariances[:, 1] += steps * before[:, 2]
-    covariances[:, 0] += steps * (before[:, 1] + covariances[:, 1]) + squares * (steps * box.places)
-    covariances[:, 2] += squares * (steps * box.speeds)
+    covariances[:, 0] += steps * (before[:, 1] + covariances[:, 1]) + squares * (steps * box.process_position)
+    covariances[:, 2] += squares * (steps * box.process_velocity)
     return KalmanState(moved, covariances)
 
 
 def update(
     state: KalmanState, measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT, noise: FloatArray | None = None
 ) -> KalmanState:
-    """Return the beliefs after each track's own measurement, (N, 4); `noise` (N,) scales its variances."""
+    """Return the states after one measurement per track, (N, 4); `noise` (N,) scales the measurement variances."""
     means, covariances = state
-    measured = box.squares(means) * box.measured
+    measured = box.squared_scales(means) * box.measurement
     if noise is not None:
         measured *= noise[:, None]
     innovations = measurements - means[:, :4]
-    gains = covariances[:, :2] / (covariances[:, :1] + measured[:, None])  # (N, 2, 4): of the place, of the velocity
+    gains = covariances[:, :2] / (covariances[:, :1] + measured[:, None])  # (N, 2, 4): of position and velocity
     updated = KalmanState(means.copy(), covariances.copy())
     updated.means[:, :4] += gains[:, 0] * innovations
     updated.means[:, 4:] += gains[:, 1] * innovations
@@ -145,33 +145,33 @@ def update(
 def squared_mahalanobis(state: KalmanState, measurements: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> FloatArray:
     """Return (N, M) squared Mahalanobis distances, 4 degrees of freedom, of (M, 4) measurements from N tracks.
 
-    Squares of differences are multiplied out, as products of matrices are fast; rounding stays below 1e-8 of a distance
-    between places of one image.
+    Squared differences are expanded into matrix products for speed; the rounding error stays below 1e-8 of a distance
+    between points of one image.
     """
     if not len(measurements):
         return np.zeros((len(state.means), 0))
-    precisions = 1 / (state.covariances[:, 0] + box.squares(state.means) * box.measured)
+    precisions = 1 / (state.covariances[:, 0] + box.squared_scales(state.means) * box.measurement)
     middle = len(measurements) // 2
-    origin = np.partition(measurements, middle, axis=0)[middle]  # near to most, so that squares lose little
-    means, there = state.means[:, :4] - origin, measurements - origin
+    origin = np.partition(measurements, middle, axis=0)[middle]  # a median measurement, against cancellation
+    means, measurements = state.means[:, :4] - origin, measurements - origin
     weighted = precisions * means
-    distances = weighted @ (-2 * there.T)
-    distances += precisions @ np.square(there).T
+    distances = weighted @ (-2 * measurements.T)
+    distances += precisions @ np.square(measurements).T
     distances += (weighted * means).sum(axis=1)[:, None]
     return np.asarray(np.maximum(distances, 0.0, out=distances))
 
 
 def warp(state: KalmanState, camera_motion: FloatArray, *, box: BoxModel = ASPECT_HEIGHT) -> KalmanState:
-    """Return the beliefs in the coordinates of a moved camera: x -> A x + b, `camera_motion` = [A | b] (2, 3).
+    """Return the states in the coordinates of a moved camera: x -> A x + b, `camera_motion` = [A | b] (2, 3).
 
-    A turns and scales centres and their velocities, sqrt(|det A|) scales sides, aspects stay. A correlation of x with
-    y, which turning brings where their variances differ, is left out. Source: the camera motion compensation of
-    BoT-SORT (Aharon et al., 2022, section 3.2), for these states.
+    A rotates and scales centres and their velocities, sqrt(|det A|) scales sides, aspects stay. The correlation of x
+    and y that a rotation introduces is neglected. Source: camera motion compensation of BoT-SORT (Aharon et al., 2022,
+    section 3.2), adapted to these states.
     """
     linear = np.eye(4)
     linear[:2, :2] = camera_motion[:, :2]
     linear[3, 3] = np.sqrt(abs(np.linalg.det(camera_motion[:, :2])))
-    if box.wide:
+    if box.has_width:
         linear[2, 2] = linear[3, 3]
     means = (state.means.reshape(-1, 2, 4) @ linear.T).reshape(-1, 8)
     means[:, :2] += camera_motion[:, 2]

@@ -1,4 +1,4 @@
-"""How the tracks of a table move: on their own, with the camera, and to the detections they are matched with."""
+"""Motion model of a track table: prediction, camera motion compensation, and the update of matched tracks."""
 
 import numpy as np
 
@@ -9,110 +9,114 @@ from fairmot.tracking.kalman import BoxModel, KalmanState
 from fairmot.tracking.options import MotionOptions, TrackerOptions
 from fairmot.tracking.track_table import Candidates, TrackState, TrackTable
 
-LEAST_NOISE = 0.05  # share of a measurement's noise that a perfect score leaves
+MIN_NSA_NOISE = 0.05  # lowest factor of a measurement's variances, for a score of 1
 
 
 def predict(tracks: TrackTable, rows: IntArray, motion: MotionOptions, *, frames: int, steps: float) -> None:
-    """Move the tracks at `rows` by `frames` frames (`steps` steps with `Motion.dt_rate`); lost ones keep their size."""
+    """Predict the tracks at `rows` over `frames` frames (`steps` time steps with `kalman_rate`).
+
+    Lost tracks keep their size.
+    """
     if not len(rows):
         return
-    box, belief = motion.box, tracks.belief(rows)
+    box, states = motion.box, tracks.kalman_states(rows)
     lost = rows_of(tracks.states[rows] == TrackState.LOST)
     if len(lost):
-        for column in box.still:
-            belief.means[lost, column] = 0
+        for column in box.size_velocities:
+            states.means[lost, column] = 0
     if motion.kalman_rate:
-        belief = kalman.predict(belief, box=box, steps=steps)
+        states = kalman.predict(states, box=box, steps=steps)
     else:
         for _ in range(frames):
-            belief = kalman.predict(belief, box=box)
+            states = kalman.predict(states, box=box)
     tracks.steps_since_update[rows] += steps
-    tracks.set_belief(rows, belief)
+    tracks.set_kalman_states(rows, states)
 
 
-def follow_camera(tracks: TrackTable, camera_motion: FloatArray, *, box: BoxModel) -> None:
-    """Carry all tracks, and what is kept of their last sight, to the moved camera's coordinates."""
-    belief = KalmanState(tracks.means, tracks.covariances)
-    tracks.means, tracks.covariances = kalman.warp(belief, camera_motion, box=box)
-    seen = KalmanState(tracks.means_at_last_update, tracks.covariances_at_last_update)
-    tracks.means_at_last_update, tracks.covariances_at_last_update = kalman.warp(seen, camera_motion, box=box)
-    there = KalmanState(
-        np.concatenate([tracks.last_observation, np.zeros_like(tracks.last_observation)], axis=1),
-        np.zeros((len(tracks), 3, 4)),
-    )
-    tracks.last_observation = kalman.warp(there, camera_motion, box=box).means[:, :4]
-
-
-def weight_embeddings(candidates: Candidates, options: TrackerOptions) -> None:
-    """Lower the shares of embeddings that are unsure or hidden, in place."""
-    looks, lowest = options.embedding, options.conf_threshold
-    if looks.by_score:
-        candidates.update_weights[:] *= np.clip((candidates.scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
+def compensate_camera_motion(tracks: TrackTable, camera_motion: FloatArray, *, box: BoxModel) -> None:
+    """Transform the states and last observations of all tracks to the coordinates of the moved camera."""
+    states = KalmanState(tracks.means, tracks.covariances)
+    tracks.means, tracks.covariances = kalman.warp(states, camera_motion, box=box)
+    updated = KalmanState(tracks.means_at_last_update, tracks.covariances_at_last_update)
+    tracks.means_at_last_update, tracks.covariances_at_last_update = kalman.warp(updated, camera_motion, box=box)
+    observed = np.concatenate([tracks.last_observation, np.zeros_like(tracks.last_observation)], axis=1)
+    at_rest = KalmanState(observed, np.zeros((len(tracks), 3, 4)))
+    tracks.last_observation = kalman.warp(at_rest, camera_motion, box=box).means[:, :4]
 
 
 def apply_matches(
-    tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int
+    tracks: TrackTable, rows: IntArray, matched: Candidates, options: TrackerOptions, *, frame: int
 ) -> None:
-    """Give each track at `rows` its candidate: belief, smoothed embedding, state and frame."""
-    belief = _kalman_update(tracks, rows, chosen, options, frame=frame)
-    tracks.set_belief(rows, belief)
+    """Update the track at each of `rows` with its candidate: Kalman state, smoothed embedding, state and frame."""
+    states = _kalman_update(tracks, rows, matched, options, frame=frame)
+    tracks.set_kalman_states(rows, states)
     if options.ocr_threshold is not None or options.motion.oru:
-        tracks.last_observation[rows] = chosen.measurements
-        tracks.means_at_last_update[rows], tracks.covariances_at_last_update[rows] = belief
-    share = chosen.update_weights[:, None]
-    tracks.embeddings[rows] = normalise((1 - share) * tracks.embeddings[rows] + share * chosen.embeddings)
+        tracks.last_observation[rows] = matched.measurements
+        tracks.means_at_last_update[rows], tracks.covariances_at_last_update[rows] = states
+    weights = _embedding_weights(matched.scores, options)[:, None]
+    tracks.embeddings[rows] = normalise((1 - weights) * tracks.embeddings[rows] + weights * matched.embeddings)
     tracks.states[rows] = TrackState.TRACKED
     tracks.steps_since_update[rows] = 0
     tracks.last_frames[rows] = frame
-    tracks.detection_index[rows] = chosen.index
+    tracks.detection_index[rows] = matched.index
+
+
+def _embedding_weights(scores: FloatArray, options: TrackerOptions) -> FloatArray:
+    """(N,) scores -> (N,) float32 weights of the new embeddings in the moving average."""
+    weights = np.full(len(scores), 1 - options.embedding.momentum, dtype=np.float32)
+    if options.embedding.by_score:
+        lowest = options.conf_threshold
+        weights *= np.clip((scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
+    return weights
 
 
 def _kalman_update(
-    tracks: TrackTable, rows: IntArray, chosen: Candidates, options: TrackerOptions, *, frame: int
+    tracks: TrackTable, rows: IntArray, matched: Candidates, options: TrackerOptions, *, frame: int
 ) -> KalmanState:
-    """Return the beliefs of the tracks at `rows` after their measurements."""
+    """Return the Kalman states of the tracks at `rows` after their measurements."""
     motion, box = options.motion, options.motion.box
     if not options.use_motion:
-        return kalman.initiate(chosen.measurements, box=box)
-    belief = tracks.belief(rows)
+        return kalman.initiate(matched.measurements, box=box)
+    states = tracks.kalman_states(rows)
     if motion.oru:
         gaps = np.minimum(frame - tracks.last_frames[rows], options.max_lost + 1)
-        belief = _observation_centric_reupdate(tracks, rows, chosen.measurements, belief, gaps=gaps, motion=motion)
+        states = _observation_centric_reupdate(tracks, rows, matched.measurements, states, gaps=gaps, motion=motion)
     noise = None
     if motion.measurement_noise == "nsa":
-        noise = np.maximum(1 - chosen.scores.astype(np.float64), LEAST_NOISE)
-    return kalman.update(belief, chosen.measurements, box=box, noise=noise)
+        noise = np.maximum(1 - matched.scores.astype(np.float64), MIN_NSA_NOISE)
+    return kalman.update(states, matched.measurements, box=box, noise=noise)
 
 
 def _observation_centric_reupdate(
     tracks: TrackTable,
     rows: IntArray,
     measurements: FloatArray,
-    belief: KalmanState,
+    states: KalmanState,
     *,
     gaps: IntArray,
     motion: MotionOptions,
 ) -> KalmanState:
-    """Return `belief`, but for tracks that were out of sight as if they had been seen along a straight line.
+    """Return `states`, those of recovered tracks re-computed with virtual observations on a straight line.
 
-    gaps: (N,) frames since the last sight. Source: OC-SORT (Cao et al., 2023), equation 8.
+    gaps: (N,) frames since the last observation. Source: OC-SORT (Cao et al., 2023), equation 8.
     """
-    back = rows_of(gaps >= 2)
-    if not len(back):
-        return belief
-    box = motion.box
-    gaps, there, here = gaps[back], tracks.last_observation[rows[back]], measurements[back]
-    steps = (tracks.steps_since_update[rows[back]] / gaps)[:, None] if motion.kalman_rate else np.ones((len(back), 1))
-    path = KalmanState(tracks.means_at_last_update[rows[back]], tracks.covariances_at_last_update[rows[back]])
+    recovered = rows_of(gaps >= 2)
+    if not len(recovered):
+        return states
+    box, rows, gaps = motion.box, rows[recovered], gaps[recovered]
+    first, last = tracks.last_observation[rows], measurements[recovered]
+    steps = (tracks.steps_since_update[rows] / gaps)[:, None] if motion.kalman_rate else np.ones((len(rows), 1))
+    path = KalmanState(tracks.means_at_last_update[rows], tracks.covariances_at_last_update[rows])
     for number in range(1, int(gaps.max()) + 1):
-        on_the_way = rows_of(gaps >= number)
-        before = KalmanState(path.means[on_the_way], path.covariances[on_the_way])
-        moved = kalman.predict(before, box=box, steps=steps[on_the_way])
-        between = gaps[on_the_way] > number
-        share = (number / gaps[on_the_way])[:, None]
-        virtual = there[on_the_way] + share * (here[on_the_way] - there[on_the_way])
-        told = kalman.update(moved, virtual, box=box)
-        path.means[on_the_way] = np.where(between[:, None], told.means, moved.means)
-        path.covariances[on_the_way] = np.where(between[:, None, None], told.covariances, moved.covariances)
-    belief.means[back], belief.covariances[back] = path
-    return belief
+        active = rows_of(gaps >= number)
+        predicted = kalman.predict(
+            KalmanState(path.means[active], path.covariances[active]), box=box, steps=steps[active]
+        )
+        fraction = (number / gaps[active])[:, None]
+        virtual = first[active] + fraction * (last[active] - first[active])
+        updated = kalman.update(predicted, virtual, box=box)
+        between = gaps[active] > number  # the last observation itself is applied by the caller
+        path.means[active] = np.where(between[:, None], updated.means, predicted.means)
+        path.covariances[active] = np.where(between[:, None, None], updated.covariances, predicted.covariances)
+    states.means[recovered], states.covariances[recovered] = path
+    return states

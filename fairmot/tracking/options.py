@@ -1,4 +1,4 @@
-"""The numbers and switches of a tracker; the defaults are the published ones."""
+"""Options of a tracker; the defaults are those of the reference implementation."""
 
 from dataclasses import dataclass, field
 
@@ -11,10 +11,10 @@ NOISES = ("fixed", "nsa")
 
 @dataclass(frozen=True)
 class SecondAssociation:
-    """The association of low scores: tracks that are left over may take detections that no track would start from.
+    """Association of unmatched tracks with detections of low score; these initiate no tracks.
 
     threshold: a low score is above this, up to the tracker's `conf_threshold`.
-    overlap_threshold: the highest 1 - IoU. Source: Zhang et al., ByteTrack (2022), algorithm 1.
+    overlap_threshold: highest 1 - IoU. Source: Zhang et al., ByteTrack (2022), algorithm 1.
     """
 
     threshold: float = 0.1
@@ -23,14 +23,13 @@ class SecondAssociation:
 
 @dataclass(frozen=True)
 class MotionOptions:
-    """How tracks move between frames.
+    """Options of the motion model.
 
-    state: `xyah` (centre, width / height, height; as published) or `xywh` (BoT-SORT).
-    noise: of measurements; `fixed`, or `nsa` (times 1 - score, GIAOTracker, Du et al., 2021).
-    dt_rate: frames a second whose spacing is one step of the filter; 0 for one step a frame, whatever the frame rate.
-    frame_rate: of the frames; used with `dt_rate` where `update` is not told the time.
-    reupdate: a lost track that is found is filtered again along the straight line between both sights (OC-SORT, Cao et
-        al., 2023, section 4.1).
+    kalman_state: `xyah` (centre, width / height, height; as in the reference implementation) or `xywh` (BoT-SORT).
+    measurement_noise: `fixed`, or `nsa` (times 1 - score, GIAOTracker, Du et al., 2021).
+    kalman_rate: time steps of the Kalman filter per second; 0 for one per frame, whatever the frame rate.
+    frame_rate: frames per second; used with `kalman_rate` where `update` gets no time.
+    oru: observation-centric re-update of recovered tracks (OC-SORT, Cao et al., 2023, section 4.1).
     """
 
     kalman_state: str = "xyah"
@@ -40,16 +39,16 @@ class MotionOptions:
     oru: bool = False
 
     def __post_init__(self) -> None:
-        _choose("state", self.kalman_state, tuple(BOX_MODELS))
-        _choose("noise", self.measurement_noise, NOISES)
+        _require_choice("kalman_state", self.kalman_state, tuple(BOX_MODELS))
+        _require_choice("measurement_noise", self.measurement_noise, NOISES)
 
     @property
     def box(self) -> BoxModel:
-        """The filter's box."""
+        """Box model of the Kalman filter."""
         return BOX_MODELS[self.kalman_state]
 
     def steps(self, frames: int, seconds: float | None) -> float:
-        """Return how many steps of the filter `frames` frames are, `seconds` apart if that is known."""
+        """Return the time steps of `frames` frames, or of `seconds` where they are known."""
         if not self.kalman_rate:
             return float(frames)
         return self.kalman_rate * (frames / self.frame_rate if seconds is None else seconds)
@@ -57,11 +56,11 @@ class MotionOptions:
 
 @dataclass(frozen=True)
 class EmbeddingOptions:
-    """How a track's embedding follows its detections'.
+    """Moving average of a track's embeddings.
 
-    momentum: share of the old one at a match.
-    by_score: surer detections weigh more: the new share is times (score - threshold) / (1 - threshold), nothing below
-        the threshold (Deep OC-SORT, Maggiolino et al., 2023, equations 2 and 3).
+    momentum: weight of the old embedding at a match.
+    by_score: the new weight is times (score - threshold) / (1 - threshold), 0 below the threshold (dynamic appearance
+        of Deep OC-SORT, Maggiolino et al., 2023, equations 2 and 3).
     """
 
     momentum: float = 0.9
@@ -70,9 +69,9 @@ class EmbeddingOptions:
 
 @dataclass(frozen=True)
 class GalleryOptions:
-    """People who come back: a new track may take over the identity of one that ended.
+    """Re-identification: a newly confirmed track may take over the identity of a removed one.
 
-    max_age: frames since its last sight. threshold: the highest cosine distance.
+    max_age: frames since the latest match of the removed track. threshold: highest cosine distance.
     """
 
     max_age: int
@@ -81,29 +80,30 @@ class GalleryOptions:
 
 @dataclass(frozen=True)
 class TrackerOptions:
-    """What a tracker does; the defaults are the published tracker.
+    """Options of a tracker.
 
-    conf_threshold: a detection needs a score above this; birth_threshold: and to start a track one above this too.
-    max_lost: frames a lost track is kept.
-    use_appearance: False sets the appearance cost to 0; the gate and the motion term stay.
-    use_motion: False takes prediction, gate and motion term away: a track stays where it was seen.
-    use_overlap: False leaves out the associations by overlap; tentative tracks are then confirmed by the first cost.
+    conf_threshold: lowest score of a detection, exclusive.
+    initiation_threshold: lowest score of a detection that initiates a track, exclusive.
+    max_lost: frames that a lost track is kept.
+    use_appearance: False sets the appearance cost to 0; gate and motion term stay.
+    use_motion: False disables prediction, gate and motion term: a track stays at its last detection.
+    use_overlap: False disables the associations by overlap; tentative tracks are then confirmed by the first cost.
     metric: distance of embeddings, `cosine` or `euclidean`.
-    gate: the highest squared Mahalanobis distance, of 4 degrees of freedom.
-    motion_lambda: weight of appearance in the first association; 1 - lambda weighs the squared Mahalanobis distance.
-    overlap_weight: weight of 1 - IoU beside them.
-    appearance_threshold, overlap_threshold, unconfirmed_threshold: the highest cost of each association.
-    fuse_score: costs of overlap are 1 - IoU * score (ByteTrack's code).
-    low: the association of low scores, None for none.
-    recovery_threshold: highest 1 - IoU of a last association, with the box of a track's last detection (OC-SORT, Cao et
-        al., 2023, section 4.3); None for none.
-    recovery_appearance: the highest cosine distance there; 2 for any.
-    duplicate_distance: 1 - IoU below which a tracked and a lost box are one object.
-    report_detections: tracks are told with the boxes of their detections instead of the filter's.
+    gate: highest squared Mahalanobis distance, of 4 degrees of freedom.
+    motion_lambda: weight of appearance in the first association; 1 - lambda weights the squared Mahalanobis distance.
+    overlap_weight: weight of 1 - IoU in the same cost.
+    appearance_threshold, overlap_threshold, unconfirmed_threshold: highest cost of each association.
+    fuse_score: overlap costs are 1 - IoU * score (ByteTrack's code).
+    second: second association, None for none.
+    ocr_threshold: highest 1 - IoU of observation-centric recovery, an association by overlap with a track's last
+        observation (OC-SORT, Cao et al., 2023, section 4.3); None for none.
+    ocr_appearance_threshold: highest cosine distance there; 2 for any.
+    duplicate_distance: 1 - IoU below which a tracked and a lost track are duplicates.
+    report_detections: report the detections' boxes instead of the Kalman means.
     """
 
     conf_threshold: float = 0.4
-    birth_threshold: float = 0.0
+    initiation_threshold: float = 0.0
     max_lost: int = 30
     use_appearance: bool = True
     use_motion: bool = True
@@ -126,11 +126,11 @@ class TrackerOptions:
     gallery: GalleryOptions | None = None
 
     def __post_init__(self) -> None:
-        _choose("metric", self.metric, METRICS)
+        _require_choice("metric", self.metric, METRICS)
         if not (self.use_appearance or self.use_motion or self.use_overlap):
-            raise ValueError("use_appearance, use_motion, use_overlap: all are off, nothing is left to associate by")
+            raise ValueError("use_appearance, use_motion, use_overlap: all are False; at least one must be True")
 
 
-def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
+def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name}: unknown {value!r}; choose from {', '.join(choices)}")

@@ -1,9 +1,9 @@
-"""What a tracker holds: candidates of this frame and a table of tracks, one array a property."""
+"""Track table and candidate detections of a tracker: one array per property, one row per track or detection."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,10 @@ from fairmot.utils.errors import InputError
 
 
 class TrackState(IntEnum):
-    """TENTATIVE: seen once, needs a second sight. TRACKED: seen in this frame. LOST: not seen, may come back."""
+    """State of a track.
+
+    TENTATIVE: matched once, not yet confirmed. TRACKED: matched in this frame. LOST: unmatched, may be recovered.
+    """
 
     TENTATIVE = 0
     TRACKED = 1
@@ -28,15 +31,14 @@ class TrackState(IntEnum):
 
 @dataclass(frozen=True)
 class Candidates:
-    """The C detections of a frame that may be matched.
+    """C detections of a frame that may be matched.
 
     index: (C,) their rows in the frame's Detections.
-    measurements: (C, 4) as the Kalman filter takes them; float64.
+    measurements: (C, 4) float64 measurements of the Kalman filter.
     boxes_xyxy: (C, 4) float64.
     embeddings: (C, D) float32, unit length or zero.
     classes: (C,) class index.
-    scores: (C,) the detections'.
-    shares: (C,) float32, the share that an embedding takes in the smoothed one of a track that it is matched with.
+    scores: (C,) detection scores.
     """
 
     index: IntArray
@@ -45,32 +47,20 @@ class Candidates:
     embeddings: FloatArray
     classes: IntArray
     scores: FloatArray
-    update_weights: FloatArray
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, index: npt.NDArray[Any] | slice) -> "Candidates":
-        """Return the candidates at an index array or mask, or of a slice."""
-        return Candidates(
-            self.index[index],
-            self.measurements[index],
-            self.boxes_xyxy[index],
-            self.embeddings[index],
-            self.classes[index],
-            self.scores[index],
-            self.update_weights[index],
-        )
+        """Return the candidates at an index array, mask or slice."""
+        return Candidates(*(column[index] for column in vars(self).values()))
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def select_candidates(
-    detections: Detections, *, threshold: float, box: BoxModel = kalman.ASPECT_HEIGHT, share: float = 0.1
-) -> Candidates:
-    """Return the detections above the threshold that have a finite box of some height.
+def select_candidates(detections: Detections, *, threshold: float, box: BoxModel = kalman.ASPECT_HEIGHT) -> Candidates:
+    """Return the detections with a score above the threshold and a finite box of positive height.
 
-    Sizes are taken in float32 and then widened, as published; an embedding that is not finite counts as zero. All get
-    the same `share`.
+    Sizes are computed in float32, then widened, as in the reference implementation. Non-finite embeddings become zero.
     """
     boxes_tlwh = xyxy_to_tlwh(detections.boxes_xyxy.astype(np.float32)).astype(np.float64)
     usable = (detections.scores > threshold) & (boxes_tlwh[:, 3] > 0)
@@ -88,29 +78,74 @@ def select_candidates(
         embeddings=normalise(embeddings),
         classes=detections.class_index[index].astype(np.int64),
         scores=detections.scores[index],
-        update_weights=np.full(len(index), share, dtype=np.float32),
     )
 
 
 @dataclass
-class TrackTable:
-    """N tracks, a row each; the rows of tentative and tracked ones come before those of lost ones.
-
-    ids: (N,) identities.
-    states: (N,) TrackState.
-    means, covariances: (N, 8) and (N, 3, 4) Kalman beliefs.
-    embeddings: (N, D) float32 smoothed embeddings.
-    classes: (N,) class index, the first detection's.
-    waits: (N,) the filter's steps since the latest match.
-    start_frames, last_frames: (N,) the frames of the first and the latest match.
-    expired: (N,) lost for too long once: such a track has one more frame to come back, and is not kept when lost again.
-    detection_index: (N,) row of this frame's match in its Detections, -1 without.
-    stages, costs: (N,) the Stage of the latest match, and what it cost.
-    seen: (N, 4) measurement of the latest match.
-    means_at_last_update, covariances_at_last_update: (N, 8) and (N, 3, 4) beliefs right after the latest match.
-    """
+class ColumnTable:
+    """Base of tables whose fields are arrays of N rows; `ids`: (N,) identities."""
 
     ids: IntArray
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return a table without rows, with the columns' types and trailing shapes (0 for any length)."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> Self:
+        """Return a table of the rows at an index array or mask, in that order."""
+        return type(self)(*(column[rows] for column in vars(self).values()))
+
+    def concat(self, other: Self) -> Self:
+        """Return the rows of both tables, these first."""
+        if not len(other) or not len(self):
+            return self if len(self) else other
+        columns = zip(vars(self).values(), vars(other).values(), strict=True)
+        return type(self)(*(np.concatenate(pair) for pair in columns))
+
+    def state_dict(self, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
+        """Return copies of all columns by prefixed name."""
+        return {f"{prefix}{name}": column.copy() for name, column in vars(self).items()}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any], prefix: str = "") -> Self:
+        """Return the table of a `state_dict`; InputError names a missing column or one of a wrong shape."""
+        columns: list[npt.NDArray[Any]] = []
+        for field, like in vars(cls.empty()).items():
+            name = f"{prefix}{field}"
+            if name not in state:
+                raise InputError(f"tracker state: {name} is missing")
+            try:
+                column = np.asarray(state[name]).astype(like.dtype)
+                count = len(columns[0]) if columns else None
+                require_shape(name, column, (count, *(length or None for length in like.shape[1:])))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"tracker state: {' '.join(str(error).split())}") from None
+            columns.append(column)
+        return cls(*columns)
+
+
+@dataclass
+class TrackTable(ColumnTable):
+    """N tracks; tentative and tracked ones come before lost ones.
+
+    states: (N,) TrackState.
+    means, covariances: (N, 8) and (N, 3, 4) Kalman states.
+    embeddings: (N, D) float32 smoothed embeddings.
+    classes: (N,) class index of the first detection.
+    steps_since_update: (N,) Kalman time steps since the latest match.
+    start_frames, last_frames: (N,) frames of the first and the latest match.
+    expired: (N,) lost for more than the buffer: such a track may be matched in one more frame, and is removed when it
+        is lost again.
+    detection_index: (N,) row of this frame's match in its Detections, -1 for none.
+    stages, costs: (N,) AssociationStage and cost of the latest match.
+    last_observation: (N, 4) measurement of the latest match.
+    means_at_last_update, covariances_at_last_update: (N, 8) and (N, 3, 4) Kalman states right after the latest match.
+    """
+
     states: IntArray
     means: FloatArray
     covariances: FloatArray
@@ -128,7 +163,7 @@ class TrackTable:
     covariances_at_last_update: FloatArray
 
     @classmethod
-    def start(
+    def from_candidates(
         cls,
         candidates: Candidates,
         *,
@@ -136,15 +171,15 @@ class TrackTable:
         frame: int,
         state: TrackState,
         box: BoxModel = kalman.ASPECT_HEIGHT,
-    ) -> "TrackTable":
+    ) -> Self:
         """Return one new track for each candidate, with identities from `first_id`."""
         count = len(candidates)
-        belief = kalman.initiate(candidates.measurements, box=box)
+        initial = kalman.initiate(candidates.measurements, box=box)
         return cls(
             ids=np.arange(first_id, first_id + count),
             states=np.full(count, int(state)),
-            means=belief.means,
-            covariances=belief.covariances,
+            means=initial.means,
+            covariances=initial.covariances,
             embeddings=candidates.embeddings,
             classes=candidates.classes,
             steps_since_update=np.zeros(count),
@@ -152,82 +187,28 @@ class TrackTable:
             last_frames=np.full(count, frame),
             expired=np.zeros(count, dtype=np.bool_),
             detection_index=candidates.index,
-            stages=np.full(count, int(AssociationStage.BIRTH)),
+            stages=np.full(count, int(AssociationStage.INITIATION)),
             costs=np.zeros(count),
             last_observation=candidates.measurements,
-            means_at_last_update=belief.means.copy(),
-            covariances_at_last_update=belief.covariances.copy(),
+            means_at_last_update=initial.means.copy(),
+            covariances_at_last_update=initial.covariances.copy(),
         )
 
     @classmethod
-    def empty(cls) -> "TrackTable":
+    def empty(cls) -> Self:
         """Return a table without rows."""
-        nothing = Candidates(
-            np.zeros(0, np.int64),
-            np.zeros((0, 4)),
-            np.zeros((0, 4)),
-            np.zeros((0, 0), np.float32),
-            np.zeros(0, np.int64),
-            np.zeros(0),
-            np.zeros(0, np.float32),
-        )
-        return cls.start(nothing, first_id=1, frame=0, state=TrackState.TENTATIVE)
+        no_detections = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 0)))
+        candidates = select_candidates(no_detections, threshold=0)
+        return cls.from_candidates(candidates, first_id=1, frame=0, state=TrackState.TENTATIVE)
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, rows: npt.NDArray[Any]) -> "TrackTable":
-        """Return a table of the tracks at an index array or mask, in that order."""
-        return TrackTable(*(getattr(self, name)[rows] for name in _COLUMNS))
-
-    def joined(self, other: "TrackTable") -> "TrackTable":
-        """Return the rows of both, these first."""
-        if not len(other):
-            return self
-        if not len(self):
-            return other
-        return TrackTable(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS))
-
-    def belief(self, rows: npt.NDArray[Any]) -> KalmanState:
-        """Return a copy of the Kalman beliefs at `rows`."""
+    def kalman_states(self, rows: IntArray) -> KalmanState:
+        """Return copies of the Kalman states at `rows`."""
         return KalmanState(self.means[rows], self.covariances[rows])
 
-    def set_belief(self, rows: npt.NDArray[Any], belief: KalmanState) -> None:
-        """Replace the Kalman beliefs at `rows`."""
-        self.means[rows], self.covariances[rows] = belief
+    def set_kalman_states(self, rows: IntArray, states: KalmanState) -> None:
+        """Replace the Kalman states at `rows`."""
+        self.means[rows], self.covariances[rows] = states
 
     def boxes_xyxy(self, rows: IntArray, box: BoxModel) -> FloatArray:
         """(R, 4) boxes of the Kalman means at `rows`."""
         return tlwh_to_xyxy(box.boxes_tlwh(self.means[rows]))
-
-    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """Return copies of all columns by name."""
-        return {field.name: getattr(self, field.name).copy() for field in fields(self)}
-
-    @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any]) -> "TrackTable":
-        """Return the table that `state_dict` described; InputError names a column that is missing or misshapen."""
-        like = cls.empty()
-        shapes: dict[str, tuple[int | None, ...]] = {
-            "means": (8,),
-            "covariances": (3, 4),
-            "embeddings": (None,),
-            "last_observation": (4,),
-            "means_at_last_update": (8,),
-            "covariances_at_last_update": (3, 4),
-        }
-        columns: dict[str, npt.NDArray[Any]] = {}
-        for field in fields(cls):
-            if field.name not in state:
-                raise InputError(f"tracker state: {field.name} is missing")
-            try:
-                column = np.asarray(state[field.name]).astype(getattr(like, field.name).dtype)
-                count = len(columns["ids"]) if columns else None
-                require_shape(field.name, column, (count, *shapes.get(field.name, ())))
-            except (ValueError, TypeError) as error:
-                raise InputError(f"tracker state: {' '.join(str(error).split())}") from None
-            columns[field.name] = column
-        return cls(**columns)
-
-
-_COLUMNS = tuple(field.name for field in fields(TrackTable))

@@ -13,7 +13,7 @@ from fairmot.formats.images import write_image
 from fairmot.formats.motchallenge import read_boxes, write_results
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracker_input import TrackerInput
-from fairmot.tracking.run import OutputFilters, collect_tracks, track_sequence
+from fairmot.tracking.run import OutputFilters, to_table, track_sequence
 from fairmot.tracking.tracker import JointTracker
 
 pytestmark = pytest.mark.e2e
@@ -95,8 +95,8 @@ def results(tmp_path):
         return Detections(boxes[:count], np.full(count, 0.9), np.ones((count, 4)) / 2, np.arange(count))
 
     frames = (TrackerInput(frame, detections(frame)) for frame in range(1, FRAMES + 1))
-    tracks = collect_tracks(track_sequence(frames, JointTracker(), filters=OutputFilters(0, 0)), num_classes=2)
-    write_results(tmp_path / "results" / "CROSSING.txt", tracks.table)
+    table = to_table(track_sequence(frames, JointTracker(), filters=OutputFilters(0, 0)), num_classes=2)
+    write_results(tmp_path / "results" / "CROSSING.txt", table)
     return tmp_path / "results"
 
 

@@ -149,14 +149,14 @@ def test_json_lines_say_what_the_rows_say_and_more(run):
     ]
     rows = [tuple(map(float, line.split(",")[:7])) for line in (run / "street.txt").read_text().splitlines()]
     assert sorted(told) == rows
-    assert {track["stage"] for track in lines[0]["tracks"]} == {"birth"}
+    assert {track["stage"] for track in lines[0]["tracks"]} == {"initiation"}
     assert all(json.loads(line)["tracks"] == [] for line in (run / "empty.jsonl").read_text().splitlines())
 
 
 def test_decisions_tell_births_and_losses(run):
     events = [json.loads(line) for line in (run / "street.events.jsonl").read_text().splitlines()]
-    assert {"born", "matched", "lost"} <= {event["event"] for event in events}
-    assert [event["track"] for event in events if event["event"] == "born" and event["frame"] == 1] == [1, 2]
+    assert {"initiated", "matched", "lost"} <= {event["event"] for event in events}
+    assert [event["track"] for event in events if event["event"] == "initiated" and event["frame"] == 1] == [1, 2]
 
 
 def test_the_video_has_each_frame_at_its_time(run):

@@ -27,7 +27,7 @@ TRACKS = Tracks(
     classes=np.array([0, 1]),
     detection_index=np.array([1, 0]),
     ages=np.array([1, 7]),
-    stages=np.array([AssociationStage.BIRTH, AssociationStage.OVERLAP]),
+    stages=np.array([AssociationStage.INITIATION, AssociationStage.OVERLAP]),
     costs=np.array([np.nan, 0.25]),
 )
 
@@ -73,7 +73,7 @@ def test_tracks_keep_their_story(sv):
     assert found.tracker_id.tolist() == [3, 5]
     assert found.xyxy.tolist() == [[10, 20, 40, 60], [50, 5, 70, 65]]
     assert (found.confidence.tolist(), found.class_id.tolist()) == ([0.9, 0.6], [0, 1])
-    assert found.data["stage"].tolist() == ["birth", "overlap"]
+    assert found.data["stage"].tolist() == ["initiation", "overlap"]
     assert (found.data["age"].tolist(), found.data["detection_index"].tolist()) == ([1, 7], [1, 0])
     np.testing.assert_array_equal(found.data["cost"], [np.nan, 0.25])
     assert found[found.data["stage"] == "overlap"].tracker_id.tolist() == [5]

@@ -15,7 +15,7 @@ def make_tracks():
         classes=np.array([0, 1]),
         detection_index=np.array([4, 0]),
         ages=np.array([12, 1]),
-        stages=np.array([AssociationStage.SECOND, AssociationStage.BIRTH]),
+        stages=np.array([AssociationStage.SECOND, AssociationStage.INITIATION]),
         costs=np.array([0.125, np.nan]),
     )
 
@@ -34,7 +34,7 @@ def test_a_frame_is_one_line_of_plain_numbers():
                 "cost": 0.125, "detection": 4,
             },
             {
-                "id": 9, "box": [5.0, 6.0, 7.5, 8.0], "score": 0.25, "class": 1, "age": 1, "stage": "birth",
+                "id": 9, "box": [5.0, 6.0, 7.5, 8.0], "score": 0.25, "class": 1, "age": 1, "stage": "initiation",
                 "cost": None, "detection": 0,
             },
         ],
@@ -50,7 +50,7 @@ def test_decisions_leave_out_what_they_do_not_say():
     decisions = [
         TrackEvent(5, "matched", 3, detection=1, stage="overlap", cost=0.12345678, score=0.5),
         TrackEvent(6, "lost", 3),
-        TrackEvent(40, "ended", 3, note="lost for longer than the buffer"),
+        TrackEvent(40, "removed", 3, reason="lost for longer than the buffer"),
     ]
     assert [json.loads(line) for line in format_events(decisions)] == [
         {
@@ -63,5 +63,5 @@ def test_decisions_leave_out_what_they_do_not_say():
             "score": 0.5,
         },
         {"frame": 6, "event": "lost", "track": 3},
-        {"frame": 40, "event": "ended", "track": 3, "note": "lost for longer than the buffer"},
+        {"frame": 40, "event": "removed", "track": 3, "reason": "lost for longer than the buffer"},
     ]

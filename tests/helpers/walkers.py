@@ -25,7 +25,7 @@ PARTS: list[dict[str, Any]] = [
         "metric": "euclidean",
         "overlap_weight": 0.3,
         "fuse_score": True,
-        "birth_threshold": 0.5,
+        "initiation_threshold": 0.5,
         "ocr_threshold": 0.7,
         "motion": MotionOptions("xywh", kalman_rate=60.0, oru=True),
     },

@@ -43,7 +43,7 @@ def test_candidates_leave_the_detections_alone() -> None:
 def make_table(count: int, first_id: int = 1) -> TrackTable:
     detections = make_detections([[10.0 * i, 0, 10.0 * i + 5, 20] for i in range(count)], [0.9] * count)
     candidates = select_candidates(detections, threshold=0.4)
-    return TrackTable.start(candidates, first_id=first_id, frame=1, state=TrackState.TRACKED)
+    return TrackTable.from_candidates(candidates, first_id=first_id, frame=1, state=TrackState.TRACKED)
 
 
 def test_boxes_come_back_from_the_belief() -> None:
@@ -53,12 +53,12 @@ def test_boxes_come_back_from_the_belief() -> None:
 
 
 def test_join_and_take() -> None:
-    joined = make_table(2).joined(make_table(2, first_id=3))
+    joined = make_table(2).concat(make_table(2, first_id=3))
     assert joined.ids.tolist() == [1, 2, 3, 4]
-    assert joined.take(np.array([3, 0])).ids.tolist() == [4, 1]
-    assert len(TrackTable.empty().joined(TrackTable.empty())) == 0
-    assert TrackTable.empty().joined(make_table(1)).ids.tolist() == [1]
-    assert make_table(1).joined(TrackTable.empty()).ids.tolist() == [1]
+    assert joined[np.array([3, 0])].ids.tolist() == [4, 1]
+    assert len(TrackTable.empty().concat(TrackTable.empty())) == 0
+    assert TrackTable.empty().concat(make_table(1)).ids.tolist() == [1]
+    assert make_table(1).concat(TrackTable.empty()).ids.tolist() == [1]
 
 
 def test_state_is_a_copy() -> None:

@@ -55,7 +55,7 @@ class TestLowScores:
 
 class TestBirth:
     def test_a_new_track_needs_the_higher_score(self) -> None:
-        tracker = JointTracker(TrackerOptions(birth_threshold=0.7))
+        tracker = JointTracker(TrackerOptions(initiation_threshold=0.7))
         frames = [see((0, 0)), joined(see((0, 0), score=0.5), see((1, 300), score=0.6))]
         assert run(tracker, frames) == [[1], [1]]
         assert tracker.num_tracks == 1
@@ -295,7 +295,7 @@ class TestAssociationAlone:
             np.testing.assert_allclose(tracks.boxes_tlwh, [[100 + shift, 100, 40, 100]])
 
     def test_something_must_be_left(self) -> None:
-        with pytest.raises(ValueError, match="nothing is left"):
+        with pytest.raises(ValueError, match="at least one must be True"):
             TrackerOptions(use_appearance=False, use_motion=False, use_overlap=False)
 
     def test_overlap_in_the_first_cost_settles_a_tie_of_looks(self) -> None:
@@ -328,7 +328,7 @@ class TestStory:
     def test_every_track_tells_stage_cost_and_age(self) -> None:
         tracker = JointTracker()
         tracks = tracker.update(see((0, 0)))
-        assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([1], [AssociationStage.BIRTH])
+        assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([1], [AssociationStage.INITIATION])
         assert np.isnan(tracks.costs).all()
         tracks = tracker.update(see((0, 0)), frame_index=4)
         assert (tracks.ages.tolist(), tracks.stages.tolist()) == ([4], [AssociationStage.APPEARANCE])
@@ -342,36 +342,36 @@ class TestStory:
         tracker = JointTracker(TrackerOptions(max_lost=2), log=told.extend)
         run(tracker, [NOBODY, see((0, 0)), see((0, 0)), NOBODY, see((0, 0)), *[NOBODY] * 6])
         assert [(item.frame, item.event) for item in told] == [
-            (2, "born"),
+            (2, "initiated"),
             (3, "confirmed"),
             (4, "lost"),
             (5, "recovered"),
             (6, "lost"),
-            (9, "ended"),
+            (9, "removed"),
         ]
         assert {item.track for item in told} == {1}
         assert told[1].to_dict() == {
             "frame": 3, "event": "confirmed", "track": 1, "detection": 0, "stage": "tentative",
             "cost": told[1].cost, "score": pytest.approx(0.9),
         }  # fmt: skip
-        assert told[-1].to_dict() == {"frame": 9, "event": "ended", "track": 1, "note": "not seen since frame 5"}
+        assert told[-1].to_dict() == {"frame": 9, "event": "removed", "track": 1, "reason": "not matched since frame 5"}
 
     def test_a_false_alarm_a_duplicate_and_the_gallery_say_why(self) -> None:
         told: list[TrackEvent] = []
         tracker = JointTracker(TestGallery.OPTIONS, log=told.extend)
         run(tracker, [see((0, 0)), see((0, 0)), see((3, 900)), *[NOBODY] * 20, *[see((0, 500.0))] * 2])
-        notes = [item.note for item in told if item.note]
+        notes = [item.reason for item in told if item.reason]
         assert notes == [
-            "confirmed at once",
-            "no second sight",
-            "not seen since frame 2",
-            "was track 3 until here, recognised from the gallery",
+            "confirmed in the first frame",
+            "not confirmed",
+            "not matched since frame 2",
+            "re-identified from the gallery; was track 3",
         ]
         told.clear()
         tracker = JointTracker(log=told.extend)
         tracker.update(see((0, 0), (1, 0)))
         tracker.update(see((0, 0)))
-        assert told[-1].note == "duplicate of track 1"
+        assert told[-1].reason == "duplicate of track 1"
 
     @pytest.mark.parametrize("parts", [{}, *PARTS])
     def test_the_log_alone_tells_who_was_reported(self, parts: dict[str, Any]) -> None:
@@ -385,8 +385,8 @@ class TestStory:
         for number, item in enumerate(tracks, 1):
             here = [line for line in told if line.frame == number]
             seen = {line.track for line in here if line.event in ("confirmed", "matched", "recovered")}
-            seen |= {line.track for line in here if line.note == "confirmed at once"}
-            gone = {line.track for line in here if line.event == "ended"}
+            seen |= {line.track for line in here if line.reason == "confirmed in the first frame"}
+            gone = {line.track for line in here if line.event == "removed"}
             assert seen - gone == set(item.ids.tolist())
 
     def test_no_identity_lives_twice(self) -> None:

@@ -43,7 +43,7 @@ def test_every_key_reaches_the_tracker() -> None:
         "OVERLAP_THRESHOLD": "overlap_threshold",
         "UNCONFIRMED_THRESHOLD": "unconfirmed_threshold",
         "DUPLICATE_DISTANCE": "duplicate_distance",
-        "BIRTH_THRESHOLD": "birth_threshold",
+        "INITIATION_THRESHOLD": "initiation_threshold",
         "OVERLAP_WEIGHT": "overlap_weight",
     }
     for key, name in keys.items():

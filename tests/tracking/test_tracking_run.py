@@ -6,7 +6,7 @@ from fairmot.formats.motchallenge import format_results
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.structures.tracks import Tracks
-from fairmot.tracking.run import FrameTracks, OutputFilters, apply_filters, collect_tracks, to_table, track_sequence
+from fairmot.tracking.run import FrameTracks, OutputFilters, apply_filters, to_table, track_sequence
 from fairmot.tracking.tracker import JointTracker
 
 
@@ -52,18 +52,16 @@ def test_output_comes_as_soon_as_its_frame_is_there() -> None:
 
 def test_collected_rows_equal_the_streamed_ones() -> None:
     frames = list(track_sequence(people(4), JointTracker(), filters=OutputFilters()))
-    whole = collect_tracks(iter(frames))
+    table = to_table(iter(frames))
     streamed = [line for item in frames for line in format_results(to_table([item]))]
-    assert streamed == list(format_results(whole.table))
-    assert whole.frames == 4
-    assert (whole.dropped_small, whole.dropped_wide) == (0, 4)
-    assert whole.table.ids.tolist() == [1, 2] * 4
-    assert whole.table.frames.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert streamed == list(format_results(table))
+    assert [(item.dropped_small, item.dropped_wide) for item in frames] == [(0, 1)] * 4
+    assert table.ids.tolist() == [1, 2] * 4
+    assert table.frames.tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_no_frame_gives_an_empty_table() -> None:
-    whole = collect_tracks(track_sequence([], JointTracker(), filters=OutputFilters()))
-    assert (len(whole.table), whole.frames) == (0, 0)
+    assert len(to_table(track_sequence([], JointTracker(), filters=OutputFilters()))) == 0
 
 
 def test_rows_of_several_classes_have_their_number() -> None:
@@ -71,7 +69,6 @@ def test_rows_of_several_classes_have_their_number() -> None:
     frames = [FrameTracks(1, tracks), FrameTracks(2, tracks)]
     assert to_table(frames, num_classes=2).classes.tolist() == [2, 1, 2, 1]
     assert to_table([], num_classes=2).classes.tolist() == []
-    assert collect_tracks(frames, num_classes=2).table.classes.tolist() == [2, 1, 2, 1]
     assert to_table(frames).classes.tolist() == [-1] * 4
     assert next(iter(format_results(to_table(frames, num_classes=2)))).endswith(",2,-1,-1\n")
 
@@ -87,7 +84,7 @@ def crossing(frames: int) -> Iterator[TrackerInput]:
 
 
 def test_identities_of_two_classes_never_mix_where_they_cross() -> None:
-    table = collect_tracks(track_sequence(crossing(20), JointTracker(), filters=OutputFilters()), num_classes=2).table
+    table = to_table(track_sequence(crossing(20), JointTracker(), filters=OutputFilters()), num_classes=2)
     assert len(table) == 40
     assert {(identity, kind) for identity, kind in zip(table.ids, table.classes, strict=True)} == {(1, 1), (2, 2)}
 

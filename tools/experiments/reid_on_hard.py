@@ -43,7 +43,7 @@ from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.world import build_world
 from fairmot.synthetic.write import write_sequence
 from fairmot.tracking.build import build_filters, build_tracker
-from fairmot.tracking.run import collect_tracks, track_sequence
+from fairmot.tracking.run import to_table, track_sequence
 from fairmot.utils.errors import InputError
 from fairmot.utils.seed import make_rng
 
@@ -132,8 +132,8 @@ def track_and_score(cfg: CfgNode, truth: ScoredSequence, table: BoxTable, embedd
     """Return the scores of the configuration's tracker over the rows of `table`, against the whole `truth`."""
     tracker = build_tracker(cfg, frame_rate=truth.info.frame_rate)
     observations = as_observations(table, embeddings, truth.info.length)
-    tracks = collect_tracks(track_sequence(observations, tracker, filters=build_filters(cfg)))
-    return evaluate_tables([replace(truth, results=tracks.table)], protocol="mot17").combined
+    table = to_table(track_sequence(observations, tracker, filters=build_filters(cfg)))
+    return evaluate_tables([replace(truth, results=table)], protocol="mot17").combined
 
 
 def without_appearance(cfg: CfgNode) -> CfgNode:

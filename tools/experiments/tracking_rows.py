@@ -15,7 +15,7 @@ BASE, STRONG = "fairmot", "strong"
 # A part on top of the published tracker: TRACKER keys and values, first what makes the part, then what it needs.
 PARTS: Mapping[str, Mapping[str, Any]] = {
     "low scores": {"SECOND_ASSOCIATION": True},
-    "sure births": {"BIRTH_THRESHOLD": 0.5},
+    "sure births": {"INITIATION_THRESHOLD": 0.5},
     "looser first cost": {"APPEARANCE_THRESHOLD": 0.6},
     "overlap in the first cost": {"OVERLAP_WEIGHT": 0.5, "APPEARANCE_THRESHOLD": 0.85},
     "scores in overlap": {"FUSE_SCORE": True, "OVERLAP_THRESHOLD": 0.8},

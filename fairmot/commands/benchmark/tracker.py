@@ -122,7 +122,7 @@ def time_stages(scene: Scene, cfg: CfgNode, *, repeats: int) -> tuple[Mapping[st
     held: list[int] = []
     for _ in range(repeats + 1):
         laps = StageLapTimer()
-        tracker = build_tracker(cfg, frame_rate=scene.frame_rate, laps=laps)
+        tracker = build_tracker(cfg, frame_rate=scene.frame_rate, timer=laps)
         for detections in scene.frames:
             laps.start()
             tracker.update(detections)

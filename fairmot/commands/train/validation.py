@@ -24,7 +24,7 @@ from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.tracking.build import build_filters, build_postprocess, build_tracker
-from fairmot.tracking.run import collect_tracks, track_sequence
+from fairmot.tracking.run import to_table, track_sequence
 from fairmot.utils.distributed import balance_load
 from fairmot.utils.errors import InputError
 from fairmot.video.source import open_frames
@@ -113,5 +113,5 @@ class Validator:
             )
             observations = (one.tracker_input for one in (map(follow, seen) if follow else seen))
             tracks = track_sequence(observations, tracker, filters=build_filters(self.cfg))
-            table = collect_tracks(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES).table
+            table = to_table(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES)
         return refine(table) if refine else table

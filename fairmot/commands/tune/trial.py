@@ -11,7 +11,7 @@ from fairmot.evaluation.evaluator import Evaluator
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.tracking.build import build_filters, build_postprocess, build_tracker
-from fairmot.tracking.run import collect_tracks, track_sequence
+from fairmot.tracking.run import to_table, track_sequence
 
 SCORES = ("HOTA", "IDF1", "MOTA", "IDSW")
 Scores = dict[str, float]
@@ -42,6 +42,6 @@ def track_piece(cfg: Any, piece: Piece) -> ScoredSequence:
         seen = (replace(each, camera_motion=None) for each in seen)
     tracker = build_tracker(cfg, frame_rate=piece.truth.info.frame_rate)
     tracks = track_sequence(seen, tracker, filters=build_filters(cfg))
-    table = collect_tracks(tracks, num_classes=cfg.MODEL.NUM_CLASSES).table
+    table = to_table(tracks, num_classes=cfg.MODEL.NUM_CLASSES)
     refine = build_postprocess(cfg)
     return replace(piece.truth, results=table if refine is None else refine(table))

@@ -24,7 +24,7 @@ from fairmot.utils.errors import InputError
 from fairmot.utils.seed import make_rng
 
 REFERENCE = SHARED / "reference" / "tracker"
-STAGES = ("select", "predict", "appearance", "overlap", "tentative", "start", "retire", "report")
+STAGES = ("select", "predict", "appearance", "overlap", "tentative", "initiation", "removal", "report")
 SMALL = Crowd(people=4, view_hw=(200, 300), missed=0.1, hidden=0.02, hides=6, false_alarms=1.0, look_length=16)
 
 

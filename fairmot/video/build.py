@@ -1,4 +1,4 @@
-"""Builder of the options for reading live sources, from SOURCE."""
+"""Builder of the options for live sources from the configuration section SOURCE."""
 
 from fairmot.config.node import CfgNode
 from fairmot.video.live import LiveOptions
@@ -6,8 +6,7 @@ from fairmot.video.stream import ReconnectPolicy
 
 
 def live_options(cfg: CfgNode) -> LiveOptions:
-    """Return SOURCE's options: how streams are opened again, and who drops frames under load."""
-    patience = ReconnectPolicy(
-        attempts=cfg.SOURCE.RECONNECT, wait=cfg.SOURCE.RECONNECT_WAIT, timeout=cfg.SOURCE.TIMEOUT
-    )
-    return LiveOptions(reconnect=patience, drop=cfg.SOURCE.DROP)
+    """Return how streams are reconnected and whether frames are dropped under load."""
+    source = cfg.SOURCE
+    policy = ReconnectPolicy(attempts=source.RECONNECT, wait=source.RECONNECT_WAIT, timeout=source.TIMEOUT)
+    return LiveOptions(reconnect=policy, drop=source.DROP)

@@ -1,4 +1,4 @@
-"""Frames of a MOTChallenge sequence or a folder of images."""
+"""Frames of a MOTChallenge sequence or an image folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +11,15 @@ from fairmot.video.reader import DEFAULT_FRAME_RATE
 
 
 class ImageFolderReader:
-    """Reads the images of one folder in the order of their names. Those on disk count, whatever seqinfo.ini says.
+    """Reads the images of one folder in the order of their names, however many seqinfo.ini states.
 
-    folder: a MOTChallenge sequence, or a folder that holds images.
-    places: which of the images, from 0; None for all. They are numbered from 1 again.
+    folder: a MOTChallenge sequence or a folder of images.
+    indices: range of images to read, from 0; None for all. The frames are numbered from 1.
 
-    name: the sequence's or folder's. frame_rate: seqinfo.ini's, else 30; a frame's time is what it makes of its number.
+    name: the sequence's or folder's. frame_rate: seqinfo.ini's, else 30; frame times follow from it.
 
-    Raises InputError for a folder without images, or none among `places`; iterating, for one that cannot be decoded.
+    Raises InputError for a folder without images, or without any in `indices`; while iterating, for an image that
+    cannot be decoded.
     """
 
     live = False
@@ -32,8 +33,8 @@ class ImageFolderReader:
         self._paths = paths if indices is None else paths[indices.start : indices.stop]
         if not self._paths:
             start = indices.start + 1 if indices else 1
-            raise InputError(f"{self._image_dir}: {len(paths)} images, none of them from {start} on")
-        self._count, self._promised = len(paths), info.length if info else len(paths)
+            raise InputError(f"{self._image_dir}: {len(paths)} images, none from image {start} on")
+        self._count, self._stated = len(paths), info.length if info else len(paths)
         self.name = info.name if info else folder.resolve().name
         self.frame_rate = info.frame_rate if info and info.frame_rate > 0 else DEFAULT_FRAME_RATE
         self.length: int | None = len(self._paths)
@@ -46,13 +47,13 @@ class ImageFolderReader:
             yield Frame(index, read_image(path), str(path), (index - 1) / self.frame_rate)
 
     def notes(self) -> list[str]:
-        """Return what seqinfo.ini says wrongly."""
-        if self._promised == self._count:
+        """Return a clause if seqinfo.ini states another number of images."""
+        if self._stated == self._count:
             return []
-        return [f"{self._count} images in {self._image_dir}, where seqinfo.ini says {self._promised}"]
+        return [f"{self._count} images in {self._image_dir}; seqinfo.ini states {self._stated}"]
 
     def stop(self) -> None:
-        """Nothing is waited for here."""
+        """Do nothing: reading does not wait."""
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Do nothing: no file is kept open."""

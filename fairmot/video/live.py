@@ -1,4 +1,4 @@
-"""What holds for sources that go on whether anyone looks or not: cameras and streams."""
+"""Options of live sources (cameras and streams), and playback of recordings in real time."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +12,11 @@ DROP_CHOICES = ("auto", "never", "always")
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """How live sources are read.
+    """Options of live sources.
 
-    patience: with streams that break off.
-    drop: whether only the newest frames are kept for a consumer that is slower than the source. `auto`: of cameras and
-        streams; `never`: of none, so that they fall behind; `always`: of files and folders too, which are then played
-        at their own speed, as if they were live.
+    reconnect: what happens when a stream's connection is lost.
+    drop: when to keep only the newest frames for a consumer that is slower than the source. `auto`: for cameras and
+        streams; `never`: the consumer falls behind; `always`: for files and folders too, played in real time.
 
     Raises ValueError for another `drop`.
     """
@@ -30,7 +29,7 @@ class LiveOptions:
             raise ValueError(f"drop: unknown {self.drop!r}; choose from {', '.join(DROP_CHOICES)}")
 
     def drops(self, *, live: bool) -> bool:
-        """Return whether frames of a source that is `live` or not may be dropped."""
+        """Return whether frames of a source may be dropped; live: whether it is a camera or stream."""
         return self.drop == "always" or (self.drop == "auto" and live)
 
 
@@ -38,16 +37,13 @@ def play_in_real_time(
     frames: Iterable[Frame],
     *,
     clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[Frame]:
-    """Yield frames no earlier than their times say, counted from the first one.
-
-    clock: seconds that only grow. pause: waits so many seconds.
-    """
-    begin: float | None = None
+    """Yield each frame no earlier than its time after the first one. clock: monotonic, in seconds."""
+    start: float | None = None
     for frame in frames:
-        begin = clock() if begin is None else begin
-        wait = begin + (frame.time or 0.0) - clock()
+        start = clock() if start is None else start
+        wait = start + (frame.time or 0.0) - clock()
         if wait > 0:
-            pause(wait)
+            sleep(wait)
         yield frame

@@ -1,18 +1,18 @@
-"""What every reader of frames offers, be it a folder, a video, a camera or a stream."""
+"""Interface of frame readers: image folder, video file, camera and stream."""
 
 from collections.abc import Iterator
 from typing import Protocol
 
 from fairmot.structures.frame import Frame
 
-DEFAULT_FRAME_RATE = 30.0  # 1/s, of sources that do not tell
+DEFAULT_FRAME_RATE = 30.0  # 1/s, of sources without one
 
 
 class FrameReader(Protocol):
-    """Gives frames, once.
+    """Iterable over frames, once.
 
-    frame_rate: 1/s. length: frames to expect, None where nobody knows. image_hw: height and width of the first frame.
-    live: whether it goes on by itself and has no end.
+    frame_rate: 1/s. length: expected number of frames, None if unknown. image_hw: height and width of the first frame.
+    live: whether it is a camera or stream, which has no end.
     """
 
     frame_rate: float
@@ -21,17 +21,17 @@ class FrameReader(Protocol):
     live: bool
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames; their numbers and times only grow."""
+        """Yield the frames; their numbers and times increase."""
         ...
 
     def notes(self) -> list[str]:
-        """Return a clause on each thing that is odd so far."""
+        """Return a clause for each irregularity so far."""
         ...
 
     def stop(self) -> None:
-        """Ask for an end, from whatever thread: whoever waits for something else than data waits no longer."""
+        """End all waiting for anything but data; callable from any thread."""
         ...
 
     def close(self) -> None:
-        """Release what is read, when no frame is in the making; twice does no harm."""
+        """Release the source; may be called twice, and not while a frame is read."""
         ...

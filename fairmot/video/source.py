@@ -1,10 +1,8 @@
-"""Frames of whatever can be tracked: a MOTChallenge sequence, an image folder, a video file, a camera or a stream.
+"""Frame source: a MOTChallenge sequence, image folder, video file, camera or stream, decoded in the background.
 
-    with open_frames("street.mp4") as source:
-        for frame in source:
-            ...
-
-While the consumer works on one frame, a thread decodes the next ones.
+with open_frames("street.mp4") as source:
+    for frame in source:
+        ...
 """
 
 import os
@@ -26,21 +24,21 @@ from fairmot.video.reader import FrameReader
 from fairmot.video.stream import StreamReader
 from fairmot.video.video_file import VideoReader, plural
 
-_ROOM = 4  # frames decoded ahead
-_ROOM_LIVE = 2  # newest frames kept for a consumer that is slower than the source
+_CAPACITY = 4  # frames decoded ahead
+_CAPACITY_LIVE = 2  # newest frames kept for a consumer that is slower than the source
 
 
 class FrameSource:
-    """Frames in order, with their numbers from 1 and their times; a context manager that is iterated once.
+    """Frames in order, with numbers from 1 and times; a context manager that is iterated once.
 
-    name: what a result file is called: the sequence's, folder's or video's name, `camera0`, or the stream's address
-        without user and password.
-    frame_rate: 1/s, 30 where the source does not tell.
-    length: frames to expect; None for cameras, streams, and videos that do not say.
+    name: used for result files: the sequence's, folder's or video's name, `camera0`, or the stream's address without
+        user and password.
+    frame_rate: 1/s, 30 if unknown.
+    length: expected number of frames; None for cameras, streams and videos that do not state it.
     image_hw: height and width of the first frame, and of all frames of a video, camera or stream.
-    live: whether the source goes on by itself and has no end.
+    live: whether the source is a camera or stream, which has no end.
 
-    drops: keep only the newest frames for a consumer that is slower; what is no live source is played at its speed.
+    drops: keep only the newest frames for a slower consumer; a recording is then played in real time.
     """
 
     def __init__(self, name: str, reader: FrameReader, *, drops: bool = False) -> None:
@@ -48,9 +46,9 @@ class FrameSource:
         self.frame_rate, self.length = reader.frame_rate, reader.length
         self.image_hw, self.live = reader.image_hw, reader.live
         self._reader = reader
-        self._ahead = Prefetcher(
+        self._prefetcher = Prefetcher(
             play_in_real_time(reader) if drops and not reader.live else reader,
-            capacity=_ROOM_LIVE if drops else _ROOM,
+            capacity=_CAPACITY_LIVE if drops else _CAPACITY,
             drop_oldest=drops,
             stop=reader.stop,
             release=reader.close,
@@ -58,19 +56,19 @@ class FrameSource:
 
     @property
     def num_dropped(self) -> int:
-        """Frames left out so far because the consumer was slower. They keep their numbers, as lost ones do."""
-        return self._ahead.num_dropped
+        """Frames dropped so far because the consumer was slower. Their numbers are skipped, as those of lost frames."""
+        return self._prefetcher.num_dropped
 
     @property
     def read_seconds(self) -> float:
-        """Seconds that reading and decoding took so far; of live sources with their waiting."""
-        return self._ahead.read_seconds
+        """Seconds spent on reading and decoding so far; for live sources including waiting."""
+        return self._prefetcher.read_seconds
 
     @property
     def report(self) -> str | None:
-        """One line on what is odd about the source: fewer frames than promised, lost, damaged or dropped ones.
+        """One line on irregularities: lost, damaged or dropped frames, a wrong length; complete after the last frame.
 
-        None while there is nothing to say; complete once the frames have ended.
+        None if there is none.
         """
         notes = self._reader.notes()
         if self.num_dropped:
@@ -79,15 +77,15 @@ class FrameSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; InputError when an image cannot be decoded."""
-        return self._ahead
+        return self._prefetcher
 
     def stop(self) -> None:
-        """End the frames at once, from whatever thread or signal handler, without waiting; `close` is still needed."""
-        self._ahead.stop()
+        """End the frames at once, from any thread or signal handler; `close` is still required."""
+        self._prefetcher.stop()
 
     def close(self) -> None:
-        """Stop decoding ahead and release the file or device; twice does no harm."""
-        self._ahead.close()
+        """Stop decoding and release the file or device; may be called twice."""
+        self._prefetcher.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,35 +95,30 @@ class FrameSource:
 
 
 def find_sources(source: str | Path) -> list[str]:
-    """Return what `open_frames` can open: the sequences of a folder of them by name, else `source` alone.
+    """Return what `open_frames` can open: the sequences of a folder of sequences, by name, else `source` alone.
 
-    A Path is never a camera, whatever its name. Raises InputError for what is not there or cannot be read, and for a
-    folder that holds neither images nor sequences.
+    A Path is never a camera. Raises InputError for a path that does not exist or cannot be read, and for a folder
+    without images or sequences.
     """
     if isinstance(source, Path):
         source = os.path.join(os.curdir, source) if _is_address(str(source)) else str(source)  # noqa: PTH118
     if _is_address(source):
         return [source]
-    with _readable(source):
-        return _find_files(source)
-
-
-def _find_files(source: str) -> list[str]:
     folder = Path(source)
-    if not folder.exists():
-        raise InputError(f"{source}: no such folder or file, nor a camera index or stream URL")
-    if not folder.is_dir() or is_sequence(folder) or list_images(folder):
-        return [source]
-    try:
-        sequences = find_sequences(folder)
-    except InputError:
-        raise InputError(f"{source}: no images and no MOTChallenge sequences in this folder") from None
+    with _os_errors_as_input_errors(source):
+        if not folder.exists():
+            raise InputError(_not_found(source))
+        if not folder.is_dir() or is_sequence(folder) or list_images(folder):
+            return [source]
+        try:
+            sequences = find_sequences(folder)
+        except InputError:
+            raise InputError(f"{source}: no images and no MOTChallenge sequences in this folder") from None
     return [os.path.join(source, sequence.name) for sequence in sequences]  # noqa: PTH118  (`./0001` is no camera)
 
 
 @contextmanager
-def _readable(source: str) -> Iterator[None]:
-    """Turn what the system refuses into one line."""
+def _os_errors_as_input_errors(source: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -141,21 +134,21 @@ def open_frames(
 ) -> FrameSource:
     """Open a MOTChallenge sequence, image folder, video file, camera index ("0") or stream URL ("rtsp://...").
 
-    places: which frames of a folder, from 0; None for all. They are numbered from 1 again.
-    live: how streams are opened again, and who drops frames under load; None for the defaults.
-    report: told in one line when a stream is lost and when it is back.
+    indices: range of the frames of a folder, from 0; None for all. The frames are numbered from 1.
+    live: how streams are reconnected and whether frames are dropped under load; None for the defaults.
+    report: called with one line when a stream is lost and when it is back.
 
-    A name of digits is a camera; write `./0` for a folder of that name. Raises InputError when there is no such thing
-    or nothing in it can be decoded.
+    A name of digits is a camera; write `./0` for a folder of that name. Raises InputError when the source does not
+    exist or none of its frames can be decoded.
     """
     live = live or LiveOptions()
-    with _readable(source):
-        name, reader = _open_reader(source, places=indices, live=live, report=report)
+    with _os_errors_as_input_errors(source):
+        name, reader = _open_reader(source, indices=indices, live=live, report=report)
     return FrameSource(name, reader, drops=live.drops(live=reader.live))
 
 
 def _open_reader(
-    source: str, *, places: range | None, live: LiveOptions, report: Callable[[str], None]
+    source: str, *, indices: range | None, live: LiveOptions, report: Callable[[str], None]
 ) -> tuple[str, FrameReader]:
     path = Path(source)
     if source.isdecimal():
@@ -165,13 +158,17 @@ def _open_reader(
         name = _address_name(source)
         return name, StreamReader(source, name=name, reconnect=live.reconnect, report=report)
     if path.is_dir():
-        folder = ImageFolderReader(path, places)
+        folder = ImageFolderReader(path, indices)
         return folder.name, folder
     if not path.exists():
-        raise InputError(f"{source}: no such folder or file, nor a camera index or stream URL")
+        raise InputError(_not_found(source))
     if path.suffix.lower() in (*IMAGE_EXTENSIONS, ".txt"):
-        raise InputError(f"{source}: not a video; give a video file or the folder that holds the images")
+        raise InputError(f"{source}: not a video; give a video file or the folder of the images")
     return path.stem, VideoReader(source, name=path.stem)
+
+
+def _not_found(source: str) -> str:
+    return f"{source}: no such folder or file, and not a camera index or stream URL"
 
 
 def _is_address(source: str) -> bool:
@@ -179,7 +176,7 @@ def _is_address(source: str) -> bool:
 
 
 def _address_name(source: str) -> str:
-    """Return a file name for a camera or stream.
+    """Return the name of a camera or stream for files.
 
     >>> _address_name("0"), _address_name("rtsp://user:secret@10.0.0.7:554/live/main.sdp?token=1")
     ('camera0', '10.0.0.7_live_main.sdp')

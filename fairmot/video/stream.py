@@ -1,36 +1,23 @@
-"""Frames of a stream that may break off: opened again after a wait, numbers and times going on over the gap."""
+"""Frames of a stream that reconnects: numbers and times continue across lost connections."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
-from fairmot.video.reader import FrameReader
 from fairmot.video.video_file import VideoReader, plural, redact_url, resize_to
 
-LONGEST_WAIT = 30.0  # s between two attempts
-_TICK = 0.001  # s between frames whose times are no later than the last one's
-
-
-class Connection(FrameReader, Protocol):
-    """One connection to a stream.
-
-    live: whether it has no end, so that an end is a loss. has_clock: whether frames carry times of their own.
-    ended: why it ended; None before, "" where nothing failed.
-    """
-
-    has_clock: bool
-    ended: str | None
+MAX_WAIT = 30.0  # s between two attempts
+_MIN_SPACING = 0.001  # s between frames whose times do not increase
 
 
 @dataclass(frozen=True)
 class ReconnectPolicy:
-    """How long a stream is waited for.
+    """When and how often a lost stream is opened again.
 
-    attempts: to open it again, in a row; 0 for none. wait: seconds before the first, doubled each time, up to 30.
+    attempts: consecutive attempts to reconnect. wait: seconds before the first one, doubled each time, up to 30.
     timeout: seconds without a frame after which the connection counts as lost.
 
     Raises ValueError for negative attempts or wait, or a timeout that is not positive.
@@ -54,24 +41,22 @@ class ReconnectPolicy:
         >>> list(ReconnectPolicy(attempts=7).waits())
         [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
         """
-        wait = self.wait
-        for _ in range(self.attempts):
-            yield min(LONGEST_WAIT, wait)
-            wait = min(LONGEST_WAIT, 2 * wait)
+        return (min(MAX_WAIT, self.wait * 2.0 ** min(attempt, 1000)) for attempt in range(self.attempts))
 
 
 class StreamReader:
-    """Reads one stream over as many connections as it takes; iterated once.
+    """Reads one stream over several connections; iterated once.
 
-    target: the URL. name: what the frames' `source` begins with. patience: when a connection is lost, and what then.
-    connect: opens one connection; clock: seconds that only grow; report: told in one line of each loss and return.
+    target: the URL. name: prefix of the frames' `source`. reconnect: what happens when the connection is lost.
+    connect: opens one connection; clock: monotonic, in seconds; report: called with one line for each loss and return.
 
-    A gap is measured by the clock. The numbers of the frames that should have come in it are left out, times go on,
-    and neither ever goes backwards. Times of streams that tell none (MJPEG over HTTP) are those of arrival. A recording
-    at a URL ends where it ends: opened again it would begin anew.
-    live: whether it has no end. outages, away, lost: connections lost, seconds without one, frames missed.
+    A gap is measured by the clock: the numbers of the frames missed in it are skipped, and times continue. Times of
+    streams without timestamps (MJPEG over HTTP) are times of arrival. A recording at a URL is not opened again, because
+    it would start from its beginning.
+    live: whether it has no end. num_outages, offline_seconds, num_missed: lost connections, total time without one,
+    frames missed.
 
-    Raises InputError when the stream cannot be opened at first. When it stays away later, the frames just end.
+    Raises InputError when the stream cannot be opened at first. If it does not return later, the frames end.
     """
 
     def __init__(
@@ -80,7 +65,7 @@ class StreamReader:
         *,
         name: str = "",
         reconnect: ReconnectPolicy | None = None,
-        connect: Callable[[], Connection] | None = None,
+        connect: Callable[[], VideoReader] | None = None,
         clock: Callable[[], float] = time.monotonic,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -90,39 +75,39 @@ class StreamReader:
         self._connect = connect or (lambda: VideoReader(target, name=self.name, timeout=self._policy.timeout))
         self._clock, self._report = clock, report
         self._stopped = threading.Event()
-        self._gave_up = False
+        self._failure = ""
         self._connection = self._connect()
         self.live, self.length = self._connection.live, self._connection.length
         self.frame_rate, self.image_hw = self._connection.frame_rate, self._connection.image_hw
         self._index, self._time = 0, 0.0
-        self._begin = self._seen = clock()
+        self._start_time = self._last_arrival = clock()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield frames until the stream ends, stays away or is stopped."""
-        index, start = 0, 0.0
+        """Yield frames until the stream ends, does not return or is stopped."""
+        first_index, first_time = 0, 0.0
         while True:
             for frame in self._connection:
-                yield self._carry(frame, index, start)
+                yield self._renumber(frame, first_index, first_time)
                 if self._stopped.is_set():
                     return
-            if not self.live or not self._again():
+            if not self.live or not self._reconnect():
                 return
-            index, start = self._over_the_gap()
+            first_index, first_time = self._measure_gap()
 
-    def _carry(self, frame: Frame, index: int, start: float) -> Frame:
-        """Return a connection's frame, its number and time added to what came before."""
-        arrived = self._clock()
-        number = index + frame.index
-        self.num_missed += number - self._index - 1
-        by_arrival = self.live and not self._connection.has_clock
-        seconds = arrived - self._begin if by_arrival else start + (frame.time or 0.0)
+    def _renumber(self, frame: Frame, first_index: int, first_time: float) -> Frame:
+        """Return a connection's frame with its number and time counted from the start of the stream."""
+        arrival = self._clock()
+        index = first_index + frame.index
+        self.num_missed += index - self._index - 1
+        by_arrival = self.live and not self._connection.has_timestamps
+        seconds = arrival - self._start_time if by_arrival else first_time + (frame.time or 0.0)
         if self._index and seconds <= self._time:
-            seconds = self._time + _TICK
-        self._index, self._time, self._seen = number, seconds, arrived
-        return Frame(number, resize_to(frame.image, self.image_hw), f"{self.name} frame {number}", seconds)
+            seconds = self._time + _MIN_SPACING
+        self._index, self._time, self._last_arrival = index, seconds, arrival
+        return Frame(index, resize_to(frame.image, self.image_hw), f"{self.name} frame {index}", seconds)
 
-    def _again(self) -> bool:
-        """Open the stream again, waiting before each attempt; return whether it is back."""
+    def _reconnect(self) -> bool:
+        """Open the stream again, waiting before each attempt; return whether that succeeded."""
         self.num_outages += 1
         self._connection.close()
         self._report(f"{self.name}: connection lost ({self._connection.ended or 'the stream ended'})")
@@ -134,35 +119,34 @@ class StreamReader:
             except InputError:
                 continue
             return True
-        self._gave_up = True
-        self._report(f"{self.name}: not back after {plural(self._policy.attempts, 'attempt')}")
+        self._failure = f"not back after {plural(self._policy.attempts, 'attempt')}"
+        self._report(f"{self.name}: {self._failure}")
         return False
 
-    def _over_the_gap(self) -> tuple[int, float]:
-        """Return what to add to the numbers and times of the new connection."""
-        gap = max(0.0, self._clock() - self._seen)
+    def _measure_gap(self) -> tuple[int, float]:
+        """Return the offsets of the new connection's numbers and times."""
+        gap = max(0.0, self._clock() - self._last_arrival)
         missed = max(0, round(gap * self.frame_rate) - 1)
         self.offline_seconds += gap
         self._report(f"{self.name}: back after {gap:.1f} s, about {plural(missed, 'frame')} missed")
         return self._index + missed, self._time + max(gap, 1 / self.frame_rate)
 
     def notes(self) -> list[str]:
-        """Return a clause on each thing that went wrong so far."""
+        """Return a clause for each irregularity so far."""
         if not self.live:
             return self._connection.notes()
         notes = []
         if self.num_outages:
-            notes.append(f"connection lost {plural(self.num_outages, 'time')}, for {self.offline_seconds:.1f} s in all")
+            times = plural(self.num_outages, "time")
+            notes.append(f"connection lost {times}, for {self.offline_seconds:.1f} s in total")
         if self.num_missed:
             notes.append(f"{plural(self.num_missed, 'frame')} missed")
-        if self._gave_up:
-            notes.append(f"not back after {plural(self._policy.attempts, 'attempt')}")
-        return notes
+        return [*notes, self._failure] if self._failure else notes
 
     def stop(self) -> None:
-        """End the frames and any waiting, from whatever thread; a read that is under way still ends by itself."""
+        """End the frames and all waiting, from any thread; a read in progress still ends by itself."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Release the connection; twice does no harm. No frame may be in the making in another thread."""
+        """Release the connection; may be called twice, and not while another thread reads."""
         self._connection.close()

@@ -1,10 +1,10 @@
-"""An RTSP server on loopback, for the system's Python: GStreamer's server from Debian's packages.
+"""RTSP server on the loopback interface, for the system's Python with GStreamer from Debian's packages.
 
-    python3 rtsp_server.py --check               exit code 0 where all that it needs is installed
-    python3 rtsp_server.py PORT VIDEO.mp4        prints its port and serves until it is ended; PORT 0 takes a free one
+    python3 rtsp_server.py --check               exit code 0 if all requirements are installed
+    python3 rtsp_server.py PORT VIDEO.mp4        prints its port and serves; PORT 0 selects a free one
 
-rtsp://127.0.0.1:PORT/live is a test picture of 64 x 48 pixels without an end, 25 frames a second, MJPEG;
-rtsp://127.0.0.1:PORT/film is VIDEO.mp4 (H.264), once, at its own speed.
+rtsp://127.0.0.1:PORT/live is an endless test image of 64 x 48 pixels, 25 frames a second, MJPEG;
+rtsp://127.0.0.1:PORT/film is VIDEO.mp4 (H.264), once, in real time.
 """
 
 import sys
@@ -18,7 +18,7 @@ FILM = "( filesrc location={} ! qtdemux ! rtph264pay name=pay0 pt=96 config-inte
 
 
 def load() -> tuple:
-    """Return GStreamer's modules; SystemExit says what is missing."""
+    """Return GStreamer's modules; SystemExit with the missing ones."""
     try:
         import gi
 
@@ -35,7 +35,7 @@ def load() -> tuple:
 
 
 def serve(port: str, video: str) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     loop, rtsp = load()
     server = rtsp.RTSPServer()
     server.set_address("127.0.0.1")

@@ -1,4 +1,4 @@
-"""Small videos made with FFmpeg, each frame telling its number by its brightness; and ways to damage them."""
+"""Small videos whose frames encode their number as brightness, and ways to damage them."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -11,7 +11,7 @@ HW = (48, 64)
 
 
 def shade(number: int) -> int:
-    """Return the brightness of frame `number`, from 1; they tell 48 frames apart."""
+    """Return the brightness of frame `number`, from 1; repeats after 48 frames."""
     return 10 + 5 * ((number - 1) % 48)
 
 
@@ -54,16 +54,16 @@ def make_video(
     return path
 
 
-def cut(path: Path, share: float) -> Path:
-    """Write the first part of a file beside it and return where."""
+def cut(path: Path, fraction: float) -> Path:
+    """Write the first part of a file next to it and return its path."""
     data = path.read_bytes()
     other = path.with_stem("cut")
-    other.write_bytes(data[: int(len(data) * share)])
+    other.write_bytes(data[: int(len(data) * fraction)])
     return other
 
 
 def damage(path: Path, *, start: float, size: int) -> Path:
-    """Write the file beside it with `size` bytes of noise from the share `start` on, and return where."""
+    """Write the file with `size` bytes of noise from the fraction `start` on, and return its path."""
     data = bytearray(path.read_bytes())
     begin = int(len(data) * start)
     data[begin : begin + size] = np.random.default_rng(7).integers(0, 256, size, dtype=np.uint8).tobytes()

@@ -1,4 +1,4 @@
-"""Real servers on loopback: HTTP of the standard library, and RTSP where Debian's packages are installed."""
+"""Servers on the loopback interface: HTTP, and RTSP if Debian's packages are installed."""
 
 import functools
 import http.server
@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 
 RTSP_SCRIPT = Path(__file__).with_name("rtsp_server.py")
-Connection = Callable[["Pictures"], None]
+Connection = Callable[["ImageServer"], None]
 
 
-class Pictures(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder's files, and `/cam` as MJPEG: what the server's next `connections` write.
+class ImageServer(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder's files, and `/cam` as MJPEG, written by the next of the server's `connections`.
 
-    `/half/NAME` promises a whole file and breaks off after half of it.
+    `/half/NAME` states the full length of a file and sends half of it.
     """
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         if self.path.startswith("/half/"):
@@ -42,7 +42,7 @@ class Pictures(http.server.SimpleHTTPRequestHandler):
         try:
             connection(self)
         except OSError:
-            return  # the client is gone
+            return  # the client disconnected
 
     def send_half(self, path: Path) -> None:
         data = path.read_bytes()
@@ -52,8 +52,8 @@ class Pictures(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[: len(data) // 2])
 
-    def picture(self, number: int) -> None:
-        """Send one picture of 64 x 48 pixels, of brightness 5 x `number`."""
+    def send_image(self, number: int) -> None:
+        """Send one image of 64 x 48 pixels with brightness 5 x `number`."""
         jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 5 * number, np.uint8))[1].tobytes()
         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
         self.wfile.write(head.encode() + jpeg + b"\r\n")
@@ -62,7 +62,7 @@ class Pictures(http.server.SimpleHTTPRequestHandler):
 @contextmanager
 def http_server(folder: Path, *connections: Connection) -> Iterator[str]:
     """Serve in a thread; yield the address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pictures, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(ImageServer, directory=str(folder)))
     server.daemon_threads = True
     server.connections = list(connections)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -76,21 +76,21 @@ def http_server(folder: Path, *connections: Connection) -> Iterator[str]:
 
 
 def missing_for_rtsp() -> str:
-    """Return why there can be no RTSP server here; an empty string where there can."""
+    """Return why no RTSP server can run here; an empty string if it can."""
     python = system_python()
     if python is None:
-        return "there is no system Python"
+        return "no system Python"
     found = subprocess.run([python, RTSP_SCRIPT, "--check"], capture_output=True, text=True, timeout=60, check=False)
-    return "" if found.returncode == 0 else (found.stderr.strip().splitlines() or ["it fails"])[-1]
+    return "" if found.returncode == 0 else (found.stderr.strip().splitlines() or ["it failed"])[-1]
 
 
 def system_python() -> str | None:
-    """Return Debian's Python, for which its packages are."""
+    """Return Debian's Python, which has its packages."""
     return shutil.which("python3", path="/usr/bin")
 
 
 class RtspServer:
-    """An RTSP server in a process of its own; a context manager. `port` stays when it is started again."""
+    """RTSP server in its own process; a context manager. `port` stays the same after a restart."""
 
     def __init__(self, video: Path) -> None:
         self._video = video
@@ -106,7 +106,7 @@ class RtspServer:
         assert self.port, "the RTSP server does not start"
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -7,7 +7,7 @@ from fairmot.video.camera import CameraReader
 
 
 class FakeCamera:
-    """Stands in for a device that tells no rate: it gives two blue pictures, as BGR."""
+    """Camera of unknown frame rate with two blue BGR images."""
 
     frames = 2
 
@@ -32,7 +32,7 @@ class FakeCamera:
         self.left = 0
 
 
-def test_a_camera_gives_rgb_frames_with_the_times_of_their_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_camera_gives_rgb_frames_with_times_of_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     seconds = iter([100.0, 100.5])
     camera = CameraReader(0, clock=lambda: next(seconds))
@@ -44,18 +44,18 @@ def test_a_camera_gives_rgb_frames_with_the_times_of_their_arrival(monkeypatch: 
         (2, 0.5, "camera0 frame 2"),
     ]
     assert [tuple(frame.image[0, 0]) for frame in frames] == [(3, 2, 250)] * 2
-    assert camera.notes() == ["stopped giving frames"]
+    assert camera.notes() == ["returned no more frames"]
     camera.close()
     camera.close()
 
 
-def test_a_camera_without_a_picture_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_camera_without_frames_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", type("Dark", (FakeCamera,), {"frames": 0}))
-    with pytest.raises(InputError, match="camera 0 gives no frame"):
+    with pytest.raises(InputError, match="camera 0 returns no frame"):
         CameraReader(0)
 
 
-def test_a_missing_camera_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_missing_camera_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="camera 93 cannot be opened"):
         CameraReader(93)
     assert capfd.readouterr().err == ""

@@ -16,7 +16,7 @@ def make(folder: Path, count: int, info: str | None = None) -> Path:
     return folder
 
 
-def test_some_places_are_numbered_and_timed_from_the_first_of_them(tmp_path: Path) -> None:
+def test_subset_is_numbered_and_timed_from_its_first_image(tmp_path: Path) -> None:
     reader = ImageFolderReader(make(tmp_path / "S", 5, "name=S\nframeRate=10\nseqLength=5\n"), range(2, 4))
     assert (reader.name, reader.length, reader.frame_rate, reader.image_hw, reader.live) == (
         "S",
@@ -29,11 +29,11 @@ def test_some_places_are_numbered_and_timed_from_the_first_of_them(tmp_path: Pat
     assert reader.notes() == []
 
 
-def test_a_wrong_seqinfo_is_told(tmp_path: Path) -> None:
+def test_wrong_seqinfo_length_is_reported(tmp_path: Path) -> None:
     reader = ImageFolderReader(make(tmp_path / "S", 2, "seqLength=9\n"))
-    assert reader.notes() == [f"2 images in {tmp_path / 'S' / 'img1'}, where seqinfo.ini says 9"]
+    assert reader.notes() == [f"2 images in {tmp_path / 'S' / 'img1'}; seqinfo.ini states 9"]
 
 
-def test_places_beyond_the_end_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="2 images, none of them from 6 on"):
+def test_indices_beyond_the_end_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 images, none from image 6 on"):
         ImageFolderReader(make(tmp_path / "S", 2), range(5, 9))

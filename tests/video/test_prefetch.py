@@ -6,11 +6,11 @@ import pytest
 from fairmot.utils.errors import InputError
 from fairmot.video.prefetch import Prefetcher
 
-LONG = 20  # s that a test waits for what happens at once
+TIMEOUT = 20  # s
 
 
 class Counting:
-    """Gives 0, 1, ...; `taken(n)` waits until n of them have been taken."""
+    """Iterable over 0, 1, ...; `taken(n)` waits until n of them were read."""
 
     def __init__(self, count: int) -> None:
         self.count, self.number = count, 0
@@ -25,37 +25,37 @@ class Counting:
 
     def taken(self, count: int) -> bool:
         with self.changed:
-            return self.changed.wait_for(lambda: self.number >= count, LONG)
+            return self.changed.wait_for(lambda: self.number >= count, TIMEOUT)
 
 
-def test_items_come_in_order_taken_no_more_than_the_room_ahead() -> None:
+def test_items_are_in_order_and_read_up_to_capacity_ahead() -> None:
     items = Counting(10)
     ahead = Prefetcher(items, capacity=3)
     assert items.number == 0
     assert next(ahead) == 0
-    assert items.taken(5)  # one given, three in the queue, one in the hand
+    assert items.taken(5)  # one returned, three in the queue, one waiting for room
     assert items.number <= 5
     assert list(ahead) == list(range(1, 10))
     assert ahead.num_dropped == 0
 
 
-def test_of_the_newest_the_oldest_go() -> None:
+def test_drop_oldest_keeps_the_newest_items() -> None:
     begun, ended = threading.Event(), threading.Event()
 
     def items() -> Iterator[int]:
         yield 0
-        begun.wait(LONG)
+        begun.wait(TIMEOUT)
         yield from range(1, 10)
 
     ahead = Prefetcher(items(), capacity=2, drop_oldest=True, release=ended.set)
     assert next(ahead) == 0
     begun.set()
-    assert ended.wait(LONG)
+    assert ended.wait(TIMEOUT)
     assert list(ahead) == [8, 9]
     assert ahead.num_dropped == 7
 
 
-def test_an_exception_arrives_at_its_item() -> None:
+def test_exception_is_raised_after_the_items_before_it() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise InputError("broken")
@@ -68,16 +68,16 @@ def test_an_exception_arrives_at_its_item() -> None:
         next(ahead)
 
 
-def test_release_comes_once_after_the_last_item_from_its_thread() -> None:
+def test_release_is_called_once_by_the_thread() -> None:
     released = []
     ahead = Prefetcher(Counting(3), release=lambda: released.append(threading.current_thread().name))
     assert list(ahead) == [0, 1, 2]
     ahead.close()
     ahead.close()
-    assert released == ["frames ahead"]
+    assert released == ["prefetch"]
 
 
-def test_closing_before_the_start_releases_too() -> None:
+def test_closing_before_the_start_releases() -> None:
     released = []
     ahead = Prefetcher(Counting(3), release=lambda: released.append(1))
     ahead.close()
@@ -86,7 +86,7 @@ def test_closing_before_the_start_releases_too() -> None:
     assert list(ahead) == []
 
 
-def test_closing_ends_the_thread_that_waits_for_room() -> None:
+def test_closing_ends_a_thread_that_waits_for_room() -> None:
     before = threading.active_count()
     items = Counting(100)
     ahead = Prefetcher(items, capacity=1)
@@ -97,31 +97,31 @@ def test_closing_ends_the_thread_that_waits_for_room() -> None:
     assert list(ahead) == []
 
 
-def test_a_read_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairmot.video.prefetch._GRACE", 0.05)
+def test_blocked_read_does_not_delay_closing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairmot.video.prefetch._JOIN_TIMEOUT", 0.05)
     hangs, released, stopped = threading.Event(), threading.Event(), []
 
     def items() -> Iterator[int]:
         yield 1
-        hangs.wait(LONG)
+        hangs.wait(TIMEOUT)
         yield 2
 
     ahead = Prefetcher(items(), stop=lambda: stopped.append(1), release=released.set)
     assert next(ahead) == 1
     waiting = threading.Timer(0.05, ahead.stop)
     waiting.start()
-    assert list(ahead) == []  # who waits for an item is let go
+    assert list(ahead) == []  # a waiting consumer is released
     waiting.join()
     ahead.close()
     assert not released.is_set()
     assert stopped == [1, 1]
     assert ahead._thread is not None
-    monkeypatch.setattr(ahead._thread, "join", lambda *_: pytest.fail("waited for a second time"))
+    monkeypatch.setattr(ahead._thread, "join", lambda *_: pytest.fail("joined twice"))
     ahead.close()
     hangs.set()
-    assert released.wait(LONG)
+    assert released.wait(TIMEOUT)
 
 
-def test_no_room_is_refused() -> None:
-    with pytest.raises(ValueError, match="room"):
+def test_zero_capacity_is_refused() -> None:
+    with pytest.raises(ValueError, match="capacity"):
         Prefetcher([], capacity=0)

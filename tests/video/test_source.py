@@ -18,13 +18,13 @@ from fairmot.video.stream import ReconnectPolicy
 from fairmot.video.writer import VideoWriter
 
 
-def picture(value: int, hw: tuple[int, int] = (24, 32)) -> np.ndarray:
+def make_image(value: int, hw: tuple[int, int] = (24, 32)) -> np.ndarray:
     return np.full((*hw, 3), value, np.uint8)
 
 
 def make_images(folder: Path, names: list[str]) -> Path:
     for number, name in enumerate(names, 1):
-        write_image(folder / name, picture(number * 10 % 256))
+        write_image(folder / name, make_image(number * 10 % 256))
     return folder
 
 
@@ -40,14 +40,14 @@ def values(source: str | Path) -> list[tuple[int, int]]:
         return [(frame.index, int(frame.image[0, 0, 0])) for frame in frames]
 
 
-def break_off(folder: Path) -> None:
+def raise_in_loop(folder: Path) -> None:
     with open_frames(str(folder)) as source:
         for frame in source:
             raise KeyError(frame.index)
 
 
 def mjpeg(path: Path, count: int) -> Path:
-    """A video whose container states its length ahead of the frames, so that a cut file promises too much."""
+    """A video whose container states its length before the frames, so that a truncated file states too much."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 12.5, (64, 48))
     rng = np.random.default_rng(5)
     for _ in range(count):
@@ -57,7 +57,7 @@ def mjpeg(path: Path, count: int) -> Path:
 
 
 class TestFolders:
-    def test_a_sequence_gives_its_name_rate_and_frames_from_1(self, tmp_path: Path) -> None:
+    def test_sequence_gives_name_rate_and_frames_from_1(self, tmp_path: Path) -> None:
         folder = make_sequence(tmp_path / "S", 3, "name=Street\nframeRate=14\nseqLength=3\n")
         with open_frames(str(folder)) as source:
             assert (source.name, source.frame_rate, source.length, source.image_hw) == ("Street", 14.0, 3, (24, 32))
@@ -68,50 +68,50 @@ class TestFolders:
         assert frames[1].source.endswith("img1/000002.png")
         assert [frame.time for frame in frames] == [0, 1 / 14, 2 / 14]
 
-    @pytest.mark.parametrize("promised", [2, 9])
-    def test_the_images_on_disk_are_the_truth_of_the_count(self, tmp_path: Path, promised: int) -> None:
-        folder = make_sequence(tmp_path / "S", 3, f"seqLength={promised}\n")
+    @pytest.mark.parametrize("stated", [2, 9])
+    def test_images_on_disk_decide_the_length(self, tmp_path: Path, stated: int) -> None:
+        folder = make_sequence(tmp_path / "S", 3, f"seqLength={stated}\n")
         with open_frames(str(folder)) as source:
             assert source.length == 3
             assert source.report is not None
             assert "3 images" in source.report
-            assert f"says {promised}" in source.report
+            assert f"states {stated}" in source.report
             assert len(list(source)) == 3
 
-    def test_a_sequence_without_seqinfo(self, tmp_path: Path) -> None:
+    def test_sequence_without_seqinfo_has_defaults(self, tmp_path: Path) -> None:
         with open_frames(str(make_sequence(tmp_path / "S", 2))) as source:
             assert (source.name, source.frame_rate, source.length) == ("S", 30.0, 2)
 
-    def test_the_image_folder_that_seqinfo_names(self, tmp_path: Path) -> None:
+    def test_image_folder_named_by_seqinfo_is_read(self, tmp_path: Path) -> None:
         make_images(tmp_path / "S" / "frames", ["a.png", "b.png"])
         (tmp_path / "S" / "seqinfo.ini").write_text("[Sequence]\nimDir=frames\nseqLength=2\nframeRate=0\n")
         with open_frames(str(tmp_path / "S")) as source:
             assert (source.length, source.frame_rate) == (2, 30.0)
 
-    def test_an_image_folder_reads_in_name_order_with_numbers_by_value(self, tmp_path: Path) -> None:
-        folder = make_images(tmp_path / "pictures", ["f10.png", "f2.png", "f1.png", ".f0.png"])
+    def test_image_folder_is_in_natural_name_order(self, tmp_path: Path) -> None:
+        folder = make_images(tmp_path / "images", ["f10.png", "f2.png", "f1.png", ".f0.png"])
         assert values(folder) == [(1, 30), (2, 20), (3, 10)]
         with open_frames(str(folder)) as source:
-            assert source.name == "pictures"
+            assert source.name == "images"
 
-    def test_a_broken_image_is_one_line_that_names_it(self, tmp_path: Path) -> None:
+    def test_broken_image_is_one_line_with_its_name(self, tmp_path: Path) -> None:
         folder = make_sequence(tmp_path / "S", 3)
         (folder / "img1" / "000002.png").write_bytes(b"nothing")
         with pytest.raises(InputError, match=r"000002\.png") as caught:
             values(folder)
         assert "\n" not in str(caught.value)
 
-    def test_an_empty_folder_is_one_line(self, tmp_path: Path) -> None:
+    def test_empty_folder_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no images"):
             open_frames(str(tmp_path))
 
 
 class TestVideos:
-    def test_a_video_keeps_its_rate_and_size(self, tmp_path: Path) -> None:
+    def test_video_keeps_its_rate_and_size(self, tmp_path: Path) -> None:
         path = tmp_path / "street.view.mp4"
         with VideoWriter(path, 12.5) as writer:
             for number in range(4):
-                writer.write(picture(40 * number, (48, 64)))
+                writer.write(make_image(40 * number, (48, 64)))
         with open_frames(str(path)) as source:
             assert (source.name, source.frame_rate, source.length, source.image_hw) == (
                 "street.view",
@@ -126,29 +126,29 @@ class TestVideos:
         assert abs(int(frames[3].image.mean()) - 120) < 6
         assert source.report is None
 
-    def test_a_video_that_ends_early_ends_with_a_note(self, tmp_path: Path) -> None:
-        whole = mjpeg(tmp_path / "whole.avi", 40).read_bytes()
+    def test_truncated_video_ends_with_a_report(self, tmp_path: Path) -> None:
+        content = mjpeg(tmp_path / "full.avi", 40).read_bytes()
         cut = tmp_path / "cut.avi"
-        cut.write_bytes(whole[: len(whole) * 3 // 4])
+        cut.write_bytes(content[: len(content) * 3 // 4])
         with open_frames(str(cut)) as source:
             assert source.length == 40
             count = len(list(source))
         assert 20 < count < 40
-        assert source.report == f"cut: ended after {count} of the 40 frames that it promises"
+        assert source.report == f"cut: ended after {count} of the 40 frames that the container states"
 
     @pytest.mark.parametrize("name", ["frame.png", "gt.txt"])
-    def test_a_file_that_is_no_video_is_one_line(self, tmp_path: Path, name: str) -> None:
+    def test_file_that_is_no_video_is_one_line(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(b"1,2,3\n" * 50)
         with pytest.raises(InputError, match="not a video"):
             open_frames(str(tmp_path / name))
 
-    def test_a_missing_source_is_one_line(self, tmp_path: Path) -> None:
+    def test_missing_source_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no such folder or file"):
             open_frames(str(tmp_path / "nowhere.mp4"))
 
 
 class FakeReader:
-    """Stands in for a camera or a stream of two frames."""
+    """Camera or stream of two frames."""
 
     frame_rate, length, image_hw, live = 30.0, None, (24, 32), True
     made: ClassVar[list[object]] = []
@@ -157,8 +157,8 @@ class FakeReader:
         self.made.append((target, options))
 
     def __iter__(self) -> Iterator[Frame]:
-        yield Frame(1, picture(1))
-        yield Frame(4, picture(2))
+        yield Frame(1, make_image(1))
+        yield Frame(4, make_image(2))
 
     def notes(self) -> list[str]:
         return ["2 frames missed", "away"]
@@ -182,7 +182,7 @@ class TestCamerasAndStreams:
             ),
         ],
     )
-    def test_each_comes_from_its_reader(
+    def test_address_selects_the_reader(
         self, monkeypatch: pytest.MonkeyPatch, source: str, target: str | int, name: str
     ) -> None:
         monkeypatch.setattr("fairmot.video.source.CameraReader", FakeReader)
@@ -199,7 +199,7 @@ class TestCamerasAndStreams:
         assert sorted(rest) == ["closed", "stopped"]
 
 
-def test_a_slow_consumer_of_a_file_that_is_played_as_if_live_gets_the_newest(tmp_path: Path) -> None:
+def test_slow_consumer_of_a_real_time_file_gets_the_newest(tmp_path: Path) -> None:
     folder = make_sequence(tmp_path / "S", 30, "frameRate=500\nseqLength=30\n")
     with open_frames(str(folder), live=LiveOptions(drop="always")) as source:
         first = next(iter(source))
@@ -213,7 +213,7 @@ def test_a_slow_consumer_of_a_file_that_is_played_as_if_live_gets_the_newest(tmp
     assert source.report == f"S: {source.num_dropped} frames dropped to keep up"
 
 
-def test_whoever_waits_is_let_go_by_stop(tmp_path: Path) -> None:
+def test_stop_ends_the_frames(tmp_path: Path) -> None:
     with open_frames(str(make_sequence(tmp_path / "S", 3))) as source:
         assert next(iter(source)).index == 1
         source.stop()
@@ -221,18 +221,18 @@ def test_whoever_waits_is_let_go_by_stop(tmp_path: Path) -> None:
 
 
 class TestFindSources:
-    def test_a_folder_of_sequences_gives_each_by_name(self, tmp_path: Path) -> None:
+    def test_folder_of_sequences_gives_each_by_name(self, tmp_path: Path) -> None:
         for name in ("b", "a"):
             make_sequence(tmp_path / name, 1)
         (tmp_path / "notes").mkdir()
         assert find_sources(str(tmp_path)) == [str(tmp_path / "a"), str(tmp_path / "b")]
 
-    def test_everything_else_is_itself(self, tmp_path: Path) -> None:
+    def test_other_sources_are_returned_unchanged(self, tmp_path: Path) -> None:
         sequence = make_sequence(tmp_path / "S", 1)
-        pictures = make_images(tmp_path / "pictures", ["1.png"])
+        images = make_images(tmp_path / "images", ["1.png"])
         clip = tmp_path / "clip.mp4"
         clip.touch()
-        for source in ("0", "rtsp://host/x", str(clip), str(sequence), str(pictures)):
+        for source in ("0", "rtsp://host/x", str(clip), str(sequence), str(images)):
             assert find_sources(source) == [source]
 
     def test_folders_named_by_digits_are_no_cameras(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,27 +252,27 @@ class TestFindSources:
             ("x" * 300, "File name too long"),
         ],
     )
-    def test_what_is_not_there_is_one_line(self, source: str, message: str) -> None:
-        for look in (find_sources, open_frames):
+    def test_unreadable_source_is_one_line(self, source: str, message: str) -> None:
+        for function in (find_sources, open_frames):
             with pytest.raises(InputError, match=message):
-                look(source)
+                function(source)
 
-    def test_an_address_that_is_none_is_one_line(self) -> None:
+    def test_invalid_url_is_one_line(self) -> None:
         with pytest.raises(InputError, match="Invalid IPv6 URL"):
             open_frames("rtsp://[::1/x")
 
-    def test_a_folder_with_nothing_to_track_is_one_line(self, tmp_path: Path) -> None:
+    def test_folder_without_images_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no images and no MOTChallenge sequences"):
             find_sources(str(tmp_path))
 
 
-def test_a_consumer_that_stops_or_raises_leaves_no_thread(tmp_path: Path) -> None:
+def test_consumer_that_stops_or_raises_leaves_no_thread(tmp_path: Path) -> None:
     before = threading.active_count()
     folder = make_sequence(tmp_path / "S", 6)
     with open_frames(str(folder)) as source:
         next(iter(source))
     with pytest.raises(KeyError):
-        break_off(folder)
+        raise_in_loop(folder)
     with open_frames(str(mjpeg(tmp_path / "a.avi", 6))) as source:
         next(iter(source))
     source.close()
@@ -280,10 +280,10 @@ def test_a_consumer_that_stops_or_raises_leaves_no_thread(tmp_path: Path) -> Non
 
 
 @pytest.mark.dataset
-def test_real_frames() -> None:
+def test_real_sequences_are_read() -> None:
     root = SHARED / "data" / "mot17-half" / "val"
     if not root.is_dir():
-        pytest.skip("needs the real frames of shared/data/mot17-half beside the repository")
+        pytest.skip("needs the real frames of shared/data/mot17-half next to the repository")
     names = []
     for source in find_sources(str(root)):
         with open_frames(source) as frames:

@@ -9,7 +9,7 @@ from fairmot.video.stream import ReconnectPolicy, StreamReader
 
 
 class Clock:
-    """Time that goes on when a test says so."""
+    """Clock that a test advances."""
 
     now = 50.0
 
@@ -17,13 +17,13 @@ class Clock:
         return self.now
 
 
-class Line:
-    """A connection of which each frame takes 0.1 s of `clock`; times of its own count from 0, or are none."""
+class FakeLink:
+    """Connection whose frames take 0.1 s of `clock` each, with or without timestamps."""
 
     frame_rate, length, ended, duration = 10.0, None, None, None
 
-    def __init__(self, clock: Clock, indexes: list[int], *, has_clock: bool = True, live: bool = True) -> None:
-        self.clock, self.indexes, self.has_clock, self.live = clock, indexes, has_clock, live
+    def __init__(self, clock: Clock, indexes: list[int], *, has_timestamps: bool = True, live: bool = True) -> None:
+        self.clock, self.indexes, self.has_timestamps, self.live = clock, indexes, has_timestamps, live
         self.image_hw = (4, 6)
         self.closed = 0
 
@@ -34,7 +34,7 @@ class Line:
         self.ended = "Input/output error"
 
     def notes(self) -> list[str]:
-        return ["odd"]
+        return ["irregular"]
 
     def stop(self) -> None:
         raise AssertionError("nothing to stop")
@@ -43,30 +43,30 @@ class Line:
         self.closed += 1
 
 
-def stream(clock: Clock, lines: list[Line | float], **options: object) -> StreamReader:
-    """Read `lines` one after the other; a number is a failed attempt that takes so many seconds."""
-    left = iter(lines)
+def stream(clock: Clock, connections: list[FakeLink | float], **options: object) -> StreamReader:
+    """Reader over successive connections; a number is a failed attempt of that many seconds."""
+    left = iter(connections)
 
-    def connect() -> Line:
-        line = next(left, 0.0)
-        if isinstance(line, float):
-            clock.now += line
+    def connect() -> FakeLink:
+        connection = next(left, 0.0)
+        if isinstance(connection, float):
+            clock.now += connection
             raise InputError("refused")
-        return line
+        return connection
 
     options = {"reconnect": ReconnectPolicy(attempts=3, wait=0.0), **options}
     return StreamReader("rtsp://x/live", name="s", connect=connect, clock=clock, **options)
 
 
-def told(frames: list[Frame]) -> list[tuple[int, float]]:
+def positions(frames: list[Frame]) -> list[tuple[int, float]]:
     return [(frame.index, round(frame.time, 6)) for frame in frames]
 
 
-def test_numbers_and_times_go_on_over_a_gap() -> None:
+def test_numbers_and_times_continue_over_a_gap() -> None:
     clock, report = Clock(), []
-    lines = [Line(clock, [1, 2, 3]), 1.0, 1.1, Line(clock, [1, 2, 4])]
-    reader = stream(clock, lines, report=report.append)
-    frames = told(reader)
+    connections = [FakeLink(clock, [1, 2, 3]), 1.0, 1.1, FakeLink(clock, [1, 2, 4])]
+    reader = stream(clock, connections, report=report.append)
+    frames = positions(reader)
     assert frames[:3] == [(1, 0.0), (2, 0.1), (3, 0.2)]
     assert [index for index, _ in frames[3:]] == [24, 25, 27]
     assert [time for _, time in frames[3:]] == pytest.approx([2.3, 2.4, 2.6])
@@ -79,10 +79,10 @@ def test_numbers_and_times_go_on_over_a_gap() -> None:
     ]
 
 
-def test_it_gives_up_after_so_many_attempts_in_a_row() -> None:
+def test_reader_gives_up_after_consecutive_failed_attempts() -> None:
     clock, report = Clock(), []
-    first, second = Line(clock, [1]), Line(clock, [1])
-    reader = stream(clock, [first, 1.0, 1.0, second, 1.0, 1.0, 1.0, Line(clock, [1])], report=report.append)
+    first, second = FakeLink(clock, [1]), FakeLink(clock, [1])
+    reader = stream(clock, [first, 1.0, 1.0, second, 1.0, 1.0, 1.0, FakeLink(clock, [1])], report=report.append)
     assert len(list(reader)) == 2
     assert (first.closed, second.closed) == (1, 1)
     assert report[-1] == "s: not back after 3 attempts"
@@ -91,56 +91,62 @@ def test_it_gives_up_after_so_many_attempts_in_a_row() -> None:
     assert notes[1:] == ["19 frames missed", "not back after 3 attempts"]
 
 
-def test_no_attempt_where_none_is_wanted() -> None:
+def test_zero_attempts_do_not_reconnect() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1]), Line(clock, [1])], reconnect=ReconnectPolicy(attempts=0))
+    reader = stream(clock, [FakeLink(clock, [1]), FakeLink(clock, [1])], reconnect=ReconnectPolicy(attempts=0))
     assert len(list(reader)) == 1
 
 
-def test_a_recording_ends_where_it_ends_with_its_own_notes() -> None:
+def test_recording_is_not_reopened_and_keeps_its_notes() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1, 2], live=False), Line(clock, [1])])
-    assert told(reader) == [(1, 0.0), (2, 0.1)]
-    assert (reader.notes(), reader.num_outages) == (["odd"], 0)
+    reader = stream(clock, [FakeLink(clock, [1, 2], live=False), FakeLink(clock, [1])])
+    assert positions(reader) == [(1, 0.0), (2, 0.1)]
+    assert (reader.notes(), reader.num_outages) == (["irregular"], 0)
 
 
-def test_without_timestamps_arrival_counts() -> None:
+def test_frames_without_timestamps_get_times_of_arrival() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1, 2], has_clock=False), 0.5, Line(clock, [1, 2], has_clock=False)])
+    reader = stream(
+        clock,
+        [FakeLink(clock, [1, 2], has_timestamps=False), 0.5, FakeLink(clock, [1, 2], has_timestamps=False)],
+    )
     times = [frame.time for frame, _ in zip(reader, range(4), strict=False)]
     assert times == pytest.approx([0.1, 0.2, 0.8, 0.9])
 
 
-def test_what_is_back_at_another_size_is_scaled() -> None:
+def test_frames_of_another_size_are_resized_after_a_gap() -> None:
     clock = Clock()
-    second = Line(clock, [1])
+    second = FakeLink(clock, [1])
     second.image_hw = (8, 12)
-    frames = list(stream(clock, [Line(clock, [1]), second], reconnect=ReconnectPolicy(attempts=1, wait=0.0)))[:2]
+    frames = list(stream(clock, [FakeLink(clock, [1]), second], reconnect=ReconnectPolicy(attempts=1, wait=0.0)))[:2]
     assert [frame.image_hw for frame in frames] == [(4, 6), (4, 6)]
 
 
-def test_frames_missing_in_a_connection_are_counted_too() -> None:
+def test_frames_missing_in_a_connection_are_counted() -> None:
     clock = Clock()
-    reader = stream(clock, [Line(clock, [1, 4])], reconnect=ReconnectPolicy(attempts=0))
-    assert told(reader) == [(1, 0.0), (4, 0.3)]
+    reader = stream(clock, [FakeLink(clock, [1, 4])], reconnect=ReconnectPolicy(attempts=0))
+    assert positions(reader) == [(1, 0.0), (4, 0.3)]
     assert reader.num_missed == 2
 
 
-def test_stopping_ends_the_waiting() -> None:
+def test_stop_ends_the_wait_for_the_next_attempt() -> None:
     clock = Clock()
     reader = stream(
-        clock, [Line(clock, [1])], reconnect=ReconnectPolicy(attempts=1, wait=1e6), report=lambda _: reader.stop()
+        clock,
+        [FakeLink(clock, [1])],
+        reconnect=ReconnectPolicy(attempts=1, wait=1e6),
+        report=lambda _: reader.stop(),
     )
     assert len(list(reader)) == 1
     assert "not back" not in str(reader.notes())
 
 
-def test_who_is_not_there_at_first_is_an_error() -> None:
+def test_unreachable_stream_is_an_error() -> None:
     with pytest.raises(InputError, match="refused"):
         stream(Clock(), [0.0])
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": -1}, {"wait": -1.0}, {"wait": float("nan")}, {"timeout": 0.0}])
-def test_impatience_is_refused(wrong: dict[str, float]) -> None:
+def test_invalid_policy_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ReconnectPolicy(**wrong)

@@ -19,13 +19,13 @@ def plain(colour, hw=(48, 64)):
 
 def write(path, images, frame_rate=25.0, *, times=None, codec="h264", **options):
     with VideoWriter(path, frame_rate, codec=codec, **options) as writer:
-        for place, image in enumerate(images):
-            writer.write(image, time=None if times is None else times[place])
+        for index, image in enumerate(images):
+            writer.write(image, time=None if times is None else times[index])
     return path
 
 
 def read(path):
-    """The frames as RGB, their times, and the stream."""
+    """Return the frames as RGB, their times and the stream's properties."""
     with av.open(str(path)) as file:
         stream = file.streams.video[0]
         frames = list(file.decode(stream))
@@ -39,7 +39,7 @@ def read(path):
 
 
 @KINDS
-def test_what_is_written_decodes_back_with_its_colours_times_and_size(tmp_path, codec, suffix):
+def test_written_video_decodes_to_its_colours_times_and_size(tmp_path, codec, suffix):
     path = write(tmp_path / "deep" / f"clip{suffix}", [plain(RED)] * 5 + [plain(GREEN)] * 7, codec=codec)
     images, times, facts = read(path)
     assert facts == {"codec": codec, "pixels": "yuv420p", "hw": (48, 64), "rate": 25.0}
@@ -49,22 +49,22 @@ def test_what_is_written_decodes_back_with_its_colours_times_and_size(tmp_path, 
 
 
 @KINDS
-def test_colours_of_large_pictures_are_told_as_players_take_them(tmp_path, codec, suffix):
+def test_hd_video_has_the_colour_space_of_players(tmp_path, codec, suffix):
     path = write(tmp_path / f"clip{suffix}", [plain(RED, (720, 96))] * 2, codec=codec)
     images, _, _ = read(path)
     assert np.abs(images[0].astype(int) - plain(RED, (720, 96))).max() < 8
 
 
-def test_an_mp4_can_be_played_while_it_comes_in(tmp_path):
+def test_mp4_has_its_index_first(tmp_path):
     content = write(tmp_path / "clip.mp4", [plain(RED)] * 3).read_bytes()
     assert 0 < content.index(b"moov") < content.index(b"mdat")
 
 
 @KINDS
-def test_odd_sides_gain_a_pixel(tmp_path, codec, suffix):
+def test_odd_sides_are_padded(tmp_path, codec, suffix):
     images, _, facts = read(write(tmp_path / f"odd{suffix}", [plain(RED, (47, 63))] * 2, codec=codec))
     assert facts["hw"] == (48, 64)
-    assert np.abs(images[0].astype(int) - RED).max() < 8  # the added row and column have their neighbours' colour
+    assert np.abs(images[0].astype(int) - RED).max() < 8  # padding repeats the border
 
 
 @KINDS
@@ -75,20 +75,20 @@ def test_uneven_times_are_kept(tmp_path, codec, suffix):
 
 
 @given(times=st.lists(st.none() | st.floats(0, 2, width=16), min_size=1, max_size=6))
-def test_times_that_stand_still_go_back_or_are_missing_still_grow(tmp_path_factory, times):
+def test_equal_decreasing_or_missing_times_are_made_to_increase(tmp_path_factory, times):
     path = tmp_path_factory.mktemp("times") / "clip.mp4"
     images, found, _ = read(write(path, [plain(RED, (16, 16))] * len(times), times=times))
     assert len(images) == len(times)
     assert (np.diff(found) > 0).all()
 
 
-def test_rates_that_are_no_whole_number_do_not_drift(tmp_path):
+def test_fractional_frame_rates_do_not_drift(tmp_path):
     _, times, facts = read(write(tmp_path / "clip.mp4", [plain(RED, (16, 16))] * 90, 30000 / 1001))
     assert facts["rate"] == pytest.approx(30000 / 1001, rel=1e-4)
     assert times[-1] == pytest.approx(89 * 1001 / 30000, abs=2e-5)
 
 
-def test_a_frame_of_another_size_is_fitted_inside(tmp_path):
+def test_frame_of_another_size_is_letterboxed(tmp_path):
     images, _, facts = read(write(tmp_path / "clip.mp4", [plain(RED), plain(GREEN, (24, 64)), plain(GREEN, (480, 64))]))
     assert facts["hw"] == (48, 64)
     assert np.abs(images[1][24, 32].astype(int) - GREEN).max() < 24
@@ -96,13 +96,13 @@ def test_a_frame_of_another_size_is_fitted_inside(tmp_path):
     assert images[2][:, 2].max() < 40
 
 
-def test_lower_numbers_are_better_pictures_and_larger_files(tmp_path):
+def test_lower_quality_numbers_give_larger_files(tmp_path):
     images = list(np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), dtype=np.uint8))
     sizes = [write(tmp_path / f"{q}.mp4", images, quality=q).stat().st_size for q in (0, 23, 51)]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_the_file_appears_only_when_the_block_succeeds(tmp_path):
+def test_file_appears_only_when_the_block_succeeds(tmp_path):
     path = write(tmp_path / "clip.mp4", [plain(RED)])
     before = path.read_bytes()
     with pytest.raises(ValueError, match="expected shape"):
@@ -122,24 +122,24 @@ def test_no_frame_leaves_no_file(tmp_path):
         ("clip.avi", 25.0, {}, "h264 are written as .mp4"),
         ("clip.mp4", 25.0, {"codec": "vp9"}, "vp9 are written as .webm"),
         ("clip.mp4", 25.0, {"codec": "xvid"}, r"VIDEO\.CODEC: unknown 'xvid'; choose from h264, vp9"),
-        ("clip.mp4", 25.0, {"quality": 52}, r"VIDEO\.QUALITY = 52: h264 takes 0 to 51"),
+        ("clip.mp4", 25.0, {"quality": 52}, r"VIDEO\.QUALITY = 52: h264 accepts 0 to 51"),
         ("clip.mp4", 0.0, {}, "frame rate"),
         ("clip.mp4", 1e-9, {}, r"frame rate 1e-09 is not between 0\.0001 and 1000"),
         ("clip.mp4", float("nan"), {}, "frame rate nan"),
     ],
 )
-def test_what_cannot_be_written_is_one_line(tmp_path, name, rate, options, word):
+def test_invalid_options_are_one_line(tmp_path, name, rate, options, word):
     with pytest.raises(InputError, match=word):
         VideoWriter(tmp_path / name, rate, **options)
 
 
-def test_the_slowest_film_has_its_times(tmp_path):
+def test_lowest_frame_rate_keeps_its_times(tmp_path):
     _, found, _ = read(write(tmp_path / "clip.mp4", [plain(RED, (16, 16))] * 3, MIN_FRAME_RATE))
     np.testing.assert_allclose(found, [0, 10_000, 20_000])
 
 
 @KINDS
-def test_the_container_tells_the_duration_of_uneven_times(tmp_path, codec, suffix):
+def test_container_has_the_duration_of_uneven_times(tmp_path, codec, suffix):
     times = [*np.arange(50) / 25, 12.0, 12.04]
     path = write(tmp_path / f"clip{suffix}", [plain(RED, (16, 16))] * 52, times=times, codec=codec)
     with av.open(str(path)) as file:
@@ -147,7 +147,7 @@ def test_the_container_tells_the_duration_of_uneven_times(tmp_path, codec, suffi
 
 
 @KINDS
-def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, codec, suffix):
+def test_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, codec, suffix):
     monkeypatch.chdir(tmp_path)
     for name in (f"at 12:30{suffix}", f"http:{suffix}", f"10%{suffix}"):
         write(Path(name), [plain(RED)], codec=codec)
@@ -155,19 +155,19 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch, codec, suffix):
 
 
 @pytest.mark.parametrize("refusal", [av.error.ProtocolNotFoundError, av.error.ExternalError])
-def test_what_the_library_refuses_is_one_line(tmp_path, monkeypatch, refusal):
+def test_error_of_the_library_is_one_line(tmp_path, monkeypatch, refusal):
     def refuse(*_, **__):
-        raise refusal(1, "Said by FFmpeg")
+        raise refusal(1, "Reason of FFmpeg")
 
     monkeypatch.setattr(av, "open", refuse)
-    with pytest.raises(InputError, match=r"clip\.mp4: cannot be written: Said by FFmpeg"):
+    with pytest.raises(InputError, match=r"clip\.mp4: cannot be written: Reason of FFmpeg"):
         write(tmp_path / "clip.mp4", [plain(RED)])
 
 
 @KINDS
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_one_line_and_no_file(tmp_path, monkeypatch, codec, suffix):
-    """The file that the writer fills is /dev/full; its name alone is made up."""
+def test_full_disk_is_one_line_and_leaves_no_file(tmp_path, monkeypatch, codec, suffix):
+    """The writer writes to /dev/full under another name."""
     opened = av.open
     monkeypatch.setattr(
         av, "open", lambda _, mode, **options: opened("/dev/full", mode, format=suffix.strip("."), **options)

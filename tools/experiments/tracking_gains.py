@@ -31,7 +31,7 @@ from tracking_report import Counted, format_tables
 from tracking_rows import Row, all_rows, choose_rows
 
 import fairmot
-from fairmot.commands.tune.data import Piece
+from fairmot.commands.tune.data import SequencePart
 from fairmot.commands.tune.trial import track_piece
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
@@ -143,7 +143,7 @@ def run_row(cfg: CfgNode, truth: Path, caches: Path) -> list[ScoredSequence]:
     tracked = []
     for sequence in read_truths(truth).sequences:
         cache = read_cache(caches / f"{sequence.info.name}.npz")
-        tracked.append(track_piece(cfg, Piece(tuple(cache.tracker_inputs()), sequence)))
+        tracked.append(track_piece(cfg, SequencePart(tuple(cache.tracker_inputs()), sequence)))
     return tracked
 
 

@@ -110,7 +110,7 @@ _BY_NAME = {key.name: key for key in TABLE}
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """What a tuning searches: `keys` in the table's order, around `start`, the TRACKER section it sets out from."""
 
     keys: tuple[SearchKey, ...]
@@ -124,7 +124,7 @@ class Space:
                 values[key.name] = _rounded(_draw(trial, key), key.domain)
         return values
 
-    def values_of(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def values_of_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return what `suggest` returned for a trial, from the parameters that its study kept."""
         found = [key for key in self.keys if key.full_name in params]
         return {key.name: _rounded(params[key.full_name], key.domain) for key in found}
@@ -144,7 +144,7 @@ class Space:
         return {key.full_name: distribution_to_json(key.domain) for key in self.keys}
 
 
-def choose_space(start: Mapping[str, Any], wanted: Sequence[str] = ()) -> Space:
+def choose_space(start: Mapping[str, Any], wanted: Sequence[str] = ()) -> SearchSpace:
     """Return the space of the keys `wanted`, which may be given without their section, or `all`.
 
     start: the TRACKER section's values. Without `wanted`, the thresholds that have an effect there and the strengths
@@ -167,7 +167,7 @@ def choose_space(start: Mapping[str, Any], wanted: Sequence[str] = ()) -> Space:
             raise InputError(f"--keys: {key.full_name} has no effect unless {unmet[0]}; set that, or search it too")
         if not unmet:
             kept.append(replace(key, domain=_around(_table_domain(key, start), start[key.name])))
-    return Space(tuple(kept), dict(start))
+    return SearchSpace(tuple(kept), dict(start))
 
 
 def _known(name: str) -> str:

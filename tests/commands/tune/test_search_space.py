@@ -100,7 +100,7 @@ def test_values_on_the_grid_are_short_numbers():
         trial = study.ask()
         values = space.suggest(trial)
         assert all(len(str(value)) <= 5 for value in values.values())
-        assert space.values_of(trial.params) == values
+        assert space.values_of_params(trial.params) == values
 
 
 @given(
@@ -130,7 +130,7 @@ def test_any_start_is_in_its_space_and_stays_exactly_itself(share, buffer, galle
         if key.full_name in first:
             value = first[key.full_name]
             assert key.domain._contains(key.domain.to_internal_repr(value)), key
-            assert space.values_of({key.full_name: value}) == {key.name: start[key.name]}
+            assert space.values_of_params({key.full_name: value}) == {key.name: start[key.name]}
 
 
 def test_of_the_camera_s_motion_only_what_is_at_hand_is_a_choice():

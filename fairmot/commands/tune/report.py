@@ -17,7 +17,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial
 from optuna.visualization import matplotlib as plots
 
-from fairmot.commands.tune.search_space import SearchSpace
+from fairmot.commands.tune.search_space import SECTION, SearchSpace
 from fairmot.commands.tune.study import finished, importances
 from fairmot.commands.tune.trial import SCORES, Scores
 from fairmot.formats.atomic import atomic_write, write_text
@@ -112,17 +112,22 @@ def draw_figures(output: Path, result: TuneResult) -> None:
 
     Without importances, which take some different trials, only the first one is written.
     """
-    name, weights = result.metric, importances(result.study)
+    weights = importances(result.study)
     keys = sorted(weights, key=lambda key: -weights[key])[:MAX_SLICES]
-    drawings = {HISTORY: partial(plots.plot_optimization_history, result.study, target_name=name)}
+    drawings = {HISTORY: (partial(plots.plot_optimization_history, result.study), (10.0, 4.5))}
     if weights:
-        drawings[IMPORTANCES] = partial(plots.plot_param_importances, result.study, target_name=name)
-        drawings[SLICES] = partial(plots.plot_slice, result.study, keys, target_name=name)
+        height = 2 + 0.25 * len(weights)
+        drawings[IMPORTANCES] = partial(plots.plot_param_importances, result.study), (10.0, height)
+        drawings[SLICES] = partial(plots.plot_slice, result.study, keys), (2 + 2.8 * len(keys), 4.5)
     pyplot.switch_backend("Agg")
     with rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        for file, draw in drawings.items():
-            draw()
+        for file, (draw, size) in drawings.items():
+            draw(target_name=result.metric)
+            figure = pyplot.gcf()
+            figure.set_size_inches(*size)
+            for axes in figure.axes:
+                axes.set_xlabel(axes.get_xlabel().removeprefix(SECTION), fontsize=9)
             with atomic_write(output / file) as temporary:
-                pyplot.savefig(temporary, format="png", dpi=100, bbox_inches="tight")
-            pyplot.close()
+                figure.savefig(temporary, format="png", dpi=100, bbox_inches="tight")
+            pyplot.close(figure)

@@ -25,7 +25,7 @@ from fairmot.formats.atomic import check_writable
 from fairmot.utils.errors import InputError
 
 STUDY = "study.log"
-_TASK = "task"
+_NAME, _TASK = "tune", "task"
 
 
 def open_study(path: Path, task: Mapping[str, Any], *, resume: bool) -> optuna.Study:
@@ -42,8 +42,11 @@ def open_study(path: Path, task: Mapping[str, Any], *, resume: bool) -> optuna.S
     check_writable(path)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        Path(f"{path}.lock").unlink(missing_ok=True)  # of a killed run
         storage = JournalStorage(JournalFileBackend(str(path)))
-        study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
+        if not resume:
+            optuna.create_study(storage=storage, study_name=_NAME, direction="maximize")
+        study = optuna.load_study(study_name=_NAME, storage=storage)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{path}: not a readable study: {str(error).splitlines()[0]}") from None
     saved, task = study.user_attrs.get(_TASK), json.loads(json.dumps(task))

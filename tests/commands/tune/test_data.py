@@ -183,7 +183,7 @@ def test_read_names_of_test_sets_give_a_warning(tmp_path):
 def test_read_camera_motion_of_the_caches(tmp_path, several):
     with pytest.raises(InputError, match=r"--keys: TRACKER\.CAMERA_MOTION: .*A\.npz contains no camera motion"):
         read(several, with_camera_motion=True)
-    with pytest.raises(InputError, match="contains no camera motion"):
+    with pytest.raises(InputError, match="no camera motion"):
         read(several, overrides=("TRACKER.CAMERA_MOTION", "flow"), with_camera_motion=True)
     write_world(tmp_path / "w", frames=4, with_camera=True)
     (part,) = read(tmp_path / "w", "0", with_camera_motion=True).tuned

@@ -77,7 +77,9 @@ def test_wrong_names_are_one_line():
     ) as caught:
         choose_space(start_of(), ["TRACKER.SPEED"])
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"TRACKER\.LOW_THRESHOLD has no effect unless TRACKER\.LOW_STAGE is on"):
+    with pytest.raises(
+        InputError, match=r"TRACKER\.SECOND_THRESHOLD has no effect unless TRACKER\.SECOND_ASSOCIATION is on"
+    ):
         choose_space(start_of(), ["SECOND_THRESHOLD"])
     with pytest.raises(InputError, match=r"unless TRACKER\.INTERPOLATE is gaussian"):
         choose_space(start_of("TRACKER.INTERPOLATE", "linear"), ["INTERPOLATE_TAU"])

@@ -28,7 +28,7 @@ def world(tmp_path_factory):
 
 
 def parts_of(world, cfg):
-    return read_tune_data(cfg, caches=[world / "caches"], ground_ground_truth=world / "gt", holdout=("0",)).tuned
+    return read_tune_data(cfg, caches=[world / "caches"], ground_truth=world / "gt", holdout=("0",)).tuned
 
 
 CHANGES = {

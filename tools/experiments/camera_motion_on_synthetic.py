@@ -13,7 +13,7 @@ this frame and the one before, carried by the affine, outside people.
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,7 +135,7 @@ def report(title: str, measured: dict[str, tuple[list[float], float]]) -> None:
         print(f"{name:18}{row}{milliseconds:8.2f}", flush=True)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="1001,1002")
@@ -143,7 +143,7 @@ def main() -> int:
     parser.add_argument("--height", type=int, default=540)
     parser.add_argument("--side", type=int, default=640)
     parser.add_argument("--sequences", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     cv2.setNumThreads(1)
     if arguments.sequences is not None:
         for folder in find_sequences(arguments.sequences):

@@ -11,6 +11,7 @@ import argparse
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -70,13 +71,13 @@ def _memory() -> tuple[float, float]:
     return sizes["Anonymous"], sizes["Rss"]
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--images", type=int, default=500_000)
     parser.add_argument("--boxes", type=int, default=20)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     folder = arguments.folder.resolve()
     if not (folder / "list.train").exists():
         make_labels(folder, arguments.images, arguments.boxes)

@@ -32,7 +32,7 @@ from tracking_rows import Row, all_rows, choose_rows
 
 import fairmot
 from fairmot.commands.tune.data import SequencePart
-from fairmot.commands.tune.trial import track_piece
+from fairmot.commands.tune.trial import track_part
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.sequences import read_truths
@@ -95,7 +95,7 @@ def make_caches(bench: Bench, options: StandInOptions) -> None:
 def make_jobs(bench: Bench, rows: Iterable[Row]) -> list[Job]:
     """Return all rows and seeds, with their stamps."""
     package = Path(fairmot.__file__).parent
-    own = [package / "commands" / "tune_trial.py", Path(__file__).with_name("tracking_bootstrap.py")]
+    own = [package / "commands" / "tune" / "trial.py", Path(__file__).with_name("tracking_bootstrap.py")]
     code = digest([*own, *(path for name in SOURCES for path in (package / name).rglob("*.py"))])
     truth = digest(path for name in ("gt.txt", "seqinfo.ini") for path in bench.truth.rglob(name))
     data = {seed: digest(bench.caches(seed).glob("*.npz")) for seed in bench.seeds}
@@ -143,7 +143,7 @@ def run_row(cfg: CfgNode, truth: Path, caches: Path) -> list[ScoredSequence]:
     tracked = []
     for sequence in read_truths(truth).sequences:
         cache = read_cache(caches / f"{sequence.info.name}.npz")
-        tracked.append(track_piece(cfg, SequencePart(tuple(cache.tracker_inputs()), sequence)))
+        tracked.append(track_part(cfg, SequencePart(tuple(cache.tracker_inputs()), sequence)))
     return tracked
 
 

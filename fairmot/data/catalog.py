@@ -10,8 +10,8 @@ from fairmot.data.index.builder import Selection
 from fairmot.data.index.cache import DatasetSpec
 from fairmot.data.index.splits import Split
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.motchallenge import chosen_sequences
-from fairmot.data.readers.registry import recognise_layout
+from fairmot.data.readers.motchallenge import select_sequences
+from fairmot.data.readers.registry import detect_layout
 from fairmot.formats.motchallenge import class_numbers
 from fairmot.utils.errors import InputError
 
@@ -44,7 +44,7 @@ def resolve_data_set(
     """
     keys = sets[entry] if entry in sets else data_set_node(entry)
     place = _locate(entry, Path(keys["ROOT"]), root=root, is_named=entry in sets or entry in DATA_SETS, key=key)
-    layout = recognise_layout(place, key=f"{key}: {entry!r}") if keys["LAYOUT"] == "auto" else keys["LAYOUT"]
+    layout = detect_layout(place, key=f"{key}: {entry!r}") if keys["LAYOUT"] == "auto" else keys["LAYOUT"]
     numbers = class_numbers(classes) if layout == MOT else tuple(range(len(classes)))
     for name, only, default in (("BOX", "crowdhuman", "full"), ("DETECTOR", MOT, "auto")):
         if layout != only and keys[name] != default:
@@ -87,7 +87,7 @@ def resolve_spans(
 
 def _sequences(source: Source, key: str) -> list[Path]:
     try:
-        return chosen_sequences(source)
+        return select_sequences(source)
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.formats.atomic import write_text
-from fairmot.formats.label_table import frames_from_one
 from fairmot.formats.text_io import read_text
 from fairmot.geometry.arrays import FloatArray, require_shape
+from fairmot.structures.annotations import frames_from_one
 from fairmot.utils.errors import InputError
 
 COLUMNS = 7

@@ -1,62 +1,41 @@
-"""CrowdHuman's `.odgt`: one JSON object a line, one line an image.
+"""Annotation files of CrowdHuman (`.odgt`): one JSON object per line, one line per image.
 
     {"ID": "273271,c9db000d5146c15", "gtboxes": [{"tag": "person", "fbox": [72, 202, 163, 503], "vbox": [...],
      "hbox": [...], "extra": {"box_id": 0, "occ": 0, "ignore": 0}, "head_attr": {"ignore": 0, "occ": 1, "unsure": 0}}]}
 
-Boxes are left, top, width, height in pixels: of the full body (guessed where hidden), of its visible part, of the head.
-Source: Shao et al., CrowdHuman, and the data set's page. Legend: F images, N boxes.
+Boxes are left, top, width, height in pixels: of the full body (estimated where hidden), of its visible part, of the
+head. Source: Shao et al., CrowdHuman, and the data set's page. Legend: F images, N boxes.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fairmot.formats.atomic import write_text
-from fairmot.geometry.arrays import FloatArray, IntArray
+from fairmot.structures.annotations import UNKNOWN, Annotations
 from fairmot.utils.errors import InputError
 
 BOX_KEYS = {"full": "fbox", "visible": "vbox", "head": "hbox"}
-PERSON, MASK = "person", "mask"  # tags; a mask covers crowds, reflections, figures that are no people
-_LARGEST = 1e30  # float32 holds it with room for sums
+PERSON, MASK = "person", "mask"  # tags; a mask covers crowds, reflections and figures that are not people
+_MAX_VALUE = 1e30  # float32 holds it with room for sums
 _BOM = b"\xef\xbb\xbf"
 
 
 class FileRange(NamedTuple):
-    """Whole lines of a file: bytes `start` to `end`, the first of them line `line` (from 1)."""
+    """Complete lines of a file: bytes `start` to `end`, the first of them line `line` (from 1)."""
 
     start: int
     end: int
     line: int
 
 
-@dataclass(frozen=True)
-class OdgtLabels:
-    """Boxes of F images, image after image.
-
-    image_ids: F names without extension.
-    counts: (F,) boxes of each.
-    boxes_tlwh: (N, 4) float32 in pixels.
-    tags: N, "person" in CrowdHuman.
-    lines: (N,) line in the file.
-    left_out: boxes that the file excludes.
-    """
-
-    image_ids: tuple[str, ...]
-    counts: IntArray
-    boxes_tlwh: FloatArray
-    tags: tuple[str, ...]
-    lines: IntArray
-    left_out: int
-
-
 class OdgtRow(NamedTuple):
-    """One row to write: boxes left, top, width, height in pixels, of the whole figure and of what is seen of it.
+    """One row to write: boxes left, top, width, height in pixels of the full body and of its visible part.
 
-    is_occluded: something hides a part. is_ignored: a person who is neither to be trained on nor scored.
+    is_occluded: a part is hidden. is_ignored: the person is excluded from training and evaluation.
     """
 
     tag: str
@@ -67,12 +46,12 @@ class OdgtRow(NamedTuple):
 
 
 def write_odgt(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write one record ("ID", "gtboxes", ...) a line, atomically."""
+    """Write one record ("ID", "gtboxes", ...) per line, atomically."""
     write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 def make_record(image_id: str, rows: Iterable[OdgtRow]) -> dict[str, Any]:
-    """Return the record of one image; sides are rounded to hundredths, heads are unknown and marked to be ignored.
+    """Return the record of one image; sides are rounded to hundredths, heads are unknown and flagged as ignored.
 
     image_id: the image's file name without its extension.
     """
@@ -91,7 +70,7 @@ def _row(row: OdgtRow, number: int) -> dict[str, Any]:
 
 
 def split_lines(path: Path, *, size: int = 4 << 20) -> list[FileRange]:
-    """Cut a file into parts of whole lines, each about `size` bytes; InputError where it cannot be read."""
+    """Split a file at line ends into parts of about `size` bytes; InputError if it cannot be read."""
     parts: list[FileRange] = []
     start = line = 0
     try:
@@ -106,8 +85,8 @@ def split_lines(path: Path, *, size: int = 4 << 20) -> list[FileRange]:
     return parts
 
 
-def read_odgt(path: Path, part: FileRange, *, box: str = "full") -> OdgtLabels:
-    """Read the images of a part.
+def read_odgt(path: Path, part: FileRange, *, box: str = "full") -> Annotations:
+    """Read the images of a part of the file; `images` are their IDs, file names without extension.
 
     box: full | visible | head. Rows tagged `mask`, rows whose extra.ignore is 1 and, for heads, rows whose
         head_attr.ignore is 1 are left out.
@@ -116,7 +95,8 @@ def read_odgt(path: Path, part: FileRange, *, box: str = "full") -> OdgtLabels:
     image_ids: list[str] = []
     counts: list[int] = []
     boxes: list[list[float]] = []
-    tags: list[str] = []
+    classes: list[int] = []
+    class_names = {PERSON: 0}
     left_out = 0
     numbered = _lines(path, part)
     for line, text in numbered:
@@ -126,20 +106,23 @@ def read_odgt(path: Path, part: FileRange, *, box: str = "full") -> OdgtLabels:
         image_ids.append(image_id)
         counts.append(len(kept))
         boxes += (_box(row, BOX_KEYS[box], where) for row in kept)
-        tags += (str(row.get("tag", PERSON)) for row in kept)
+        classes += (class_names.setdefault(str(row.get("tag", PERSON)), len(class_names)) for row in kept)
         left_out += len(rows) - len(kept)
-    return OdgtLabels(
-        image_ids=tuple(image_ids),
+    return Annotations(
+        images=tuple(image_ids),
         counts=np.array(counts, dtype=np.int64),
         boxes_tlwh=np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        tags=tuple(tags),
+        ids=np.full(len(classes), UNKNOWN, dtype=np.int64),
+        classes=np.array(classes, dtype=np.int64),
+        class_names=tuple(class_names),
+        label_files=(str(path),),
         lines=np.repeat(np.array([line for line, _ in numbered], dtype=np.int64), np.array(counts, dtype=np.int64)),
         left_out=left_out,
     )
 
 
 def _lines(path: Path, part: FileRange) -> list[tuple[int, bytes]]:
-    """Return the lines that hold something, with their numbers."""
+    """Return the lines that are not blank, with their numbers."""
     try:
         with path.open("rb") as file:
             file.seek(part.start)
@@ -159,7 +142,7 @@ def _record(text: bytes, where: str) -> tuple[str, list[dict[str, Any]]]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not JSON: {error}") from None
     if not isinstance(record, dict) or not isinstance(record.get("ID"), str) or "\0" in record["ID"]:
-        raise InputError(f'{where}: not an image: an object with "ID" and "gtboxes" is wanted')
+        raise InputError(f'{where}: not an image: expected an object with "ID" and "gtboxes"')
     rows = record.get("gtboxes")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f'{where}: {record["ID"]} has no list "gtboxes"')
@@ -177,11 +160,11 @@ def _ignores(row: Mapping[str, Any], key: str) -> bool:
 
 def _box(row: Mapping[str, Any], key: str, where: str) -> list[float]:
     box = row.get(key)
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_sound(value) for value in box):
+    if not isinstance(box, list) or len(box) != 4 or not all(_is_finite(value) for value in box):
         shown = "is missing" if key not in row else f"= {str(box)[:60]} is not four finite numbers"
         raise InputError(f"{where}: {key} {shown}")
     return box
 
 
-def _is_sound(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) <= _LARGEST
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _MAX_VALUE

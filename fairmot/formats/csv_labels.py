@@ -1,81 +1,73 @@
-"""Labels as a plain table: a CSV file with a header, one box a row.
+"""Label tables: a CSV file with a header, one box per row.
 
     image,left,top,width,height,id,class,sequence,frame
     street/000001.jpg,10,20,30,80,7,person,street,1
 
-Columns in any order and any case. Wanted: `image` (or `filename`, `file_name`) and a box, which is `left, top, width,
-height`, or two corners `x1, y1, x2, y2` or `xmin, ymin, xmax, ymax`; beside corners, `width` and `height` are those of
-the image. Open: `id` (or `track_id`), `class` (or `label`), `sequence`, `frame`; other columns are passed over. Fields
-are parted by commas, semicolons or tabs, whichever the header has most of. A row whose box is empty lists an image
+Columns in any order and any case. Required: `image` (or `filename`, `file_name`) and a box, either `left, top, width,
+height` or two corners `x1, y1, x2, y2` or `xmin, ymin, xmax, ymax`; with corners, `width` and `height` are those of
+the image. Optional: `id` (or `track_id`), `class` (or `label`), `sequence`, `frame`; other columns are ignored. Fields
+are separated by commas, semicolons or tabs, whichever the header has most of. A row with an empty box lists an image
 without boxes.
-Legend: F images, N boxes.
 """
 
 import csv
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from fairmot.formats.label_table import LabelTable, frames_from_one
-from fairmot.structures.annotations import UNKNOWN
+from fairmot.structures.annotations import UNKNOWN, Annotations, frames_from_one
 from fairmot.utils.errors import InputError
 
 _BOX = ("left", "top", "width", "height")
 _CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
 _OTHER_NAMES = {"filename": "image", "file_name": "image", "track_id": "id", "label": "class"}
-_DEFAULT_CLASS = "person"  # where there is no column of classes
-_LARGEST = 1e30  # float32 holds it with room for sums
-_LARGEST_WHOLE = 2**53
+_DEFAULT_CLASS = "person"  # without a column of classes
+_MAX_VALUE = 1e30  # float32 holds it with room for sums
+_MAX_INTEGER = 2**53
 
 
 class _Columns(NamedTuple):
-    """Places of the columns; -1 for one that is not there."""
+    """Indices of the columns by name; those of the box, which are corners or sides; number of all columns."""
 
-    image: int
+    index_of: dict[str, int]
     box: tuple[int, ...]
     has_corners: bool
-    image_hw: tuple[int, int]
-    id: int
-    kind: int
-    sequence: int
-    frame: int
     total: int
 
-
-@dataclass
-class _Collected:
-    """What the rows so far say."""
-
-    images: dict[str, int] = field(default_factory=dict)
-    facts: list[tuple[str, int, int, int]] = field(
-        default_factory=list
-    )  # of each image: sequence, frame, height, width
-    classes: dict[str, int] = field(default_factory=dict)
-    image_of: "array[int]" = field(default_factory=lambda: array("q"))
-    boxes: "array[float]" = field(default_factory=lambda: array("d"))
-    ids: "array[int]" = field(default_factory=lambda: array("q"))
-    kinds: "array[int]" = field(default_factory=lambda: array("q"))
-    lines: "array[int]" = field(default_factory=lambda: array("q"))
+    def text(self, row: Sequence[str], name: str) -> str:
+        """Return a field without spaces around it, "" without such a column."""
+        return row[self.index_of[name]].strip() if name in self.index_of else ""
 
 
-def read_label_csv(path: Path) -> LabelTable:
-    """Read a table of labels.
+class _ImageRow(NamedTuple):
+    """One image, numbered from 0, as the first row that names it describes it."""
+
+    number: int
+    sequence: str
+    frame: int
+    height: int
+    width: int
+
+
+def read_label_csv(path: Path) -> Annotations:
+    """Read a label table; images keep its order.
 
     Raises InputError naming file and line: a column that is missing or there twice, a row of another length, a box, id
-    or frame that is no number, corners in the wrong order, one image in two sequences or frames.
+    or frame that is not a number, corners in the wrong order, one image in two sequences or frames.
     """
-    collected = _Collected()
+    images: dict[str, _ImageRow] = {}
+    class_names: dict[str, int] = {}
+    boxes = array("d")  # image, left, top, width, height, id, class and line of each
     line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _rows(file)
             columns = _find_columns(next(rows, (1, []))[1], f"{path}:1")
             for line, row in rows:
-                _add_row(collected, row, line, columns)
+                _add_row(row, line, columns, images=images, class_names=class_names, boxes=boxes)
     except InputError:
         raise
     except UnicodeDecodeError:
@@ -84,11 +76,11 @@ def read_label_csv(path: Path) -> LabelTable:
         raise InputError(f"{path}:{line}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    return _to_table(collected)
+    return _to_annotations(path, images, class_names, np.array(boxes).reshape(-1, 8))
 
 
 def is_label_csv(path: Path) -> bool:
-    """Whether a file's first line is a header with the columns wanted."""
+    """Whether a file's first line is a header with the required columns."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             _find_columns(next(_rows(file), (1, []))[1], str(path))
@@ -115,59 +107,56 @@ def _find_columns(header: Sequence[str], where: str) -> _Columns:
     missing = [name for name in ("image", *box) if name not in names]
     if missing:
         raise InputError(
-            f"{where}: no column {', '.join(missing)}; the header wants image and left,top,width,height or x1,y1,x2,y2"
+            f"{where}: no column {', '.join(missing)}; the header needs image and left,top,width,height or x1,y1,x2,y2"
         )
     used = {"image", *box, "width", "height", "id", "class", "sequence", "frame"}
     twice = next((name for name in names if name in used and names.count(name) > 1), None)
     if twice:
         raise InputError(f"{where}: column {twice} is there twice")
-    place = {name: names.index(name) for name in used & set(names)}
-    return _Columns(
-        image=place["image"],
-        box=tuple(place[name] for name in box),
-        has_corners=corners is not None,
-        image_hw=(place.get("height", -1), place.get("width", -1)) if corners else (-1, -1),
-        id=place.get("id", -1),
-        kind=place.get("class", -1),
-        sequence=place.get("sequence", -1),
-        frame=place.get("frame", -1),
-        total=len(names),
-    )
+    index_of = {name: names.index(name) for name in used & set(names)}
+    return _Columns(index_of, tuple(index_of[name] for name in box), corners is not None, len(names))
 
 
-def _add_row(table: _Collected, row: list[str], line: int, columns: _Columns) -> None:
-    """Add a row; ValueError says what is wrong with it."""
+def _add_row(
+    row: list[str],
+    line: int,
+    columns: _Columns,
+    *,
+    images: dict[str, _ImageRow],
+    class_names: dict[str, int],
+    boxes: "array[float]",
+) -> None:
+    """Add a row's image, class and box; ValueError says what is wrong with it."""
     if len(row) != columns.total:
         raise ValueError(f"{len(row)} fields, the header has {columns.total}")
-    place = _image_place(table, row, columns)
+    image = _add_image(row, columns, images)
     box = [row[column] for column in columns.box]
     if not any(text.strip() for text in box):
         return
-    table.boxes.extend(_box_tlwh(box, has_corners=columns.has_corners))
-    table.image_of.append(place)
-    table.ids.append(_id(row[columns.id]) if columns.id >= 0 else UNKNOWN)
-    kind = row[columns.kind].strip() if columns.kind >= 0 else _DEFAULT_CLASS
-    if not kind:
+    box_tlwh = _box_tlwh(box, has_corners=columns.has_corners)
+    identity = _integer("id", columns.text(row, "id"), smallest=UNKNOWN, empty=UNKNOWN)
+    class_name = columns.text(row, "class") if "class" in columns.index_of else _DEFAULT_CLASS
+    if not class_name:
         raise ValueError("the class is empty")
-    table.kinds.append(table.classes.setdefault(kind, len(table.classes)))
-    table.lines.append(line)
+    boxes.extend((image, *box_tlwh, identity, class_names.setdefault(class_name, len(class_names)), line))
 
 
-def _image_place(table: _Collected, row: list[str], columns: _Columns) -> int:
-    name = row[columns.image].strip()
+def _add_image(row: list[str], columns: _Columns, images: dict[str, _ImageRow]) -> int:
+    """Return the index of the row's image, which may be new."""
+    name = columns.text(row, "image")
     if not name:
         raise ValueError("the image is empty")
     if "\0" in name:
         raise ValueError("not a text file")
-    sequence = row[columns.sequence].strip() if columns.sequence >= 0 else ""
-    frame = _whole("frame", row[columns.frame], smallest=0, empty=-1) if columns.frame >= 0 else -1
-    place = table.images.setdefault(name, len(table.images))
-    if place == len(table.facts):
-        height, width = (_whole("size", row[c], smallest=0, empty=0) if c >= 0 else 0 for c in columns.image_hw)
-        table.facts.append((sequence, frame, height, width))
-    elif table.facts[place][:2] != (sequence, frame):
+    sequence = columns.text(row, "sequence")
+    frame = _integer("frame", columns.text(row, "frame"), smallest=0, empty=-1)
+    if name not in images:
+        sides = ("height", "width") if columns.has_corners else ("", "")
+        height, width = (_integer("size", columns.text(row, side), smallest=0, empty=0) for side in sides)
+        images[name] = _ImageRow(len(images), sequence, frame, height, width)
+    elif images[name][1:3] != (sequence, frame):
         raise ValueError(f"{name} is in another sequence or frame than in the rows before")
-    return place
+    return images[name].number
 
 
 def _box_tlwh(texts: list[str], *, has_corners: bool) -> tuple[float, float, float, float]:
@@ -175,46 +164,46 @@ def _box_tlwh(texts: list[str], *, has_corners: bool) -> tuple[float, float, flo
         left, top, third, fourth = map(float, texts)
     except ValueError:
         raise ValueError(f"not a box of four numbers: {texts}") from None
-    if not all(abs(value) <= _LARGEST for value in (left, top, third, fourth)):  # neither NaN nor infinity is
+    if not all(abs(value) <= _MAX_VALUE for value in (left, top, third, fourth)):  # False for NaN
         raise ValueError(f"a value is not finite: {texts}")
     if not has_corners:
         return left, top, third, fourth
     if third < left or fourth < top:
-        raise ValueError(f"the second corner lies before the first: {texts}")
+        raise ValueError(f"the second corner is before the first: {texts}")
     return left, top, third - left, fourth - top
 
 
-def _id(text: str) -> int:
-    return _whole("id", text, smallest=UNKNOWN, empty=UNKNOWN)
-
-
-def _whole(name: str, text: str, *, smallest: int, empty: int) -> int:
-    if not text.strip():
+def _integer(name: str, text: str, *, smallest: int, empty: int) -> int:
+    if not text:
         return empty
     try:
         value = float(text)
     except ValueError:
         value = -np.inf
-    if not smallest <= value < _LARGEST_WHOLE or not value.is_integer():
+    if not smallest <= value < _MAX_INTEGER or not value.is_integer():
         raise ValueError(f"{name} {text[:40]!r} is not a whole number from {smallest} up")
     return int(value)
 
 
-def _to_table(collected: _Collected) -> LabelTable:
-    sequences: dict[str, int] = {}
-    sequence_of = [sequences.setdefault(fact[0], len(sequences)) for fact in collected.facts]
-    frames = np.array([fact[1] for fact in collected.facts], dtype=np.int64)
-    image_hw = np.array([fact[2:] for fact in collected.facts], dtype=np.int64).reshape(-1, 2)
-    return LabelTable(
-        images=tuple(collected.images),
-        image_hw=image_hw,
+def _to_annotations(
+    path: Path, images: dict[str, _ImageRow], class_names: dict[str, int], boxes: np.ndarray
+) -> Annotations:
+    boxes = boxes[np.argsort(boxes[:, 0], kind="stable")]
+    image_of, ids, classes, lines = boxes[:, [0, 5, 6, 7]].astype(np.int64).T
+    sequences = {name: index for index, name in enumerate(dict.fromkeys(image.sequence for image in images.values()))}
+    frames = np.array([image.frame for image in images.values()], dtype=np.int64)
+    image_hw = np.array([(image.height, image.width) for image in images.values()], dtype=np.int64)
+    return Annotations(
+        images=tuple(images),
+        counts=np.bincount(image_of, minlength=len(images)),
+        boxes_tlwh=boxes[:, 1:5].astype(np.float32),
+        ids=ids,
+        classes=classes,
+        class_names=tuple(class_names) or (_DEFAULT_CLASS,),
+        label_files=(str(path),),
+        lines=lines,
         sequences=tuple(sequences) or ("",),
-        sequence_of=np.array(sequence_of, dtype=np.int64),
+        sequence_of=np.array([sequences[image.sequence] for image in images.values()], dtype=np.int64),
         frames=frames_from_one(frames, frames >= 0),
-        image_of=np.array(collected.image_of, dtype=np.int64),
-        boxes_tlwh=np.array(collected.boxes, dtype=np.float64).reshape(-1, 4).astype(np.float32),
-        ids=np.array(collected.ids, dtype=np.int64),
-        classes=np.array(collected.kinds, dtype=np.int64),
-        class_names=tuple(collected.classes) or (_DEFAULT_CLASS,),
-        lines=np.array(collected.lines, dtype=np.int64),
+        image_hw=image_hw.reshape(-1, 2),
     )

@@ -1,53 +1,34 @@
-"""Text labels, one file an image and one box a row, in shares of the image's sides: JDE's and YOLO's.
+"""Label text files of JDE and YOLO: one file per image, one box per row, in fractions of the image's sides.
 
-JDE rows are `class id x_centre y_centre width height`, with id -1 where the person is unknown (Wang et al., Towards
-Real-Time Multi-Object Tracking, its data set guide). YOLO rows are `class x_centre y_centre width height`, and may end
-in a track id (as Ultralytics writes tracks without scores); a class and the corners of a polygon (segments, oriented
-boxes) stand for the box around it; where the data set has key points, they follow the box and are passed over.
+JDE rows are `class id x_centre y_centre width height`, with id -1 where the identity is unknown (Wang et al., Towards
+Real-Time Multi-Object Tracking, data set guide). YOLO rows are `class x_centre y_centre width height`, optionally with
+a track id at the end (as Ultralytics writes tracks without scores). A class and the corners of a polygon (segments,
+oriented boxes) are read as the polygon's bounding box; key points after the box are ignored.
 
 Legend: F files, N boxes.
 """
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.annotations import UNKNOWN
+from fairmot.structures.annotations import UNKNOWN, Annotations
 from fairmot.utils.errors import InputError
 
-_LARGEST_WHOLE = 2.0**53  # beyond it a float no longer tells whole numbers apart
-_LARGEST = 1e30  # float32 holds it with room for sums
+_MAX_INTEGER = 2.0**53  # floats above it are not exact integers
+_MAX_VALUE = 1e30  # float32 holds it with room for sums
 _BOM = b"\xef\xbb\xbf"
 
-RowParser = Callable[[list[float]], list[float]]  # a row's numbers -> class, id, centre and size; ValueError says why
-
-
-@dataclass(frozen=True)
-class TextLabels:
-    """Boxes of F label files, file after file.
-
-    counts: (F,) boxes of each file.
-    classes: (N,) int64 from 0.
-    ids: (N,) int64, -1 where unknown.
-    boxes_tlwh: (N, 4) float32 left, top, width, height, shares of the image's sides.
-    lines: (N,) line in the file, from 1.
-    """
-
-    counts: IntArray
-    classes: IntArray
-    ids: IntArray
-    boxes_tlwh: FloatArray
-    lines: IntArray
+RowParser = Callable[[list[float]], list[float]]  # numbers of a row -> class, id, centre and size; raises ValueError
 
 
 def read_text_file(path: str) -> bytes | None:
-    """Return a file's bytes without a byte order mark, None where there is no such file; InputError where unreadable.
+    """Return a file's bytes without a byte order mark, None for a missing file; InputError for an unreadable one.
 
-    Bare system calls: of very many small files each microsecond counts.
+    Uses system calls directly: they are faster than file objects for hundreds of thousands of small files.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -67,47 +48,49 @@ def read_text_file(path: str) -> bytes | None:
     return text[3:] if text.startswith(_BOM) else text
 
 
-def parse_jde(texts: Sequence[bytes], names: Sequence[str]) -> TextLabels:
+def parse_jde(texts: Sequence[bytes], files: Sequence[str]) -> Annotations:
     """Parse the contents of JDE label files.
 
-    names: F, what messages call the files.
-    Raises InputError naming file and line: not 6 numbers, a value that is not finite, a class that is not a whole
-    number from 0, an id that is not a whole number from -1.
+    files: F names for messages. Returns annotations of F images named like the files; `classes` are the numbers in the
+    files and `class_names` is empty.
+
+    Raises InputError naming file and line: not 6 numbers, a value that is not finite, a class that is not an integer
+    from 0, an id that is not an integer from -1.
     """
-    rows = _parse_together(texts, columns=6)
-    if rows is None or not _are_keys(rows[0]):
-        rows = _parse_one_by_one(texts, names, _jde_row)
-    return _to_labels(*rows)
+    rows = _parse_table(texts, columns=6)
+    if rows is None or not _has_valid_keys(rows[0]):
+        rows = _parse_rows(texts, files, _jde_row)
+    return _to_annotations(*rows, files)
 
 
-def parse_yolo(texts: Sequence[bytes], names: Sequence[str], *, keypoint_values: int = 0) -> TextLabels:
+def parse_yolo(texts: Sequence[bytes], files: Sequence[str], *, keypoint_values: int = 0) -> Annotations:
     """Parse the contents of YOLO label files: rows of 5 numbers, of 6 (a track id last), or polygons.
 
-    names: F, what messages call the files.
-    keypoint_values: numbers after the box that stand for key points; with them a row has 5 + so many, or 5.
-    Raises InputError naming file and line: another number of columns, a value that is not finite, a class that is not a
-    whole number from 0, a track id that is not a whole number from -1.
+    files: as in `parse_jde`, and so is the result.
+    keypoint_values: numbers after the box for key points; a row then has 5 + `keypoint_values` columns, or 5.
+
+    Raises InputError naming file and line: another number of columns, a value that is not finite, a class that is not
+    an integer from 0, a track id that is not an integer from -1.
     """
-    together = _parse_together(texts, columns=5)
-    if together is not None:
-        values, counts, lines = together
-        values = np.insert(values, 1, UNKNOWN, axis=1)
-        if _are_keys(values):
-            return _to_labels(values, counts, lines)
-    return _to_labels(*_parse_one_by_one(texts, names, partial(_yolo_row, keypoint_values=keypoint_values)))
+    rows = _parse_table(texts, columns=5)
+    if rows is not None:
+        rows = (np.insert(rows[0], 1, UNKNOWN, axis=1), *rows[1:])
+    if rows is None or not _has_valid_keys(rows[0]):
+        rows = _parse_rows(texts, files, partial(_yolo_row, keypoint_values=keypoint_values))
+    return _to_annotations(*rows, files)
 
 
-def _parse_together(texts: Sequence[bytes], *, columns: int) -> tuple[FloatArray, IntArray, IntArray] | None:
-    """Return (N, columns) numbers, counts and lines, parsed at C speed; None where anything needs a closer look.
+def _parse_table(texts: Sequence[bytes], *, columns: int) -> tuple[FloatArray, IntArray, IntArray] | None:
+    """Return (N, columns) numbers, counts (F,) and lines (N,) by one vectorized parse; None where any row is unusual.
 
-    Each line end becomes the number infinity: where these stand in every (columns + 1)th place and nowhere else, and
-    are as many as the lines, every line has its columns and every number is finite.
+    Each line end becomes the number infinity. If exactly every (columns + 1)th number is infinite and their number is
+    that of the lines, every line has its columns and every number is finite.
     """
     bare = [text.rstrip() for text in texts]
     counts = np.array([text.count(b"\n") + 1 if text else 0 for text in bare], dtype=np.int64)
     joined = b"\n".join(filter(None, bare))
     total = int(counts.sum())
-    if b"_" in joined:  # Python's numbers may have them, label files may not
+    if b"_" in joined:  # float() accepts digit separators, label files must not have them
         return None
     try:
         values = np.array((joined.replace(b"\n", b" inf ") + b" inf").split() if total else [], dtype=np.float64)
@@ -116,32 +99,32 @@ def _parse_together(texts: Sequence[bytes], *, columns: int) -> tuple[FloatArray
     if values.size != total * (columns + 1):
         return None
     table = values.reshape(total, columns + 1)
-    if not (np.isposinf(table[:, -1]).all() and (np.abs(table[:, :-1]) <= _LARGEST).all()):
+    if not (np.isposinf(table[:, -1]).all() and (np.abs(table[:, :-1]) <= _MAX_VALUE).all()):
         return None
     lines = np.arange(1, total + 1) - np.repeat(np.cumsum(counts) - counts, counts)
     return table[:, :-1], counts, lines
 
 
-def _are_keys(rows: FloatArray) -> bool:
-    """Whether class and id, the first two columns, are whole numbers in their ranges."""
+def _has_valid_keys(rows: FloatArray) -> bool:
+    """Whether class and id, the first two columns, are integers in their ranges."""
     keys = rows[:, :2]
-    whole = (keys == np.floor(keys)).all() and (keys < _LARGEST_WHOLE).all()
-    return bool(whole and (keys[:, 0] >= 0).all() and (keys[:, 1] >= UNKNOWN).all())
+    is_integer = (keys == np.floor(keys)).all() and (keys < _MAX_INTEGER).all()
+    return bool(is_integer and (keys >= (0, UNKNOWN)).all())
 
 
-def _parse_one_by_one(
-    texts: Sequence[bytes], names: Sequence[str], parse_row: RowParser
+def _parse_rows(
+    texts: Sequence[bytes], files: Sequence[str], parse_row: RowParser
 ) -> tuple[FloatArray, IntArray, IntArray]:
     """Return (N, 6) numbers, counts and lines, each row checked; InputError names the first wrong one."""
     rows: list[list[float]] = []
     lines: list[int] = []
     counts = np.zeros(len(texts), dtype=np.int64)
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
-                rows.append(_parse_line(line, parse_row, where=f"{names[place]}:{number}"))
+                rows.append(_parse_line(line, parse_row, where=f"{files[index]}:{number}"))
                 lines.append(number)
-                counts[place] += 1
+                counts[index] += 1
     return np.array(rows, dtype=np.float64).reshape(-1, 6), counts, np.array(lines, dtype=np.int64)
 
 
@@ -153,21 +136,21 @@ def _parse_line(line: bytes, parse_row: RowParser, *, where: str) -> list[float]
         values = [float(field) for field in line.split()]
     except ValueError:
         raise InputError(f"{where}: not a row of numbers: {shown}") from None
-    if not all(abs(value) <= _LARGEST for value in values):  # neither NaN nor infinity is
+    if not all(abs(value) <= _MAX_VALUE for value in values):  # False for NaN
         raise InputError(f"{where}: a value is not finite: {shown}")
     try:
         row = parse_row(values)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
     for name, value, smallest in (("class", row[0], 0), ("identity", row[1], UNKNOWN)):
-        if value != int(value) or not smallest <= value < _LARGEST_WHOLE:
+        if value != int(value) or not smallest <= value < _MAX_INTEGER:
             raise InputError(f"{where}: {name} {value:g} is not a whole number from {smallest} up")
     return row
 
 
 def _jde_row(values: list[float]) -> list[float]:
     if len(values) != 6:
-        raise ValueError(f"{len(values)} columns; 6 are wanted: class id x_centre y_centre width height")
+        raise ValueError(f"{len(values)} columns, expected 6: class id x_centre y_centre width height")
     return values
 
 
@@ -176,28 +159,26 @@ def _yolo_row(values: list[float], *, keypoint_values: int) -> list[float]:
     if columns == 5 or (keypoint_values and columns == 5 + keypoint_values):
         return [values[0], UNKNOWN, *values[1:5]]
     if keypoint_values:
-        raise ValueError(f"{columns} columns; 5 + {keypoint_values} are wanted: class, box and key points")
+        raise ValueError(f"{columns} columns, expected 5 + {keypoint_values}: class, box and key points")
     if columns == 6:
         if not values[5].is_integer():
-            raise ValueError(f"{values[5]:g} in the sixth column, where a track id is wanted; scores are no labels")
+            raise ValueError(f"{values[5]:g} in the sixth column; expected an integer track id, not a score")
         return [values[0], values[5], *values[1:5]]
-    if columns >= 7 and columns % 2:
-        return [values[0], UNKNOWN, *_around(values[1::2], values[2::2])]
-    raise ValueError(f"{columns} columns; 5 (class x_centre y_centre width height), 6 (... id) or a polygon are wanted")
+    if columns >= 7 and columns % 2:  # a polygon
+        x, y = values[1::2], values[2::2]
+        return [values[0], UNKNOWN, (min(x) + max(x)) / 2, (min(y) + max(y)) / 2, max(x) - min(x), max(y) - min(y)]
+    raise ValueError(f"{columns} columns, expected 5 (class x_centre y_centre width height), 6 (... id) or a polygon")
 
 
-def _around(x: list[float], y: list[float]) -> tuple[float, float, float, float]:
-    """Return centre and size of the box around a polygon."""
-    left, right, top, bottom = min(x), max(x), min(y), max(y)
-    return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-
-
-def _to_labels(rows: FloatArray, counts: IntArray, lines: IntArray) -> TextLabels:
+def _to_annotations(rows: FloatArray, counts: IntArray, lines: IntArray, files: Sequence[str]) -> Annotations:
     boxes_tlwh = np.concatenate([rows[:, 2:4] - rows[:, 4:6] / 2, rows[:, 4:6]], axis=1)
-    return TextLabels(
+    return Annotations(
+        images=tuple(files),
         counts=counts,
-        classes=rows[:, 0].astype(np.int64),
-        ids=rows[:, 1].astype(np.int64),
         boxes_tlwh=boxes_tlwh.astype(np.float32),
+        ids=rows[:, 1].astype(np.int64),
+        classes=rows[:, 0].astype(np.int64),
+        class_names=(),
+        label_files=tuple(files),
         lines=lines,
     )

@@ -1,35 +1,40 @@
-"""What the labels of a data set say, before classes are chosen and identities are numbered.
+"""Annotations of a data set as its label files state them, before classes are selected and identities are numbered.
 
 Legend: F images, N boxes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape
 
-UNKNOWN = -1  # an identity that the labels do not tell
+UNKNOWN = -1  # an identity that the labels do not state
+
+
+def _no_numbers() -> IntArray:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """A part of a data set's labels: some images in order, and the boxes of each, image after image.
+    """Images in order, and the boxes of each, image after image.
 
     images: F image files, relative to the reader's `image_root` (with "/") or absolute.
     counts: (F,) boxes of each image.
-    boxes_tlwh: (N, 4) float32 left, top, width, height; pixels, or shares of the image's sides where the reader's
-        `is_normalised`. Finite; boxes without width or height are still in.
+    boxes_tlwh: (N, 4) float32 left, top, width, height in pixels, or in fractions of the image's sides where the
+        reader's `is_normalised`. Finite; boxes without width or height are included.
     ids: (N,) int64, the labels' own identities, -1 where unknown; one id in two sequences is two objects.
-    classes: (N,) int64, places in `class_names`.
-    class_names: the labels' own classes; a number stands where they have no name.
-    sequences: names of the sequences that the images come from, ("",) where there are none.
-    sequence_of: (F,) int64, places in `sequences`.
-    frames: (F,) int64, frame numbers from 1 within the sequence, 0 where there are none.
-    image_hw: (F, 2) int64, height and width that the labels state, 0 where they do not.
+    classes: (N,) int64, indices into `class_names`.
+    class_names: the labels' own classes; a class without a name is called by its number.
     label_files: the file that each image's boxes come from, F of them, or one for all.
-    lines: (N,) int64, line in that file from 1, 0 where lines mean nothing.
-    left_out: boxes that the labels themselves exclude (ignore regions, unmarked rows).
+    lines: (N,) int64, line in that file from 1, 0 where the format has no lines.
+    left_out: number of boxes that the labels themselves exclude (ignore regions, rows with consider flag 0).
+    sequences: names of the sequences that the images come from, ("",) without sequences.
+    sequence_of: (F,) int64, indices into `sequences`; by default 0.
+    frames: (F,) int64, frame numbers from 1 within the sequence; by default 0, no frame number.
+    image_hw: (F, 2) int64, height and width that the labels state; by default 0, not stated.
     """
 
     images: tuple[str, ...]
@@ -38,27 +43,101 @@ class Annotations:
     ids: IntArray
     classes: IntArray
     class_names: tuple[str, ...]
-    sequences: tuple[str, ...]
-    sequence_of: IntArray
-    frames: IntArray
-    image_hw: IntArray
     label_files: tuple[str, ...]
     lines: IntArray
     left_out: int = 0
+    sequences: tuple[str, ...] = ("",)
+    sequence_of: IntArray = field(default_factory=_no_numbers)
+    frames: IntArray = field(default_factory=_no_numbers)
+    image_hw: IntArray = field(default_factory=_no_numbers)
 
     def __post_init__(self) -> None:
         images, boxes = len(self.images), int(self.counts.sum())
+        for name, shape in (("sequence_of", (images,)), ("frames", (images,)), ("image_hw", (images, 2))):
+            if not getattr(self, name).size:
+                object.__setattr__(self, name, np.zeros(shape, dtype=np.int64))
+            require_shape(name, getattr(self, name), shape)
+        require_shape("counts", self.counts, (images,))
         require_shape("boxes_tlwh", self.boxes_tlwh, (boxes, 4))
-        require_shape("image_hw", self.image_hw, (images, 2))
-        for name in ("counts", "sequence_of", "frames"):
-            require_shape(name, getattr(self, name), (images,))
         for name in ("ids", "classes", "lines"):
             require_shape(name, getattr(self, name), (boxes,))
         if len(self.label_files) not in (1, images):
             raise ValueError(f"label_files: {len(self.label_files)} for {images} images")
 
+    @property
+    def image_of(self) -> IntArray:
+        """(N,) index of each box's image."""
+        return np.repeat(np.arange(len(self.images)), self.counts)
+
+    def take(self, images: IntArray) -> "Annotations":
+        """Return the images at some indices, in that order, with their boxes."""
+        counts = self.counts[images]
+        starts, new_starts = (np.cumsum(self.counts) - self.counts)[images], np.cumsum(counts) - counts
+        rows = np.repeat(starts - new_starts, counts) + np.arange(counts.sum())
+        places = images.tolist()
+        return replace(
+            self,
+            images=tuple(self.images[place] for place in places),
+            counts=counts,
+            boxes_tlwh=self.boxes_tlwh[rows],
+            ids=self.ids[rows],
+            classes=self.classes[rows],
+            label_files=tuple(map(self.label_file, places)) if len(self.label_files) > 1 else self.label_files,
+            lines=self.lines[rows],
+            sequence_of=self.sequence_of[images],
+            frames=self.frames[images],
+            image_hw=self.image_hw[images],
+        )
+
+    def label_file(self, image: int) -> str:
+        """Return the file that an image's boxes come from, "" where it has none."""
+        return self.label_files[image if len(self.label_files) > 1 else 0]
+
     def source_of(self, row: int) -> str:
         """Return "file:line" of a box, for messages."""
-        image = int(np.searchsorted(np.cumsum(self.counts), row, side="right"))
-        file = self.label_files[image if len(self.label_files) > 1 else 0]
+        file = self.label_file(int(np.searchsorted(np.cumsum(self.counts), row, side="right")))
         return f"{file}:{self.lines[row]}" if self.lines[row] else file
+
+
+def merge_annotations(parts: Sequence[Annotations]) -> Annotations:
+    """Return the images of all parts, one part after another; equal class names and sequences become one."""
+    none = _no_numbers()
+    empty = Annotations((), none, np.zeros((0, 4), dtype=np.float32), none, none, (), (), none)
+    class_names = tuple(dict.fromkeys(name for part in parts for name in part.class_names))
+    sequences = tuple(dict.fromkeys(name for part in parts for name in part.sequences))
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in (empty, *parts)])
+
+    return Annotations(
+        images=tuple(image for part in parts for image in part.images),
+        counts=joined("counts"),
+        boxes_tlwh=joined("boxes_tlwh"),
+        ids=joined("ids"),
+        classes=_reindexed([(part.classes, part.class_names) for part in parts], class_names),
+        class_names=class_names,
+        label_files=tuple(part.label_file(image) for part in parts for image in range(len(part.images))),
+        lines=joined("lines"),
+        left_out=sum(part.left_out for part in parts),
+        sequences=sequences,
+        sequence_of=_reindexed([(part.sequence_of, part.sequences) for part in parts], sequences),
+        frames=joined("frames"),
+        image_hw=joined("image_hw"),
+    )
+
+
+def _reindexed(parts: Sequence[tuple[IntArray, tuple[str, ...]]], names: tuple[str, ...]) -> IntArray:
+    """Return the parts' indices into names of their own as indices into `names`, one part after another."""
+    index_of = {name: index for index, name in enumerate(names)}
+    tables = [np.array([index_of[name] for name in own], dtype=np.int64) for _, own in parts]
+    return np.concatenate([_no_numbers(), *(table[indices] for table, (indices, _) in zip(tables, parts, strict=True))])
+
+
+def frames_from_one(frames: IntArray, has_frame: BoolArray) -> IntArray:
+    """Return frame numbers that count from 1: if the smallest is 0, all are raised by one; 0 where there is none.
+
+    >>> frames_from_one(np.array([0, 7, 0]), np.array([True, True, False])).tolist()
+    [1, 8, 0]
+    """
+    starts_at_zero = bool(has_frame.any()) and int(frames[has_frame].min()) == 0
+    return np.where(has_frame, frames + starts_at_zero, 0).astype(np.int64)

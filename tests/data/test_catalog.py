@@ -57,7 +57,7 @@ def test_a_named_set_that_is_not_there_says_which_key_places_it(root):
 
 
 def test_a_folder_of_no_layout_names_its_key(tmp_path):
-    with pytest.raises(InputError, match=r"^DATA\.TRAIN: '\.': .*no layout that is known \(mot, crowdhuman"):
+    with pytest.raises(InputError, match=r"^DATA\.TRAIN: '\.': .*no known layout \(mot, crowdhuman"):
         build_dataset_spec(configured(tmp_path), ".")
 
 

@@ -33,7 +33,7 @@ def test_masks_and_ignored_rows_are_left_out_and_counted(tmp_path):
     ]
     write_odgt(path, [record("x,1", *rows), record("none")])
     labels = read_all(path)
-    assert labels.image_ids == ("x,1", "none")
+    assert labels.images == ("x,1", "none")
     assert labels.counts.tolist() == [3, 0]
     assert labels.boxes_tlwh[:, 0].tolist() == [0, 12, 16]
     assert (labels.left_out, labels.lines.tolist()) == (2, [1, 1, 1])
@@ -54,7 +54,7 @@ def test_parts_together_are_the_file(tmp_path, images, size):
     )
     parts = split_lines(path, size=size)
     read = [read_odgt(path, part) for part in parts]
-    assert [name for labels in read for name in labels.image_ids] == [f"é {place}" for place in range(len(images))]
+    assert [name for labels in read for name in labels.images] == [f"é {place}" for place in range(len(images))]
     assert [tuple(box) for labels in read for box in labels.boxes_tlwh.tolist()] == [
         b for boxes in images for b in boxes
     ]
@@ -72,7 +72,7 @@ def test_written_rows_are_read_again(tmp_path):
     ]
     write_odgt(path, [make_record("é", rows), make_record("empty", [])])
     labels = read_all(path)
-    assert (labels.image_ids, labels.counts.tolist(), labels.left_out) == (("é", "empty"), [1, 0], 2)
+    assert (labels.images, labels.counts.tolist(), labels.left_out) == (("é", "empty"), [1, 0], 2)
     assert labels.boxes_tlwh.tolist() == np.float32([[-3.26, 4, 20.5, 60.12]]).tolist()
     assert read_all(path, box="visible").boxes_tlwh.tolist() == [list(seen)]
     assert read_all(path, box="head").left_out == 3

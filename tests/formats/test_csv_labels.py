@@ -26,9 +26,9 @@ def test_columns_in_any_order_and_images_without_boxes(tmp_path):
     )
     assert table.images == ("a, b.jpg", "empty.jpg", "é x.jpg")
     assert table.boxes_tlwh.tolist() == [[10, 20, 30, 40], [1, 2, 3, 4], [1, 2, 3, 4]]
-    assert (table.image_of.tolist(), table.ids.tolist()) == ([0, 2, 0], [7, -1, 9])
+    assert (table.image_of.tolist(), table.ids.tolist()) == ([0, 0, 2], [7, 9, -1])
     assert (table.class_names, table.classes.tolist()) == (("car", "person"), [0, 1, 1])
-    assert table.lines.tolist() == [2, 4, 5]
+    assert table.lines.tolist() == [2, 5, 4]
     assert (table.sequences, table.frames.tolist()) == (("",), [0, 0, 0])
 
 
@@ -72,7 +72,7 @@ WRONG = [
     (f"{BOX},class\na.jpg,1,2,3,4,\n", 2, "the class is empty"),
     (f"{BOX},frame\na.jpg,1,2,3,4,-1\n", 2, "frame '-1' is not a whole number"),
     (f"{BOX},frame\na.jpg,1,2,3,4,1\na.jpg,1,2,3,4,2\n", 3, "another sequence or frame"),
-    ("image,x1,y1,x2,y2\na.jpg,9,2,3,4\n", 2, "second corner lies before the first"),
+    ("image,x1,y1,x2,y2\na.jpg,9,2,3,4\n", 2, "second corner is before the first"),
 ]
 
 

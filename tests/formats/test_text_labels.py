@@ -98,7 +98,7 @@ def test_wrong_yolo_rows(row):
 def test_key_points_are_passed_over():
     labels = parse_yolo([b"0 .5 .5 .2 .4 " + b"0.1 " * 34 + b"\n0 .5 .5 .2 .4"], ["a"], keypoint_values=34)
     np.testing.assert_allclose(labels.boxes_tlwh, [[0.4, 0.3, 0.2, 0.4]] * 2, rtol=1e-5)
-    with pytest.raises(InputError, match=r"a:1: 6 columns; 5 \+ 34"):
+    with pytest.raises(InputError, match=r"a:1: 6 columns, expected 5 \+ 34"):
         parse_yolo([b"0 .5 .5 .2 .4 1"], ["a"], keypoint_values=34)
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from fairmot.formats.atomic import write_text
-from fairmot.formats.label_table import LabelTable
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.annotations import UNKNOWN
+from fairmot.structures.annotations import UNKNOWN, Annotations
 
 _BOX = ("left", "top", "width", "height")
 
@@ -33,7 +32,7 @@ def _shown(value: float) -> str:
     return f"{value:.9g}"
 
 
-def write_label_csv(path: Path, table: LabelTable) -> None:
+def write_label_csv(path: Path, table: Annotations) -> None:
     """Write a table atomically: image, box, id, class, and sequence and frame where it has them."""
     header = ["image", *_BOX, "id", "class", *(["sequence", "frame"] if any(table.sequences) else [])]
     text = StringIO()
@@ -48,7 +47,7 @@ def write_label_csv(path: Path, table: LabelTable) -> None:
     write_text(path, text.getvalue())
 
 
-def _written_row(table: LabelTable, place: int, row: int) -> Mapping[str, object]:
+def _written_row(table: Annotations, place: int, row: int) -> Mapping[str, object]:
     frame = int(table.frames[place])
     image = {
         "image": table.images[place],
@@ -63,7 +62,7 @@ def _written_row(table: LabelTable, place: int, row: int) -> Mapping[str, object
     return {**image, **box, "id": "" if own == UNKNOWN else own, "class": kind}
 
 
-def write_coco(path: Path, table: LabelTable) -> None:
+def write_coco(path: Path, table: Annotations) -> None:
     """Write a table as COCO's JSON atomically, with video_id, frame_id and track_id where it has sequences and ids."""
     has_videos = any(table.sequences)
     videos = [{"id": place, "name": name} for place, name in enumerate(table.sequences, 1)]
@@ -76,7 +75,7 @@ def write_coco(path: Path, table: LabelTable) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False))
 
 
-def _image_item(table: LabelTable, place: int, *, has_videos: bool) -> dict[str, Any]:
+def _image_item(table: Annotations, place: int, *, has_videos: bool) -> dict[str, Any]:
     height, width = table.image_hw[place].tolist()
     item = {"id": place + 1, "file_name": table.images[place], "height": height, "width": width}
     if has_videos:
@@ -84,7 +83,7 @@ def _image_item(table: LabelTable, place: int, *, has_videos: bool) -> dict[str,
     return item
 
 
-def _annotation_item(table: LabelTable, row: int) -> dict[str, Any]:
+def _annotation_item(table: Annotations, row: int) -> dict[str, Any]:
     box_tlwh = table.boxes_tlwh[row].tolist()
     item = {
         "id": row + 1,

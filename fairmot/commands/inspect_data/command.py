@@ -141,7 +141,7 @@ def _targets_of(cfg: CfgNode, root: Path, *, key: str) -> list[Target]:
 
 
 def _is_known(place: Path) -> bool:
-    return any(layout.recognises(place) for layout in LAYOUTS.values())
+    return any(layout.matches(place) for layout in LAYOUTS.values())
 
 
 def _parts(cfg: CfgNode, root: Path, name: str, *, key: str) -> list[Target]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairmot.data.index.builder import LABELS, class_places
+from fairmot.data.index.builder import LABELS, class_indices
 from fairmot.data.inspection import findings as kinds
 from fairmot.data.inspection.box_checks import (
     Repeats,
@@ -64,7 +64,7 @@ def check_presence(raw: RawLabels) -> list[Finding]:
     found = [Finding(WARNING, kinds.NO_BOXES, name, f"{images} images, and no box", images) for name, images in bare]
     if empty > MOSTLY_EMPTY * len(raw):
         found.append(Finding(WARNING, kinds.EMPTY, raw.name, f"{empty} of {len(raw)} images have no box", empty))
-    lacking = sum(block.label_files.count("") for block in raw.blocks)
+    lacking = sum(block.label_files.count("") for block in raw.parts)
     if lacking > FEW_LABELLED * len(raw):
         found.append(Finding(WARNING, kinds.WITHOUT_LABELS, raw.name, f"{lacking} of {len(raw)} images", lacking))
     return found
@@ -88,7 +88,7 @@ def check_classes(raw: RawLabels) -> list[Finding]:
     """How many boxes each class has, which ones DATA.CLASSES takes, and which of its names have none."""
     wanted = raw.selection.classes
     counts = np.bincount(raw.kinds, minlength=len(raw.class_names))
-    places = class_places(raw.class_names, raw.selection)
+    places = class_indices(raw.class_names, raw.selection)
     lacking = [name for place, name in enumerate(wanted) if not counts[places == place].any()]
     shown = _shown_classes(raw, counts)
     if len(lacking) == len(wanted) and counts.any():

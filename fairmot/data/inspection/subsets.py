@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fairmot.data.index.cache import DatasetSpec
 from fairmot.data.readers import coco, crowdhuman, csv_table, jde
-from fairmot.data.readers.paths import files_with, folder_of, starts_with_image
+from fairmot.data.readers.paths import files_with, starts_with_image
 from fairmot.data.readers.registry import LAYOUTS
 from fairmot.formats.coco import is_coco
 from fairmot.formats.csv_labels import is_label_csv
@@ -27,7 +27,7 @@ def subsets_of(wanted: DatasetSpec) -> list[Subset]:
     """Return the parts that a folder has, in an order that is always the same; one where there is nothing to choose."""
     if wanted.source.labels or wanted.source.root.is_file() or wanted.layout == "mot":
         return [Subset(wanted.source.labels, is_val=False)]
-    root = folder_of(wanted.source)
+    root = wanted.source.folder
     if wanted.layout == "yolo":
         return [Subset("", is_val=False), *([Subset(VAL, is_val=True)] if _has_part(wanted, VAL) else [])]
     files = _label_files(wanted.layout, root)

@@ -1,27 +1,32 @@
-"""What a reader of a data set's original files is given, and what it gives."""
+"""Interface of the data set readers: the source they are made from, their read plan, and reading in processes."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from fairmot.geometry.arrays import BoolArray
 from fairmot.structures.annotations import Annotations
+from fairmot.utils.errors import InputError
 from fairmot.utils.parallel import parallel_map
 
-Unit = Any  # what a reader reads in one go; picklable, since any process may be asked to
+Unit = Any  # what a reader reads in one call; picklable
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set lies, and how its labels are to be taken.
+    """Location of a data set, and options of reading it.
 
     root: its folder, or its annotation file itself.
-    labels: annotation file or folder relative to `root`, "" for the layout's own place.
-    images: image folder relative to `root`, "" for the layout's own place.
+    labels: annotation file or folder relative to `root`, "" for the layout's default.
+    images: image folder relative to `root`, "" for the layout's default.
     box: which box of a person where there are several: full | visible | head.
     detector: which copy of a sequence that comes once for each public detector (MOT17), "auto" for any one.
     sequences: patterns of sequence names to read, as in `fnmatch`; empty for all.
-    name: what messages call it.
+    name: the data set's name in messages.
     """
 
     root: Path
@@ -32,25 +37,30 @@ class Source:
     sequences: tuple[str, ...] = ()
     name: str = ""
 
+    @property
+    def folder(self) -> Path:
+        """The folder that relative names start from."""
+        return self.root.parent if self.root.is_file() else self.root
+
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """What there is to read, and what tells that it has changed.
+    """Units of a data set, and the files whose changes make an index out of date.
 
-    units: in the order of the images; each is read by itself.
-    lists: files whose contents decide (image lists, names of classes): small enough to be digested at each start.
-    files: label files, told apart by size and time. Where there is one an image, leave them to `folders`.
-    folders: folders of labels and images, told apart by their times.
+    units: in the order of the images; each is read independently.
+    lists: files compared by their contents (image lists, class names), digested at each start.
+    files: label files compared by size and modification time; with one per image, use `folders` instead.
+    folders: folders of labels and images compared by modification time.
     """
 
     units: tuple[Unit, ...]
     lists: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
-    folders: tuple[Path, ...] = field(default=())
+    folders: tuple[Path, ...] = ()
 
 
 class Reader(Protocol):
-    """Reads one layout; a frozen dataclass made from a `Source`, so that processes can be sent it."""
+    """Reader of one layout; a frozen, picklable dataclass made from a `Source`."""
 
     @property
     def image_root(self) -> Path:
@@ -58,10 +68,10 @@ class Reader(Protocol):
 
     @property
     def is_normalised(self) -> bool:
-        """Whether boxes are shares of the image's sides."""
+        """Whether boxes are in fractions of the image's sides."""
 
     def plan(self) -> ReadPlan:
-        """List the units; InputError where the layout's files are not there."""
+        """List the units; InputError where the layout's files are missing."""
 
     def read(self, unit: Unit) -> Annotations:
         """Read one unit; InputError names file and line of what cannot be read."""
@@ -69,20 +79,33 @@ class Reader(Protocol):
 
 SERIAL_BELOW = 8  # units: starting processes would take longer than reading
 
-Bar = Callable[[Iterable[Annotations], int], Iterable[Annotations]]  # items, their number -> the same items, shown
+Bar = Callable[
+    [Iterable[Annotations], int], Iterable[Annotations]
+]  # items, their number -> the same items, with progress
 
 
 def no_bar(items: Iterable[Annotations], total: int) -> Iterable[Annotations]:
-    """Show nothing."""
+    """Show no progress."""
     del total
     return items
 
 
 def read_units(reader: Reader, units: Sequence[Unit], *, processes: int = 0, bar: Bar = no_bar) -> list[Annotations]:
-    """Return what `reader` reads from `units`, in their order.
+    """Return the annotations of `units`, in their order.
 
-    processes: 0 = one a core that this process may use.
+    processes: 0 = one per available core.
     Raises InputError: what the reader raises, or a process that was killed.
     """
     processes = 1 if len(units) < SERIAL_BELOW else processes
     return list(bar(parallel_map(reader.read, units, processes=processes), len(units)))
+
+
+def match_sequences(names: Sequence[str], patterns: Sequence[str], *, where: str | Path) -> BoolArray:
+    """Return (S,) whether each sequence name matches one of the patterns (as in `fnmatch`); without patterns all do.
+
+    where: beginning of the message. Raises InputError where there are sequences and none matches.
+    """
+    matches = np.array([not patterns or any(fnmatch(name, p) for p in patterns) for name in names], dtype=np.bool_)
+    if len(matches) and not matches.any():
+        raise InputError(f"{where}: no sequence is called {' or '.join(patterns)}")
+    return matches

@@ -1,12 +1,11 @@
-"""COCO's instances_*.json, and video data sets in that format (CocoVID, CenterTrack's and ByteTrack's conversions)."""
+"""Reader of COCO's instances_*.json, and of video data sets in that format (CocoVID, CenterTrack, ByteTrack)."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairmot.data.readers.annotation_file import find_label_file, select_sequences
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.label_blocks import block_of_table
-from fairmot.data.readers.paths import existing, files_with, find_label_file, folder_of, relative_to
+from fairmot.data.readers.paths import existing, files_with, relative_to
 from fairmot.formats.coco import is_coco, read_coco
 from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
@@ -17,8 +16,8 @@ PARTS = ("train2017", "val2017", "train2014", "val2014", "train", "val", "valid"
 _SUBFOLDERS = (ANNOTATIONS, "train")  # train: Roboflow's _annotations.coco.json
 
 
-def recognises(root: Path) -> bool:
-    """Whether `root` is a JSON file with COCO's keys, or has one in it or in its annotations."""
+def matches(root: Path) -> bool:
+    """Whether `root` is a JSON file with COCO's keys, or has one in it or in its folder of annotations."""
     if root.is_file():
         return root.suffix.lower() == SUFFIX and is_coco(root)
     return any(files_with(folder, SUFFIX, is_coco) for folder in (root, *(root / name for name in _SUBFOLDERS)))
@@ -33,45 +32,34 @@ class COCOReader:
 
     @property
     def image_root(self) -> Path:
-        """The data set's folder: that of the annotation file, or the one above where that is called annotations."""
-        folder = folder_of(self.source)
+        """The data set's folder: that of the annotation file, or its parent if that is called annotations."""
+        folder = self.source.folder
         is_inside = self.source.root.is_file() and folder.name == ANNOTATIONS
         return folder.parent if is_inside else folder
 
     def plan(self) -> ReadPlan:
-        """Name the annotation file; InputError where there is none or where there are several."""
+        """Find the annotation file; InputError where there is none or where there are several."""
         file = find_label_file(self.source, suffix=SUFFIX, subfolders=_SUBFOLDERS, fits=is_coco)
-        places = [place for place in self._places(file) if place.is_dir()]
-        return ReadPlan(units=(file,), files=(file,), folders=existing([self.image_root, *places]))
+        folders = [folder for folder in self._image_folders(file) if folder.is_dir()]
+        return ReadPlan(units=(file,), files=(file,), folders=existing([self.image_root, *folders]))
 
     def read(self, unit: Path) -> Annotations:
         """Read the file, images by video and frame; InputError where it is wrong or its first image is not found."""
-        table = read_coco(unit)
-        if not table.images:
+        annotations = read_coco(unit)
+        if not annotations.images:
             raise InputError(f"{unit}: it lists no images")
-        folder = self._image_folder(unit, table.images[0])
-        prefix = relative_to(folder, self.image_root)
-        return block_of_table(table, patterns=self.source.sequences, prefix=prefix, file=unit)
+        first, folders = annotations.images[0], self._image_folders(unit)
+        folder = next((folder for folder in folders if (folder / first).exists()), None)
+        if folder is None:
+            names = [relative_to(folder, self.image_root).rstrip("/") or "." for folder in folders]
+            raise InputError(f"{unit}: its first image {first} is in none of {', '.join(names)}; set IMAGES")
+        return select_sequences(annotations, self.source.sequences, prefix=relative_to(folder, self.image_root))
 
-    def _image_folder(self, file: Path, first: str) -> Path:
-        """Return the first place that has the first image."""
-        places = self._places(file)
-        found = next((place for place in places if (place / first).exists()), None)
-        if found is None:
-            inside = [relative_to(place, self.image_root).rstrip("/") or "." for place in places]
-            raise InputError(f"{file}: its first image {first} is in none of {', '.join(inside)}; set IMAGES")
-        return found
-
-    def _places(self, file: Path) -> list[Path]:
-        """Return where images may lie, the likeliest first: by the file's name, as instances_val2017 says val2017."""
+    def _image_folders(self, file: Path) -> list[Path]:
+        """Return the possible folders of images, the likeliest first: instances_val2017 suggests val2017."""
         if self.source.images:
-            return list(_unique(top / self.source.images for top in (folder_of(self.source), self.image_root)))
+            return list(dict.fromkeys(top / self.source.images for top in (self.source.folder, self.image_root)))
         stem = file.stem
         parts = [stem, stem.removeprefix("instances_"), *stem.split("_")[::-1], *PARTS]
-        inside = [name for part in parts if part for name in (part, f"images/{part}")]
-        places = (self.image_root / name for name in ("", "images", *inside))
-        return list(_unique([*places, file.parent]))
-
-
-def _unique(places: Iterable[Path]) -> Iterable[Path]:
-    return dict.fromkeys(places)
+        names = ["", "images", *(name for part in parts if part for name in (part, f"images/{part}"))]
+        return list(dict.fromkeys([*(self.image_root / name for name in names), file.parent]))

@@ -1,11 +1,11 @@
-"""A CSV file with a header as labels; its columns are told in `fairmot.formats.csv_labels`."""
+"""Reader of label tables: a CSV file with a header, whose columns `fairmot.formats.csv_labels` describes."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairmot.data.readers.annotation_file import find_label_file, select_sequences
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.label_blocks import block_of_table
-from fairmot.data.readers.paths import files_with, find_label_file, folder_of, relative_to
+from fairmot.data.readers.paths import files_with, relative_to
 from fairmot.formats.csv_labels import is_label_csv, read_label_csv
 from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
@@ -13,8 +13,8 @@ from fairmot.utils.errors import InputError
 SUFFIX = ".csv"
 
 
-def recognises(root: Path) -> bool:
-    """Whether `root` is a table of labels or has one in it."""
+def matches(root: Path) -> bool:
+    """Whether `root` is a label table or has one in it."""
     if root.is_file():
         return root.suffix.lower() == SUFFIX and is_label_csv(root)
     return bool(files_with(root, SUFFIX, is_label_csv))
@@ -30,21 +30,18 @@ class CSVReader:
     @property
     def image_root(self) -> Path:
         """The data set's folder."""
-        return folder_of(self.source)
+        return self.source.folder
 
     def plan(self) -> ReadPlan:
-        """Name the file; InputError where there is none or where there are several."""
-        return ReadPlan(units=(self._file(),), files=(self._file(),))
+        """Find the file; InputError where there is none or where there are several."""
+        fits = is_label_csv if len(files_with(self.source.root, SUFFIX)) > 1 else Path.is_file
+        file = find_label_file(self.source, suffix=SUFFIX, fits=fits)
+        return ReadPlan(units=(file,), files=(file,))
 
     def read(self, unit: Path) -> Annotations:
         """Read the file; images by sequence and frame where it has them. InputError names the line that is wrong."""
-        table = read_label_csv(unit)
-        if not table.images:
+        annotations = read_label_csv(unit)
+        if not annotations.images:
             raise InputError(f"{unit}: no rows below the header")
         folder = self.image_root / self.source.images if self.source.images else unit.parent
-        prefix = relative_to(folder, self.image_root)
-        return block_of_table(table, patterns=self.source.sequences, prefix=prefix, file=unit)
-
-    def _file(self) -> Path:
-        fits = is_label_csv if len(files_with(self.source.root, SUFFIX)) > 1 else Path.is_file
-        return find_label_file(self.source, suffix=SUFFIX, fits=fits)
+        return select_sequences(annotations, self.source.sequences, prefix=relative_to(folder, self.image_root))

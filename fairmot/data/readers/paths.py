@@ -1,52 +1,18 @@
-"""Where the files of a data set lie: annotation files by their suffix, image folders, images listed or walked."""
+"""Files of data sets: files by suffix, folders of images, image lists and class names."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from fairmot.data.readers.base import Source
 from fairmot.formats.motchallenge import IMAGE_EXTENSIONS
 from fairmot.utils.errors import InputError
 
 IMAGE_SUFFIXES = (*IMAGE_EXTENSIONS, ".webp", ".tif", ".tiff")
 
 
-def folder_of(source: Source) -> Path:
-    """Return the folder that a source's relative names start from."""
-    return source.root.parent if source.root.is_file() else source.root
-
-
-def find_label_file(
-    source: Source, *, suffix: str, subfolders: Sequence[str] = (), fits: Callable[[Path], bool] = Path.is_file
-) -> Path:
-    """Return the annotation file of a source: the one named, its root, or the only one in the folder.
-
-    subfolders: where to look when the folder itself has none.
-    fits: which files with the suffix are meant.
-    Raises InputError: no such file, none, or several.
-    """
-    if source.labels:
-        path = folder_of(source) / source.labels
-        if not path.is_file():
-            raise InputError(f"{path}: no such file (LABELS of {source.name or source.root})")
-        return path
-    if source.root.is_file():
-        return source.root
-    if not source.root.is_dir():
-        raise InputError(f"{source.root}: no such file or folder")
-    for folder in (source.root, *(source.root / name for name in subfolders)):
-        found = files_with(folder, suffix, fits)
-        if len(found) > 1:
-            shown = ", ".join(path.name for path in found[:8]) + (", ..." if len(found) > 8 else "")
-            raise InputError(f"{folder}: several annotation files ({shown}); name one with LABELS")
-        if found:
-            return found[0]
-    raise InputError(f"{source.root}: no {suffix} file with labels here")
-
-
 def files_with(folder: Path, suffix: str, fits: Callable[[Path], bool] = Path.is_file) -> list[Path]:
-    """Return a folder's files with a suffix that `fits`, by name; hidden files are left, and none where none is."""
+    """Return a folder's files with a suffix that `fits`, by name, without hidden ones; none for a missing folder."""
     if not folder.is_dir():
         return []
     named = (entry for entry in folder.iterdir() if entry.name.lower().endswith(suffix) and entry.name[0] != ".")
@@ -54,7 +20,7 @@ def files_with(folder: Path, suffix: str, fits: Callable[[Path], bool] = Path.is
 
 
 def subfolders_of(folder: Path, *, most: int = 200) -> list[Path]:
-    """Return the first `most` subfolders, by name; hidden ones are left."""
+    """Return at most `most` subfolders, by name, without hidden ones; none for a missing folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -63,9 +29,9 @@ def subfolders_of(folder: Path, *, most: int = 200) -> list[Path]:
 
 
 def walk_images(root: Path, top: Path) -> tuple[list[str], list[Path]]:
-    """Return the images of `top` and its subfolders, by name, and the folders. Hidden images are left.
+    """Return the images of `top` and its subfolders, by name and without hidden ones, and the folders.
 
-    Names are relative to `root` where `top` lies in it, else absolute.
+    Names are relative to `root` where `top` is inside it, else absolute.
     """
     images: list[str] = []
     folders: list[Path] = []
@@ -77,12 +43,12 @@ def walk_images(root: Path, top: Path) -> tuple[list[str], list[Path]]:
 
 
 def walk_folders(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk as `os.walk` does, by name, without hidden folders; links are followed, but not around in circles.
+    """Walk as `os.walk` does, by name, without hidden folders; links are followed except to a folder above them.
 
-    Taking names out of the list of subfolders keeps the walk out of these.
+    As there, removing names from the list of subfolders skips these.
     """
     for folder, names, files in os.walk(top, followlinks=True):
-        names[:] = sorted(name for name in names if not name.startswith(".") and not _leads_back(folder, name))
+        names[:] = sorted(name for name in names if not name.startswith(".") and not _is_cycle(folder, name))
         yield folder, names, files
 
 
@@ -91,8 +57,8 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def _leads_back(folder: str, name: str) -> bool:
-    link = os.path.join(folder, name)  # noqa: PTH118 - paths by the thousand
+def _is_cycle(folder: str, name: str) -> bool:
+    link = os.path.join(folder, name)  # noqa: PTH118 - Path is slow
     return os.path.islink(link) and f"{os.path.realpath(folder)}/".startswith(f"{os.path.realpath(link)}/")  # noqa: PTH114
 
 
@@ -106,7 +72,7 @@ def relative_to(folder: str | Path, root: Path) -> str:
 
 
 def read_list(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text that hold something, stripped, with their numbers; InputError where unreadable."""
+    """Return the non-blank lines of a text file, stripped, with their numbers; InputError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -120,9 +86,9 @@ def read_list(path: Path) -> list[tuple[int, str]]:
 
 
 def read_image_list(path: Path) -> list[str]:
-    """Return the images that a list names, one a line, with "/" between folders and no "./" before them.
+    """Return the images of a list, one per line, with "/" between folders and without "./" before them.
 
-    Raises InputError naming the line: something that is no image by its name; or a list without any.
+    Raises InputError: a line without an image suffix, which is named; an empty list.
     """
     lines = read_list(path)
     wrong = next(((number, line) for number, line in lines if not line.lower().endswith(IMAGE_SUFFIXES)), None)
@@ -140,7 +106,7 @@ def starts_with_image(path: Path) -> bool:
 
 
 def first_line(path: Path) -> str:
-    """Return the first line, stripped; "" where it cannot be read or is not text. Reads no more than its start."""
+    """Return the first line, stripped, of at most 4 KiB; "" where it cannot be read or is not text."""
     try:
         with path.open("rb") as file:
             return file.readline(4096).decode("utf-8-sig").strip()
@@ -149,18 +115,13 @@ def first_line(path: Path) -> str:
 
 
 def existing(folders: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the folders that are there, each once; the nearest one above stands for a folder that is not."""
-    found: dict[Path, None] = {}
-    for folder in folders:
-        place = folder
-        while not place.is_dir() and place != place.parent:
-            place = place.parent
-        found.setdefault(place)
-    return tuple(found)
+    """Return the folders that exist, each once, and for a missing folder the nearest existing one above it."""
+    nearest = (next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/")) for folder in folders)
+    return tuple(dict.fromkeys(nearest))
 
 
 def read_class_names(*folders: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """Return the names in the first `classes.txt` of `folders`, one a line, and that file; () and () without one."""
+    """Return the names in the first `classes.txt` of `folders`, one per line, and that file; () and () without one."""
     for folder in folders:
         path = folder / "classes.txt"
         if path.is_file():

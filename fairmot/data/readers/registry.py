@@ -1,4 +1,4 @@
-"""Layouts by name, and the layout of a folder that nobody named."""
+"""Registry of data set layouts by name, and detection of the layout of a folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,28 +10,28 @@ from fairmot.utils.errors import InputError
 
 
 class Layout(NamedTuple):
-    """How a layout is read and recognised."""
+    """Reader of a layout, and whether a folder or annotation file is in that layout."""
 
     make_reader: Callable[[Source], Reader]
-    recognises: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
 
 
 LAYOUTS: dict[str, Layout] = {
-    "mot": Layout(motchallenge.MotChallengeReader, motchallenge.recognises),
-    "crowdhuman": Layout(crowdhuman.CrowdHumanReader, crowdhuman.recognises),
-    "jde": Layout(jde.JDEReader, jde.recognises),
-    "yolo": Layout(yolo.YOLOReader, yolo.recognises),
-    "coco": Layout(coco.COCOReader, coco.recognises),
-    "csv": Layout(csv_table.CSVReader, csv_table.recognises),
+    "mot": Layout(motchallenge.MotChallengeReader, motchallenge.matches),
+    "crowdhuman": Layout(crowdhuman.CrowdHumanReader, crowdhuman.matches),
+    "jde": Layout(jde.JDEReader, jde.matches),
+    "yolo": Layout(yolo.YOLOReader, yolo.matches),
+    "coco": Layout(coco.COCOReader, coco.matches),
+    "csv": Layout(csv_table.CSVReader, csv_table.matches),
 }
 
 
-def recognise_layout(place: Path, *, key: str) -> str:
-    """Return the name of the layout of a folder or annotation file; the first in order where several fit.
+def detect_layout(path: Path, *, key: str) -> str:
+    """Return the name of the layout of a folder or annotation file; the first in order where several match.
 
-    key: what messages begin with. Raises InputError where none fits.
+    key: beginning of the message. Raises InputError where none matches.
     """
     for name, layout in LAYOUTS.items():
-        if layout.recognises(place):
+        if layout.matches(path):
             return name
-    raise InputError(f"{key}: {place}: no layout that is known ({', '.join(LAYOUTS)}): see docs/data.md")
+    raise InputError(f"{key}: {path}: no known layout ({', '.join(LAYOUTS)}): see docs/data.md")

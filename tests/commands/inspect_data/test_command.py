@@ -201,7 +201,7 @@ def distinct(root: Path) -> Path:
     [
         ([], "--root or --config: one of them is needed"),
         (["--root", "nowhere"], "--root: nowhere: no such folder or file"),
-        (["--root", "."], "no layout that is known"),
+        (["--root", "."], "no known layout"),
         (["--root", "data", "--images", "some"], "--images: 'some' is neither all, none nor a number"),
         (["--root", "data", "--images", "0"], "--images: '0' is neither"),
         (["--root", "data", "--fix", "data/A/copy"], "--fix: data/A/copy is in the original"),

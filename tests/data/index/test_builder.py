@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairmot.data.index.builder import Selection, build_index, class_places
+from fairmot.data.index.builder import Selection, build_index, class_indices
 from fairmot.data.index.label_index import open_index, write_index
 from fairmot.data.index.splits import Split
 from fairmot.structures.annotations import Annotations
@@ -114,7 +114,7 @@ def test_no_image_in_the_split():
 
 
 def test_numbers_stand_for_classes_without_names():
-    assert class_places(["0", "1", "x"], Selection(("car", "bus"), (0, 1))).tolist() == [0, 1, -1]
+    assert class_indices(["0", "1", "x"], Selection(("car", "bus"), (0, 1))).tolist() == [0, 1, -1]
 
 
 @given(

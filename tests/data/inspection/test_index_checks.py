@@ -16,7 +16,7 @@ from fairmot.data.inspection.index_checks import check_index, check_leak
 def index_of(rows: list[Row], *, images: int = 20, identity: str = "labels", name: str = "set", **more) -> LabelIndex:
     selection = Selection(("pedestrian",), (1,), identity=identity, split=more.pop("split", Split()))
     raw = make_raw(rows, images=images, selection=selection, **more)
-    return build_index(raw.blocks, selection, name=name, image_root="/data", is_normalised=False)
+    return build_index(raw.parts, selection, name=name, image_root="/data", is_normalised=False)
 
 
 def found_in(index: LabelIndex) -> list[tuple[str, str]]:

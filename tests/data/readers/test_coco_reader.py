@@ -2,7 +2,7 @@ import pytest
 from helpers.small_trees import read_all, read_images, read_one, write, write_all, write_json
 
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.coco import COCOReader, recognises
+from fairmot.data.readers.coco import COCOReader, matches
 from fairmot.utils.errors import InputError
 
 
@@ -35,8 +35,8 @@ def test_places_of_annotations_and_images(tmp_path, file, folder, as_file):
     block = read_one(reader)
     assert (block.counts.tolist(), block.image_hw.tolist()) == ([1, 1], [[48, 64]] * 2)
     assert block.source_of(0) == str(path)
-    assert recognises(path)
-    assert recognises(tmp_path)
+    assert matches(path)
+    assert matches(tmp_path)
 
 
 @pytest.mark.parametrize("images", ["../shots", "shots"])
@@ -90,4 +90,4 @@ def test_what_is_wrong_is_named(tmp_path):
 
 def test_recognising(tmp_path):
     write(tmp_path / "settings.json", '{"a": 1}')
-    assert not any(map(recognises, (tmp_path, tmp_path / "settings.json", tmp_path / "none")))
+    assert not any(map(matches, (tmp_path, tmp_path / "settings.json", tmp_path / "none")))

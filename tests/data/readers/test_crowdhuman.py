@@ -4,7 +4,7 @@ import pytest
 from helpers.small_trees import read_all, read_images, read_one, write_all, write_json
 
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.crowdhuman import CrowdHumanReader, recognises
+from fairmot.data.readers.crowdhuman import CrowdHumanReader, matches
 from fairmot.formats import crowdhuman as odgt
 from fairmot.utils.errors import InputError
 
@@ -114,5 +114,5 @@ def test_what_is_wrong_is_named(tmp_path):
 def test_recognising(tmp_path):
     path = write_odgt(tmp_path / "a" / "annotation_val.odgt")
     write_odgt(tmp_path / "b" / "annotations" / "annotation_val.odgt")
-    assert all(map(recognises, (path, path.parent, tmp_path / "b")))
-    assert not any(map(recognises, (tmp_path, tmp_path / "none")))
+    assert all(map(matches, (path, path.parent, tmp_path / "b")))
+    assert not any(map(matches, (tmp_path, tmp_path / "none")))

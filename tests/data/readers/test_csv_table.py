@@ -2,7 +2,7 @@ import pytest
 from helpers.small_trees import read_all, read_images, read_one, write, write_all
 
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.csv_table import CSVReader, recognises
+from fairmot.data.readers.csv_table import CSVReader, matches
 from fairmot.utils.errors import InputError
 
 HEADER = "image,left,top,width,height,id,class,sequence,frame\n"
@@ -39,10 +39,10 @@ def test_images_relative_to_the_file_or_to_the_folder_named(tmp_path):
 
 def test_other_tables_in_the_folder_do_not_matter(tmp_path):
     write(tmp_path / "losses.csv", "epoch,loss\n")
-    assert not recognises(tmp_path)
+    assert not matches(tmp_path)
     write(tmp_path / "mine.csv", HEADER + "a.jpg,1,2,3,4,,person,,\n")
-    assert recognises(tmp_path)
-    assert recognises(tmp_path / "mine.csv")
+    assert matches(tmp_path)
+    assert matches(tmp_path / "mine.csv")
     assert read_one(CSVReader(Source(tmp_path))).images == ("a.jpg",)
 
 

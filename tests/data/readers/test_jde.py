@@ -7,7 +7,7 @@ import pytest
 from helpers.small_trees import read_all, read_images, read_one, write, write_all
 
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.jde import JDEReader, recognises
+from fairmot.data.readers.jde import JDEReader, matches
 from fairmot.utils.errors import InputError
 
 ROW = "0 {} 0.5 0.5 0.2 0.4\n"
@@ -83,7 +83,7 @@ def test_without_a_list_all_images_with_labels_beside_them(tmp_path):
         "MOT17/images/test/B/img1/000001.jpg",
         "MOT17/images/train/A/img1/000001.jpg",
     ]
-    assert recognises(tmp_path)
+    assert matches(tmp_path)
     assert read_images(JDEReader(Source(tmp_path))) == expected
     assert read_one(JDEReader(Source(tmp_path))).counts.tolist() == [0, 0, 0, 1]
     train = JDEReader(Source(tmp_path, images="MOT17/images/train"))
@@ -202,7 +202,7 @@ def break_row(root: Path) -> Source:
 WRONG = [
     (break_nothing_there, "none: no such file or folder"),
     (break_no_labels, "Caltech/labels_with_ids: no such folder; the labels of the images in .*/Caltech/images belong"),
-    (break_no_images, "neither a list of images nor a folder images with labels_with_ids beside it"),
+    (break_no_images, "neither a list of images nor a folder images with labels_with_ids next to it"),
     (break_two_lists, r"several lists \(caltech.train, caltech.val\); name one with LABELS"),
     (break_no_list, r"none.train: no such list of images \(LABELS of mine\)"),
     (break_place, r"caltech.train: Caltech/images/set00_0.jpg is not in .*; ROOT \(or IMAGES\)"),
@@ -210,7 +210,7 @@ WRONG = [
     (break_list, "odd.txt:3: 'Caltech/images/set00_1' is no image file"),
     (break_encoding, "caltech.train: not UTF-8 text"),
     (break_text, "caltech.train: not a text file"),
-    (break_folder, "odd.txt: its images in .*pictures lie below no folder called images"),
+    (break_folder, "odd.txt: its images in .*pictures are below no folder called images"),
     (break_row, r"Caltech/labels_with_ids/set00_1.txt:2: not a row of numbers"),
 ]
 
@@ -233,7 +233,7 @@ def test_a_label_file_that_may_not_be_read(tmp_path):
 
 def test_recognising(tmp_path):
     root = make_caltech(tmp_path / "a")
-    assert all(map(recognises, (root, root / "Caltech", root / "caltech.train", tmp_path)))
+    assert all(map(matches, (root, root / "Caltech", root / "caltech.train", tmp_path)))
     other = write_all(tmp_path / "b", "images/1.jpg", "labels/1.txt")
     write(other / "train.txt", "images/1.jpg")
-    assert not any(map(recognises, (other, other / "train.txt", other / "images/1.jpg", tmp_path / "none")))
+    assert not any(map(matches, (other, other / "train.txt", other / "images/1.jpg", tmp_path / "none")))

@@ -2,7 +2,7 @@ import pytest
 from helpers.small_sequences import make_sequence, walkers
 
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.motchallenge import MotChallengeReader, recognises
+from fairmot.data.readers.motchallenge import MotChallengeReader, matches
 from fairmot.utils.errors import InputError
 
 
@@ -43,10 +43,10 @@ def test_a_class_that_is_never_marked_counts_whole(tmp_path):
 
 
 def test_what_is_recognised(tmp_path, copies):
-    assert recognises(copies)
-    assert recognises(copies / "street")
-    assert not recognises(tmp_path)
-    assert not recognises(tmp_path / "absent")
+    assert matches(copies)
+    assert matches(copies / "street")
+    assert not matches(tmp_path)
+    assert not matches(tmp_path / "absent")
 
 
 def test_images_are_relative_to_the_root_and_lines_are_kept(copies):

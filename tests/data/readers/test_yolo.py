@@ -5,7 +5,7 @@ import pytest
 from helpers.small_trees import read_all, read_images, read_one, write, write_all
 
 from fairmot.data.readers.base import Source
-from fairmot.data.readers.yolo import YOLOReader, recognises
+from fairmot.data.readers.yolo import YOLOReader, matches
 from fairmot.utils.errors import InputError
 
 ROW = "1 0.5 0.5 0.2 0.4\n"
@@ -56,7 +56,7 @@ def test_ways_to_write_data_yaml(tmp_path, text):
     assert [Path(name).name for name in read_images(reader)] == ["train1.jpg", "train2.jpg"]
     block = read_one(reader)
     assert (block.counts.tolist(), block.class_names) == ([1, 0], ("person", "car"))
-    assert recognises(root)
+    assert matches(root)
 
 
 def test_a_part_of_several_folders_and_one_outside(tmp_path):
@@ -73,7 +73,7 @@ def test_a_part_of_several_folders_and_one_outside(tmp_path):
 @pytest.mark.parametrize("pattern", ["{kind}/{part}", "{part}/{kind}"])
 def test_parts_without_a_yaml(tmp_path, pattern):
     root = make_parts(tmp_path, pattern, ("train", "valid"))
-    assert recognises(root)
+    assert matches(root)
     assert [Path(name).name for name in read_images(YOLOReader(Source(root)))] == ["train1.jpg", "train2.jpg"]
     for part in ("val", "valid"):
         reader = YOLOReader(Source(root, labels=part))
@@ -107,7 +107,7 @@ def test_a_list_as_root(tmp_path):
     assert read_one(YOLOReader(Source(path))).counts.tolist() == [1]
     path = write(root / "mine.txt", "images/val/val1.jpg\n")
     assert read_images(YOLOReader(Source(path))) == ["images/val/val1.jpg"]
-    assert recognises(path)
+    assert matches(path)
     path.write_text("images/val/val9.jpg\n")
     with pytest.raises(InputError, match=r"mine.txt: images/val/val9.jpg is not in"):
         YOLOReader(Source(path)).plan()
@@ -150,7 +150,7 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="no images in this folder"):
         YOLOReader(Source(tmp_path)).plan()
     write_all(tmp_path, "a/1.jpg", "b/images/1.jpg")
-    with pytest.raises(InputError, match=r"a: no label files: neither beside the images"):
+    with pytest.raises(InputError, match=r"a: no label files: neither next to the images"):
         YOLOReader(Source(tmp_path / "a")).plan()
     with pytest.raises(InputError, match=r"b/labels: no such folder; the labels of the images in"):
         YOLOReader(Source(tmp_path / "b")).plan()
@@ -165,8 +165,8 @@ def test_what_is_not_there_is_named(tmp_path):
 def test_recognising(tmp_path):
     root = make_parts(tmp_path / "a", "{part}/{kind}")
     write(root / "data.yaml", YAML)
-    assert all(map(recognises, (root, root / "data.yaml", root / "train")))
+    assert all(map(matches, (root, root / "data.yaml", root / "train")))
     other = write_all(tmp_path / "b", "images/1.jpg", "labels_with_ids/1.txt")
     write(other / "config.yaml", "TRAIN: 1\n")
     write(other / "a.txt", "images/1.jpg\n")
-    assert not any(map(recognises, (other, other / "config.yaml", other / "a.txt", tmp_path / "none")))
+    assert not any(map(matches, (other, other / "config.yaml", other / "a.txt", tmp_path / "none")))

@@ -11,7 +11,7 @@ import torch
 from fairmot.config.derived import embedding_lengths
 from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
-from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
+from fairmot.formats.checkpoint import FORMAT, read_checkpoint, write_checkpoint
 from fairmot.formats.download import locate
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
@@ -101,7 +101,7 @@ def convert(
 def _written(match: Match, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
     tensors = {name: value.clone() for name, value in match.tensors.items()}  # a view would carry its whole storage
     if to == "fairmot":
-        return {"model": tensors, "cfg": cfg_to_dict(cfg), "epoch": epoch, "format": 1}
+        return {"model": tensors, "cfg": cfg_to_dict(cfg), "epoch": epoch, "format": FORMAT}
     return {"epoch": epoch, "state_dict": {to_published(name, model.prefixes): v for name, v in tensors.items()}}
 
 

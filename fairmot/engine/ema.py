@@ -1,4 +1,4 @@
-"""The average of a network's weights over its training."""
+"""Exponential moving average of a network's weights."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 def average_of(model: nn.Module, *, decay: float) -> AveragedModel:
-    """Return a copy of `model` that `update_parameters(model)` moves a little towards it after each step.
+    """Return an averaged copy of `model`, in eval mode; call its `update_parameters(model)` after each step.
 
-    Weights and the statistics of batch norms become a = d a + (1 - d) w, whole numbers are copied. d = min(decay,
-    (1 + n) / (10 + n)) after n updates: a short training is not held at its random start. The copy stays in eval mode.
-    Source: Polyak & Juditsky 1992; the rise of d is TensorFlow's ExponentialMovingAverage.
+    Weights and batch-norm statistics become a = d a + (1 - d) w, integers are copied. After n updates d is
+    min(decay, (1 + n) / (10 + n)), so that a short training does not stay near its random start.
+    Source: Polyak & Juditsky 1992; the rise of d is that of TensorFlow's ExponentialMovingAverage.
     """
 
     def average(averages: Tensors, values: Tensors, _: torch.Tensor | int) -> None:
@@ -29,11 +29,11 @@ def average_of(model: nn.Module, *, decay: float) -> AveragedModel:
 
 
 def average_state(averaged: AveragedModel) -> dict[str, Any]:
-    """Return what `load_average_state` takes: the averaged network, in its own names, and the number of updates."""
+    """Return the averaged network's state dict and the number of updates."""
     return {"model": averaged.module.state_dict(), "updates": int(averaged.n_averaged)}
 
 
 def load_average_state(averaged: AveragedModel, state: dict[str, Any]) -> None:
-    """Put back what `average_state` gave."""
+    """Load the result of `average_state`."""
     averaged.module.load_state_dict(state["model"])
     averaged.n_averaged.fill_(state["updates"])

@@ -1,134 +1,85 @@
-"""One pass through network and criterion, as one module: so DistributedDataParallel joins the gradients of both."""
+"""Network and criterion as one module, so that DistributedDataParallel averages the gradients of both."""
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import nn
 
 from fairmot.structures.batch import Batch, ObjectCounts
-from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms, TaskGradientStats, TaskLosses
+from fairmot.structures.outputs import HeadOutputs, TaskGradientStats, TaskLosses
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class SharedMapModel(Protocol):
-    """A network whose heads all read one map."""
+    """Network whose heads all read one feature map."""
 
     def features(self, images_B3HW: torch.Tensor) -> torch.Tensor:
-        """Return that map."""
+        """Return the shared map (B, C, H, W)."""
 
     def read(self, features_BCHW: torch.Tensor) -> HeadOutputs:
-        """Return what the heads say of it."""
-
-
-class CriterionLike(Protocol):
-    """A criterion that tells the tasks' losses apart."""
-
-    def measure(self, outputs: HeadOutputs, batch: Batch, counts: ObjectCounts | None = None) -> TaskLosses:
-        """Return the losses of one share of a step."""
+        """Return the outputs of the heads."""
 
 
 class TaskWeightingLike(Protocol):
-    """What weighs the two tasks; see `losses.balance`."""
+    """Weights of the two tasks' losses; see `losses.task_weighting.TaskWeighting`."""
 
     needs_gradients: str
     merges_gradients: bool
 
     def __call__(self, detection: torch.Tensor, identity: torch.Tensor) -> torch.Tensor:
-        """Return the total."""
+        """Return the total loss."""
 
     def weights(self) -> torch.Tensor:
-        """Return (2,) the losses' factors in it."""
+        """Return (2,) factors of the losses in the total."""
 
-    def update(self, reading: TaskGradientStats) -> None:
-        """Take in what a step's gradients were."""
+    def update(self, stats: TaskGradientStats) -> None:
+        """Adapt the weights to the gradients of a step."""
 
     def merge_gradients(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the gradient to go along, from each task's own."""
+        """Return the update direction from the gradients of both tasks."""
 
 
 class ForwardOutputs(NamedTuple):
-    """What one share of a step gave."""
+    """Result of a forward pass over one part of a batch."""
 
-    outputs: HeadOutputs  # outside the graph
+    outputs: HeadOutputs  # detached
     losses: TaskLosses
-    shared: torch.Tensor  # the map that the heads read
-
-
-class StepOutputs(NamedTuple):
-    """What a share of a step gave once its gradients were added; all outside the graph."""
-
-    outputs: HeadOutputs
-    terms: LossTerms
-    reading: TaskGradientStats | None
+    shared: torch.Tensor  # (B, C, H, W) map that the heads read
 
 
 class ModelWithLoss(nn.Module):
-    """images -> network -> criterion.
+    """Forward pass from images to the losses of both tasks.
 
-    model: a `SharedMapModel`; criterion: one that `Measures`;
-    precision: `bf16` and `fp16` run the network under autocast; the losses are computed from float32 maps.
-    compiled: the network goes through `torch.compile`, in two parts, before and behind the shared map;
-    tells_heads_apart: the part behind it does not, since a compiled one gives zeros, not nothing, as the gradients of
+    model: a `SharedMapModel`; criterion: `losses.joint.JointLoss`, or a module called in the same way;
+    precision: `bf16` and `fp16` run the network under autocast; the losses are computed in float32;
+    compiled: run the network through `torch.compile`, trunk and heads as separate graphs. Where the task weighting
+        merges gradients the heads stay uncompiled: a compiled graph returns zeros instead of None as the gradients of
         heads that a loss does not reach.
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        criterion: nn.Module,
-        *,
-        precision: str = "fp32",
-        compiled: bool = False,
-        tells_heads_apart: bool = False,
+        self, model: nn.Module, criterion: nn.Module, *, precision: str = "fp32", compiled: bool = False
     ) -> None:
         super().__init__()
         self.model = model
         self.criterion = criterion
         self.dtype = PRECISIONS[precision]
-        # functions in a tuple, so that the compiled network's parameters are not the module's a second time
-        network = cast(SharedMapModel, model)
-        features, read = _compile(network) if compiled else (network.features, network.read)
-        self._runs = (features, network.read if tells_heads_apart else read)
-        self._measure = cast(CriterionLike, criterion).measure
+        network, weighting = cast(SharedMapModel, model), cast(TaskWeightingLike, criterion.balance)
+        features, read = network.features, network.read
+        if compiled:
+            torch._functorch.config.donated_buffer = False  # task gradients go through the heads' graph twice
+            features = torch.compile(features)
+            read = read if weighting.merges_gradients else torch.compile(read)
+        self._network = (features, read)  # a tuple, so that compiled modules do not register their parameters again
 
     def forward(self, batch: Batch, counts: ObjectCounts) -> ForwardOutputs:
-        """Return the maps and the losses of one share of a step."""
-        features, read = self._runs
+        """Return head outputs and losses of one part; counts: of the full optimizer step."""
+        features, read = self._network
         with torch.autocast(batch.images_B3HW.device.type, self.dtype, enabled=self.dtype is not None):
             shared = features(batch.images_B3HW)
             outputs = read(shared)
         if self.dtype is not None:
             outputs = HeadOutputs(*(value.float() for value in outputs))
-        losses = self._measure(outputs, batch, counts)
+        losses = self.criterion(outputs, batch, counts)
         return ForwardOutputs(HeadOutputs(*(value.detach() for value in outputs)), losses, shared)
-
-
-def _compile(model: SharedMapModel) -> tuple[Callable[..., torch.Tensor], Callable[..., HeadOutputs]]:
-    torch._functorch.config.donated_buffer = False  # the heads' graph is gone through twice where gradients are read
-    return torch.compile(model.features), torch.compile(model.read)
-
-
-def read_gradients(losses: TaskLosses, shared: torch.Tensor, *, scale: float = 1.0) -> TaskGradientStats:
-    """Return the dot products of the two losses' gradients on the map; the graph stays for the backward pass.
-
-    scale: what the losses are multiplied by meanwhile, and the products divided by (twice), for float16's sake.
-    """
-    tasks = (losses.detection, losses.identity)
-    first, second = (
-        torch.autograd.grad(loss * scale, shared, retain_graph=True, materialize_grads=True)[0] for loss in tasks
-    )
-    first, second = first.flatten(), second.flatten()
-    if shared.dtype != torch.float64:
-        first, second = first.float() / scale, second.float() / scale
-    products_3 = torch.stack([first.dot(first), first.dot(second), second.dot(second)])
-    return TaskGradientStats(products_3, torch.stack(tasks).detach())
-
-
-def describe_fairness(reading: TaskGradientStats, weights_2: torch.Tensor) -> Fairness:
-    """Return a whole step's reading in words: cosine, norms, and the weights that the losses had in the total."""
-    g11, g12, g22 = reading.products_3.double().cpu().tolist()
-    first, second = weights_2.tolist()
-    cosine = g12 / (g11 * g22) ** 0.5 if g11 > 0 and g22 > 0 else 0.0
-    return Fairness(cosine, g11**0.5, g22**0.5, first, second)

@@ -1,8 +1,9 @@
-"""Batches onto the device, the next one while the last is worked on, with a clock on the waiting."""
+"""Copies of batches to the device, one ahead of the training step, and the throughput of the loop."""
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import methodcaller
 
 import torch
 
@@ -11,14 +12,14 @@ from fairmot.structures.batch import Batch
 
 @dataclass
 class Throughput:
-    """Images of all processes since the clock's start, and how long the steps waited for them."""
+    """Number of images of all ranks, and the seconds that steps waited for data, since the last `restart`."""
 
     images: int = 0
     waited: float = 0.0
     started: float = 0.0
 
     def restart(self) -> None:
-        """Count from now on."""
+        """Reset the counts and the clock."""
         self.images, self.waited, self.started = 0, 0.0, time.perf_counter()
 
     @property
@@ -28,44 +29,45 @@ class Throughput:
 
     @property
     def waiting(self) -> float:
-        """Share of the time spent waiting for data, 0 to 1."""
+        """Fraction of the time spent waiting for data, 0 to 1."""
         return self.waited / max(time.perf_counter() - self.started, 1e-9)
 
 
 def prefetch_to_device(
-    batches: Iterable[Batch], device: torch.device, *, ahead: bool, pace: Throughput
+    batches: Iterable[Batch], device: torch.device, *, ahead: bool, throughput: Throughput
 ) -> Iterator[Batch]:
-    """Yield `batches` on `device`, and count in `pace` how long each let the caller wait.
+    """Yield `batches` on `device`; add the seconds that the caller waits for each to `throughput`.
 
-    ahead: on a GPU, the next batch is copied there on a stream of its own before this one is handed out.
+    ahead: on a GPU, copy the next batch on a stream of its own before this one is yielded.
     """
-    placed = _copied_ahead(batches, device) if ahead and device.type == "cuda" else (b.to(device) for b in batches)
-    iterator = iter(placed)
+    on_device = (
+        _copy_ahead(batches, device) if ahead and device.type == "cuda" else map(methodcaller("to", device), batches)
+    )
     while True:
         started = time.perf_counter()
-        batch = next(iterator, None)
-        pace.waited += time.perf_counter() - started
+        batch = next(on_device, None)
+        throughput.waited += time.perf_counter() - started
         if batch is None:
             return
         yield batch
 
 
-def _copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+def _copy_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     stream, iterator = torch.cuda.Stream(device), iter(batches)  # type: ignore[no-untyped-call]
 
-    def start() -> Batch | None:
+    def copy_next() -> Batch | None:
         batch = next(iterator, None)
         if batch is None:
             return None
         with torch.cuda.stream(stream):
             return batch.to(device)
 
-    copied = start()
+    copied = copy_next()
     while copied is not None:
-        working = torch.cuda.current_stream(device)
-        working.wait_stream(stream)
+        current = torch.cuda.current_stream(device)
+        current.wait_stream(stream)
         for field in copied:
             if isinstance(field, torch.Tensor):
-                field.record_stream(working)  # its memory is not another batch's before this stream is done with it
-        batch, copied = copied, start()
+                field.record_stream(current)  # keeps its memory from reuse until this stream has finished with it
+        batch, copied = copied, copy_next()
         yield batch

@@ -1,10 +1,13 @@
-"""The training loop: knows no data set, architecture or loss by name."""
+"""Training loop, independent of data sets, architectures and losses.
+
+Reading order: `Trainer.fit`, `run_epoch`, `train_step`, `forward_backward`, `update`.
+"""
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import nn
@@ -12,32 +15,24 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fairmot.codec.render_heatmap import complete_heatmap
 from fairmot.engine.hooks import Hook, StepResult
-from fairmot.engine.model_with_loss import (
-    ForwardOutputs,
-    ModelWithLoss,
-    StepOutputs,
-    TaskWeightingLike,
-    describe_fairness,
-    read_gradients,
-)
+from fairmot.engine.model_with_loss import ForwardOutputs, ModelWithLoss, TaskWeightingLike
 from fairmot.engine.prefetch import Throughput, prefetch_to_device
 from fairmot.engine.state import TrainState
-from fairmot.engine.task_gradients import TaskGradients
 from fairmot.structures.batch import Batch, ObjectCounts
-from fairmot.structures.outputs import LossTerms, TaskGradientStats
+from fairmot.structures.outputs import HeadOutputs, LossTerms
 from fairmot.utils.distributed import Distributed, is_sharded
 from fairmot.utils.errors import InputError
 
 
 class EpochLoader(Protocol):
-    """Batches of one epoch, from any batch on; the same for the same arguments."""
+    """Source of an epoch's batches; equal arguments give equal batches."""
 
     def epoch(self, epoch: int, *, start_batch: int = 0) -> Iterable[Batch]:
-        """Return the batches of `epoch` (from 0), the first `start_batch` left out."""
+        """Return the batches of `epoch` (from 0), starting at `start_batch`."""
 
 
 class Outcome(Enum):
-    """Why training ended."""
+    """Reason for the end of training."""
 
     FINISHED = "finished"
     STEP_LIMIT = "step limit"
@@ -46,14 +41,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to train.
+    """Options of the training loop.
 
-    epochs: in all, those already done included; max_steps: optimiser steps in all, 0 for no limit;
-    clip_norm: largest gradient norm over all parameters, 0 for no clipping;
-    accumulate: parts that a batch goes through the network in, one after the other, for less memory;
-    precision, compiled: see `ModelWithLoss`; prefetch: see `feed`;
-    max_nonfinite_steps: how many steps whose loss or gradient is not finite are left out before a run stops;
-    fairness_interval: steps between readings of the tasks' gradients for hooks to tell of, 0 for none.
+    epochs: total number, including those before a resume; max_steps: optimizer steps in total, 0 for no limit;
+    clip_norm: maximum gradient norm over all parameters, 0 for no clipping;
+    accumulation_steps: equal parts of a batch that pass through the network one after another, to save memory;
+    precision, compiled: see `ModelWithLoss`; prefetch: see `prefetch_to_device`;
+    max_nonfinite_steps: steps of a run with a non-finite loss or gradient that are skipped before it stops;
+    fairness_interval: steps between measurements of the task gradients for hooks, 0 for none.
     """
 
     epochs: int
@@ -68,11 +63,13 @@ class TrainOptions:
 
 
 class Trainer:
-    """Run epochs of optimiser steps from wherever `state` stands.
+    """Training loop over optimizer steps, continuing from the progress in `state`.
 
-    Every process of `world` runs one, with its own share of each batch; all then make the same steps.
-    `state_is_consistent`: whether `state` is between two steps; `stopped_together`: whether training ended, on all
-    ranks at the same step; `throughput`: speed of the current epoch.
+    Every rank of `world` runs one on its own fraction of each batch; all make the same steps. Task weightings and
+    options that read task gradients need `TaskGradientTrainer`; `choose_trainer` selects the class.
+
+    state_is_consistent: False while a step is changing `state`. stopped_together: whether training has ended, on all
+    ranks after the same step. throughput: speed of the current epoch.
     """
 
     def __init__(
@@ -92,94 +89,116 @@ class Trainer:
         self.state_is_consistent = True
         self.stopped_together = False
         self.throughput = Throughput()
-        self._stop_asked = False  # here
-        self._stop_agreed = False  # by all processes, at the same step
-        self._balance: TaskWeightingLike = state.criterion.balance  # type: ignore[assignment]
-        self._pass: nn.Module = ModelWithLoss(
-            state.model,
-            state.criterion,
-            precision=options.precision,
-            compiled=options.compiled,
-            tells_heads_apart=self._balance.merges_gradients,
+        self.weighting = cast(TaskWeightingLike, state.criterion.balance)
+        self.model_with_loss: nn.Module = ModelWithLoss(
+            state.model, state.criterion, precision=options.precision, compiled=options.compiled
         )
         if self.world.world_size > 1:
-            self._pass = _join(self._pass)
+            self.model_with_loss = _distribute(self.model_with_loss)
+        self._stop_requested = False  # on this rank
+        self._stop_agreed = False  # by all ranks, after the same step
 
     def request_stop(self) -> None:
-        """Ask the loop to end after the step under way; safe to call from a signal handler."""
-        self._stop_asked = True
+        """Request the end of training after the current step; safe to call from a signal handler."""
+        self._stop_requested = True
 
     def fit(self, loader: EpochLoader) -> Outcome:
-        """Train until all is done or a stop is asked for; InputError when a loss or gradient is not finite."""
+        """Train until the last epoch, the step limit or a stop request.
+
+        Every hook's `after_fit` is called, whatever is raised. Raises InputError for a non-finite loss or gradient.
+        """
+        outcome = Outcome.FINISHED
         for hook in self.hooks:
             hook.before_fit(self)
-        with ExitStack() as stack:  # every hook is told of the end, whatever another one raises
+        with ExitStack() as stack:
             for hook in reversed(self.hooks):
                 stack.callback(hook.after_fit, self)
-            while self.state.progress.epoch < self.options.epochs:
-                outcome = self._run_epoch(loader)
-                if outcome is not Outcome.FINISHED:
-                    self.stopped_together = True
-                    return outcome
+            while outcome is Outcome.FINISHED and self.state.progress.epoch < self.options.epochs:
+                outcome = self.run_epoch(loader)
             self.stopped_together = True
-        return Outcome.FINISHED
+        return outcome
 
-    def _run_epoch(self, loader: EpochLoader) -> Outcome:
+    def run_epoch(self, loader: EpochLoader) -> Outcome:
+        """Train on the remaining batches of the current epoch."""
         progress, options = self.state.progress, self.options
         self.state.model.train()
         self.throughput.restart()
         batches = loader.epoch(progress.epoch, start_batch=progress.batch)
-        for batch in prefetch_to_device(batches, self.device, ahead=options.prefetch, pace=self.throughput):
+        for batch in prefetch_to_device(batches, self.device, ahead=options.prefetch, throughput=self.throughput):
             if options.max_steps and progress.step >= options.max_steps:
                 return Outcome.STEP_LIMIT
-            self._advance(batch)
-            if self._stop_agreed or (self._stop_asked and self.world.world_size == 1):
+            result = self.train_step(batch)
+            progress.batch += 1
+            progress.step += 1
+            self.state_is_consistent = True
+            self.throughput.images += len(batch.image_paths) * self.world.world_size
+            for hook in self.hooks:
+                hook.after_step(self, result)
+            if self._stop_agreed or (self._stop_requested and self.world.world_size == 1):
                 return Outcome.INTERRUPTED
         progress.epoch, progress.batch = progress.epoch + 1, 0
         for hook in self.hooks:
             hook.after_epoch(self)
-        is_stopped = self._any_stop() and progress.epoch < options.epochs
-        return Outcome.INTERRUPTED if is_stopped else Outcome.FINISHED
-
-    def _advance(self, batch: Batch) -> None:
-        """Make one step, count it and tell the hooks."""
-        result = self.train_step(batch)
-        progress = self.state.progress
-        progress.batch += 1
-        progress.step += 1
-        self.state_is_consistent = True
-        self.throughput.images += len(batch.image_paths) * self.world.world_size
-        for hook in self.hooks:
-            hook.after_step(self, result)
+        requests = self.world.all_reduce(torch.tensor([float(self._stop_requested)], device=self.device))
+        return Outcome.INTERRUPTED if bool(requests) and progress.epoch < options.epochs else Outcome.FINISHED
 
     def train_step(self, batch: Batch) -> StepResult:
-        """One optimiser step over `batch`, already on the device; a heatmap that it lacks is rendered there."""
+        """Make one optimizer step on `batch`, which is on the device; a missing heatmap is rendered there.
+
+        The batch is processed in `accumulation_steps` parts whose gradients add up. The losses are divided by the
+        object counts of all parts and ranks, so neither number changes the gradient. A step with a non-finite loss or
+        gradient changes neither weights nor batch-norm statistics.
+        """
         state, parts = self.state, complete_heatmap(batch).split(self.options.accumulation_steps)
-        counts = self._count(parts)
-        self.state_is_consistent = False  # from here on something of the state may have changed
-        statistics = [value.clone() for value in state.model.buffers()] if self.options.max_nonfinite_steps else []
+        counts = self._sum_counts(parts)
+        self.state_is_consistent = False
+        buffers = [value.clone() for value in state.model.buffers()] if self.options.max_nonfinite_steps else []
         state.optimizer.zero_grad(set_to_none=True)
-        apart = TaskGradients(self._parameters(), self.world) if self._balance.merges_gradients else None
-        learned = [self._learn_from(part, counts, apart, is_last=part is parts[-1]) for part in parts]
-        if apart is not None:
-            apart.join(self._balance.merge_gradients)
-        reading = self._join_readings(learned, counts)
-        fairness = None
-        if reading is not None and self._meters_now():
-            fairness = describe_fairness(reading, self._balance.weights())
-        own = torch.stack([torch.stack(share.terms) for share in learned])
+        results = []
+        for part in parts:
+            results.append(self.forward_backward(part, counts, is_last=part is parts[-1]))
+        losses = torch.stack([torch.stack(terms) for _, terms in results])
         norm = self._gradient_norm()
-        terms = self._agree(own.mean(0), norm)
-        if self._is_finite(terms, own, batch):
-            self._update(norm, reading)
+        terms, total_norm = self._reduce(losses.mean(0), norm)
+        if self._is_finite(terms, total_norm, losses, batch):
+            self.update(norm)
         else:
-            for value, before in zip(state.model.buffers(), statistics, strict=True):
+            for value, before in zip(state.model.buffers(), buffers, strict=True):
                 value.copy_(before)
         state.schedule.step()
-        terms.pop("gradient")
-        return StepResult(parts[0], learned[0].outputs, LossTerms(**terms), fairness)
+        return StepResult(parts[0], results[0][0], terms)
 
-    def _count(self, parts: Sequence[Batch]) -> ObjectCounts:
+    def forward_backward(self, part: Batch, counts: ObjectCounts, *, is_last: bool) -> tuple[HeadOutputs, LossTerms]:
+        """Add the gradients of one part of a batch; return its head outputs and losses, detached.
+
+        With several ranks DistributedDataParallel averages the gradients during the last part's backward pass.
+        """
+        with self._gradient_sync(enabled=is_last):
+            forward: ForwardOutputs = self.model_with_loss(part, counts)
+            total = self.weighting(forward.losses.detection, forward.losses.identity)
+            torch.autograd.backward(self.state.scaler.scale(total / self.options.accumulation_steps))
+        return forward.outputs, forward.losses.detached(total)
+
+    def update(self, norm: torch.Tensor | None) -> None:
+        """Clip the gradients, step the optimizer and update the average; norm: of the gradients, None with a scaler."""
+        state, max_norm = self.state, self.options.clip_norm
+        if max_norm and norm is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters(), max_norm, norm)
+        elif max_norm:
+            state.scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters(), max_norm)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        if state.average is not None:
+            state.average.update_parameters(state.model)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the trainable parameters that all ranks hold alike, in module order: the norm's rounding needs one."""
+        values = [*self.state.model.parameters(), *self.state.criterion.parameters()]
+        return [value for value in values if value.requires_grad and not is_sharded(value)]
+
+    def _sum_counts(self, parts: Sequence[Batch]) -> ObjectCounts:
+        """Return the object counts of all parts and ranks."""
         counts = [part.count_objects() for part in parts]
         if len(parts) == self.world.world_size == 1:
             return counts[0]
@@ -187,118 +206,55 @@ class Trainer:
         centres, objects, identities = sums.unbind()
         return ObjectCounts(centres, objects, identities, shares=len(parts) * self.world.world_size)
 
-    def _learn_from(
-        self, part: Batch, counts: ObjectCounts, apart: TaskGradients | None, *, is_last: bool
-    ) -> StepOutputs:
-        """Add the gradients of one part, to those of each task where they are kept `apart`.
-
-        The processes' are joined with the last part; DistributedDataParallel does it where they are not apart.
-        """
-        joint, accumulate = self._pass, self.options.accumulation_steps
-        waits = isinstance(joint, DistributedDataParallel) and (apart is not None or not is_last)
-        with joint.no_sync() if waits else nullcontext():  # type: ignore[operator]
-            passed: ForwardOutputs = joint(part, counts)
-            reading = self._read(passed, counts)
-            tasks = (passed.losses.detection, passed.losses.identity)
-            total = self._balance(*tasks)
-            if apart is None:
-                torch.autograd.backward(self.state.scaler.scale(total / accumulate))
-            else:
-                weighted = [weight * loss for weight, loss in zip(self._balance.weights(), tasks, strict=True)]
-                apart.add([self.state.scaler.scale(loss / accumulate) for loss in weighted])
-        terms = passed.losses.with_total(total)
-        return StepOutputs(passed.outputs, LossTerms(*(term.detach() for term in terms)), reading)
-
-    def _meters_now(self) -> bool:
-        every = self.options.fairness_interval
-        return bool(every) and (self.state.progress.step + 1) % every == 0
-
-    def _read(self, passed: ForwardOutputs, counts: ObjectCounts) -> TaskGradientStats | None:
-        """Return this part's own reading, where one is wanted; hand all processes' to a balance that wants it now."""
-        if self._balance.needs_gradients == "never" and not self._meters_now():
-            return None
-        scaler = self.state.scaler
-        scale = scaler.get_scale() if scaler.is_enabled() else 1.0
-        reading = read_gradients(passed.losses, passed.shared, scale=scale)
-        if self._balance.needs_gradients == "before":
-            self._balance.update(self._sum_readings([reading], counts))
-        return reading
-
-    def _join_readings(self, learned: Sequence[StepOutputs], counts: ObjectCounts) -> TaskGradientStats | None:
-        """Return the step's reading for those who take it after the parts: a balance, or the meter."""
-        if self._balance.needs_gradients != "after" and not self._meters_now():
-            return None
-        return self._sum_readings([share.reading for share in learned if share.reading is not None], counts)
-
-    def _sum_readings(self, readings: Sequence[TaskGradientStats], counts: ObjectCounts) -> TaskGradientStats:
-        """Return the reading of a whole step: the shares' gradients on their maps lie one beside the other."""
-        own = torch.stack([torch.cat([reading.products_3, reading.losses_2]) for reading in readings]).sum(0)
-        products_3, losses_2 = torch.split(self.world.all_reduce(own), [3, 2])
-        return TaskGradientStats(products_3 / counts.shares**2, losses_2 / counts.shares)
+    def _gradient_sync(self, *, enabled: bool) -> AbstractContextManager[None]:
+        """Return a context whose backward pass averages gradients over the ranks only where `enabled`."""
+        module = self.model_with_loss
+        if enabled or not isinstance(module, DistributedDataParallel):
+            return nullcontext()
+        return cast(AbstractContextManager[None], module.no_sync())
 
     def _gradient_norm(self) -> torch.Tensor | None:
-        """Return the norm over all parameters; None where the scaler looks after gradients that are not finite."""
-        gradients = [value.grad for value in self._parameters() if value.grad is not None]
+        """Return the norm over all parameters; None with a gradient scaler, which checks for itself."""
+        gradients = [value.grad for value in self.parameters() if value.grad is not None]
         return None if self.state.scaler.is_enabled() else nn.utils.get_total_norm(gradients)
 
-    def _agree(self, own: torch.Tensor, norm: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        """Join the processes' losses and wishes to stop, and read them: here a step waits for its GPU.
+    def _reduce(self, losses: torch.Tensor, norm: torch.Tensor | None) -> tuple[LossTerms, torch.Tensor]:
+        """Return the losses of the full step, and the sum of the ranks' gradient norms (0 without), on the CPU.
 
-        Returns the losses of the whole step by name, and the gradient's norm, as far as its being finite goes.
+        One all-reduce that carries the ranks' stop requests too. It is where a step waits for the GPU.
         """
-        told = own.new_tensor([float(self._stop_asked), 0.0])
+        extra = losses.new_tensor([float(self._stop_requested), 0.0])
         if norm is not None:
-            told[1] = norm
-        *values, stops, norms = self.world.all_reduce(torch.cat([own / self.world.world_size, told])).cpu().unbind()
+            extra[1] = norm
+        *terms, stops, norms = self.world.all_reduce(torch.cat([losses / self.world.world_size, extra])).cpu().unbind()
         self._stop_agreed = bool(stops)
-        return {**LossTerms(*values)._asdict(), "gradient": norms}
+        return LossTerms(*terms), norms
 
-    def _any_stop(self) -> bool:
-        return bool(self.world.all_reduce(torch.tensor([float(self._stop_asked)], device=self.device)))
+    def _is_finite(self, terms: LossTerms, norm: torch.Tensor, losses: torch.Tensor, batch: Batch) -> bool:
+        """Return whether losses and gradient are finite; report a step that is skipped, InputError for one too many.
 
-    def _is_finite(self, terms: dict[str, torch.Tensor], own: torch.Tensor, batch: Batch) -> bool:
-        """Tell whether the step's losses and gradient are; InputError where too many were not.
-
-        own: this process's losses.
+        terms, norm: of the full step; losses: of this rank.
         """
-        broken = [name for name, value in terms.items() if not bool(torch.isfinite(value))]
+        named = {**terms._asdict(), "gradient": norm}
+        broken = [name for name, value in named.items() if not bool(torch.isfinite(value))]
         if not broken:
             return True
         progress = self.state.progress
-        is_here = broken == ["gradient"] or not bool(torch.isfinite(own).all())
-        names = [name for share in self.world.all_gather_object(batch.image_paths if is_here else ()) for name in share]
-        what = f"step {progress.step + 1}: loss not finite ({', '.join(broken)}) on the batch {', '.join(names)}"
+        is_here = broken == ["gradient"] or not bool(torch.isfinite(losses).all())
+        paths = self.world.all_gather_object(batch.image_paths if is_here else ())
+        images = ", ".join(path for rank in paths for path in rank)
+        message = f"step {progress.step + 1}: loss not finite ({', '.join(broken)}) on the batch {images}"
         if progress.skipped >= self.options.max_nonfinite_steps:
-            advice = "look at these files' labels, or lower SOLVER.BASE_LR; the last checkpoint is as it was"
-            raise InputError(f"{what}; {advice}")
+            advice = "check the labels of these files or lower SOLVER.BASE_LR; the last checkpoint is unchanged"
+            raise InputError(f"{message}; {advice}")
         progress.skipped += 1
         for hook in self.hooks:
-            hook.skipped_step(self, f"{what}; left out ({progress.skipped} of {self.options.max_nonfinite_steps})")
+            hook.skipped_step(self, f"{message}; skipped ({progress.skipped} of {self.options.max_nonfinite_steps})")
         return False
 
-    def _update(self, norm: torch.Tensor | None, reading: TaskGradientStats | None) -> None:
-        if reading is not None and self._balance.needs_gradients == "after":
-            self._balance.update(reading)
-        state, largest = self.state, self.options.clip_norm
-        if largest and norm is not None:
-            nn.utils.clip_grads_with_norm_(self._parameters(), largest, norm)
-        elif largest:
-            state.scaler.unscale_(state.optimizer)
-            nn.utils.clip_grad_norm_(self._parameters(), largest)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        if state.average is not None:
-            state.average.update_parameters(state.model)
 
-    def _parameters(self) -> list[nn.Parameter]:
-        """Return what all processes have alike and train; by module, not by group: rounding depends on the order."""
-        both = (self.state.model, self.state.criterion)
-        values = [value for module in both for value in module.parameters()]
-        return [value for value in values if value.requires_grad and not is_sharded(value)]
-
-
-def _join(joint: nn.Module) -> DistributedDataParallel:
-    """Let the processes' gradients be joined, but for those of rows that each has for itself."""
-    own = [name for name, value in joint.named_parameters() if is_sharded(value)]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(joint, own)  # type: ignore[no-untyped-call]
-    return DistributedDataParallel(joint, gradient_as_bucket_view=True)
+def _distribute(module: nn.Module) -> DistributedDataParallel:
+    """Wrap `module` for averaging of gradients over the ranks, except those of sharded parameters."""
+    sharded = [name for name, value in module.named_parameters() if is_sharded(value)]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sharded)  # type: ignore[no-untyped-call]
+    return DistributedDataParallel(module, gradient_as_bucket_view=True)

@@ -1,4 +1,4 @@
-"""All losses and their balance."""
+"""Joint criterion of FairMOT: detection losses, identity loss and their task weighting."""
 
 from torch import nn
 
@@ -7,15 +7,17 @@ from fairmot.losses.focal import HeatmapFocalLoss
 from fairmot.losses.regression import ObjectL1Loss
 from fairmot.losses.task_weighting import TaskWeighting
 from fairmot.structures.batch import Batch, ObjectCounts
-from fairmot.structures.outputs import HeadOutputs, LossTerms, TaskLosses
+from fairmot.structures.outputs import HeadOutputs, TaskLosses
 
 
 class JointLoss(nn.Module):
-    """Heatmap, size and offset losses as one detection loss, balanced against the identity loss.
+    """Losses of the detection task (heatmap, size and offset) and of the identity task.
 
-    identity: from `EmbeddingSamples` and the step's objects of known identity to a scalar;
-    weights: of heatmap, size and offset within the detection loss; published 1, 0.1, 1;
-    sampling: where embeddings are read, see `codec.sample`.
+    The loss to minimise is `balance(losses.detection, losses.identity)`. Source: FairMOT, equations 1 to 5.
+
+    identity: from `EmbeddingSamples` and the number of objects of known identity in the step to a scalar;
+    balance: task weighting; weights: of heatmap, size and offset within the detection loss;
+    sampling: where embeddings are read, see `codec.embedding_sampling`.
     """
 
     def __init__(
@@ -34,22 +36,17 @@ class JointLoss(nn.Module):
         self.weights = weights
         self.sampling = sampling
 
-    def forward(self, outputs: HeadOutputs, batch: Batch, counts: ObjectCounts | None = None) -> LossTerms:
-        """Dense maps and targets -> scalars; `total` is what to minimise, by the weights that the balance has now."""
-        losses = self.measure(outputs, batch, counts)
-        return losses.with_total(self.balance(losses.detection, losses.identity))
+    def forward(self, outputs: HeadOutputs, batch: Batch, counts: ObjectCounts | None = None) -> TaskLosses:
+        """Dense maps and targets -> the losses of the two tasks, before weighting.
 
-    def measure(self, outputs: HeadOutputs, batch: Batch, counts: ObjectCounts | None = None) -> TaskLosses:
-        """Dense maps and targets -> the two tasks' losses, not yet balanced.
-
-        counts: of all the shares of the step that this batch is one of. The mean of the shares' losses, and of their
-        gradients, then equals that of one pass over all of them; not given, the batch is the whole step.
+        counts: of all parts and ranks of the step that this batch is a part of. The mean over the parts of losses and
+        gradients then equals that of one pass over all of them. By default the batch is the full step.
         """
         counts = counts or batch.count_objects()
-        places = (batch.indices_BK, batch.mask_BK)
+        objects = (batch.indices_BK, batch.mask_BK)
         heatmap = counts.shares * self.heatmap(outputs.heatmap, batch.heatmap_BCHW, counts.centres)
-        size = counts.shares * self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *places, counts.objects)
-        offset = counts.shares * self.at_objects(outputs.offset, batch.offsets_BK2, *places, counts.objects)
+        size = counts.shares * self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *objects, counts.objects)
+        offset = counts.shares * self.at_objects(outputs.offset, batch.offsets_BK2, *objects, counts.objects)
         samples = sample_for_training(outputs.embedding, batch, how=self.sampling)
         identity = counts.shares * self.identity(samples, counts.identities)
         heatmap_weight, size_weight, offset_weight = self.weights

@@ -1,4 +1,4 @@
-"""From the SOLVER section to an optimiser and its schedule."""
+"""Builders of the optimizer and the learning rate schedule from the SOLVER section."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,18 +8,18 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fairmot.config.node import CfgNode
-from fairmot.optim.groups import parameter_groups, require_each_once, take_out_tables
+from fairmot.optim.groups import parameter_groups, require_each_once, split_sharded_groups
 from fairmot.optim.schedules import ClosedFormSchedule, Rate, cosine_rate, step_rate, warmed_up
-from fairmot.optim.sparse import JoinedOptimizer, RowAdam, RowSGD
+from fairmot.optim.sparse import CompositeOptimizer
 
 
 def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> Optimizer:
-    """Return the optimiser over every trainable parameter of network *and* criterion (classifier, loss weights).
+    """Return the optimizer of all trainable parameters of network and criterion (classifier, loss weights).
 
     `model` is the network itself: in a wrapper (DistributedDataParallel) its backbone would not be found.
-    Adam adds the decay to the gradient; AdamW takes it from the weight beside the step (Loshchilov & Hutter, Decoupled
-    Weight Decay Regularization, ICLR 2019); SGD has plain, not Nesterov, momentum. Split parameters, of which a step's
-    gradient has some rows only, have an optimiser of the same kind beside it, in groups of their own.
+    Adam adds weight decay to the gradient; AdamW decouples it (Loshchilov & Hutter, Decoupled Weight Decay
+    Regularization, ICLR 2019); SGD has plain, not Nesterov, momentum. Sharded tables with sparse gradients have groups
+    of their own in a `CompositeOptimizer`.
     """
     solver = cfg.SOLVER
     optimizers: dict[str, Callable[..., Optimizer]] = {
@@ -34,24 +34,17 @@ def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> 
         backbone_lr=solver.BACKBONE_LR,
         weight_decay=solver.WEIGHT_DECAY,
     )
-    dense, tables = take_out_tables(groups)
+    dense, tables = split_sharded_groups(groups)
     require_each_once([*dense, *tables], model=model, criterion=criterion)
-    optimizer = optimizers[solver.OPTIMIZER](dense, lr=solver.BASE_LR, fused=solver.FUSED)
-    if not tables:
-        return optimizer
-    by_rows: dict[str, Callable[..., Optimizer]] = {
-        "adam": RowAdam,
-        "adamw": partial(RowAdam, decoupled=True),
-        "sgd": partial(RowSGD, momentum=solver.MOMENTUM),
-    }
-    return JoinedOptimizer([optimizer, by_rows[solver.OPTIMIZER](tables, lr=solver.BASE_LR)])
+    make = partial(optimizers[solver.OPTIMIZER], lr=solver.BASE_LR, fused=solver.FUSED)
+    return CompositeOptimizer(make, dense=dense, tables=tables) if tables else make(dense)
 
 
 def build_schedule(cfg: CfgNode, optimizer: Optimizer, *, steps_per_epoch: int) -> LRScheduler:
-    """Return the schedule; step it once an optimiser step. Past the last step the rate stays where it ended.
+    """Return the schedule, to be stepped once an optimizer step; after its last step the rate stays constant.
 
-    steps_per_epoch: optimiser steps, 1 or more, ValueError otherwise. `step` multiplies the rate by GAMMA after each
-    epoch in STEPS; `cosine` lowers it to FINAL_LR of its height over EPOCHS; both rise over the first WARMUP steps.
+    steps_per_epoch: optimizer steps, 1 or more, else ValueError. `step` multiplies the rate by GAMMA after each epoch
+    in MILESTONES; `cosine` decays it to FINAL_LR times BASE_LR over EPOCHS; both rise over the first WARMUP steps.
     """
     if steps_per_epoch < 1:
         raise ValueError(f"steps_per_epoch: {steps_per_epoch}, must be 1 or more")

@@ -1,4 +1,4 @@
-"""Parameter groups: every trainable parameter in exactly one, with its own rate and weight decay."""
+"""Parameter groups of the optimizer, each with a learning rate and a weight decay."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from fairmot.utils.distributed import is_sharded
 
 Group = dict[str, Any]
-"""What torch's optimisers take: name, params, lr, weight_decay."""
+"""Parameter group of a torch optimizer: name, params, lr, weight_decay."""
 
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # _NormBase: batch (synchronised too) and instance norms
 
@@ -19,12 +19,12 @@ NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # _NormBase: batch 
 def parameter_groups(
     *, model: nn.Module, criterion: nn.Module, base_lr: float, backbone_lr: float = 1.0, weight_decay: float = 0.0
 ) -> list[Group]:
-    """Return the groups `backbone`, `network` (all else of `model`) and `criterion`, empty ones left out.
+    """Return the non-empty groups among `backbone`, `network` (the rest of `model`) and `criterion`.
 
-    Each is split in two: `<name>`, whose parameters decay, and `<name>_no_decay` for those that should not: parameters
-    of normalisation layers, biases, and all of fewer than two dimensions (so the loss weights too).
-    The backbone is the child `model.backbone`, where there is one. A parameter that several modules share stands in the
-    first group that claims it, and it decays only if none of them forbids it; frozen parameters stand in none.
+    Each is split in two: `<name>` with weight decay and `<name>_no_decay` for parameters of normalisation layers,
+    biases and all parameters of fewer than two dimensions (loss weights included). The backbone is the child
+    `model.backbone`, if any. A parameter that several modules share is in the first matching group, and decays only if
+    none of them forbids it; frozen parameters are in none.
 
     base_lr: learning rate; backbone_lr: the backbone's, as a multiple of it; weight_decay: of the groups that decay.
     Source: He et al., Bag of Tricks for Image Classification, CVPR 2019, section 3.1 (no decay of biases and norms).
@@ -36,31 +36,29 @@ def parameter_groups(
         "criterion": (criterion.parameters(), base_lr),
     }
     undecayed = {id(value) for module in (model, criterion) for value in _undecayed(module)}
-    seen: set[int] = set()
+    grouped: set[int] = set()
     groups: list[Group] = []
     for name, (parameters, rate) in parts.items():
-        fresh = [value for value in parameters if value.requires_grad and id(value) not in seen]
-        seen.update(map(id, fresh))
-        decaying = [value for value in fresh if id(value) not in undecayed]
-        resting = [value for value in fresh if id(value) in undecayed]
-        groups.append({"name": name, "params": decaying, "lr": rate, "weight_decay": weight_decay})
-        groups.append({"name": f"{name}_no_decay", "params": resting, "lr": rate, "weight_decay": 0.0})
+        new = [value for value in parameters if value.requires_grad and id(value) not in grouped]
+        grouped.update(map(id, new))
+        for suffix, decay in (("", weight_decay), ("_no_decay", 0.0)):
+            params = [value for value in new if (id(value) in undecayed) == bool(suffix)]
+            groups.append({"name": f"{name}{suffix}", "params": params, "lr": rate, "weight_decay": decay})
     return [group for group in groups if group["params"]]
 
 
-def take_out_tables(groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
-    """Return the groups without split parameters, and groups `<name>_rows` of these alone; empty ones left out."""
-    kept, taken = [], []
+def split_sharded_groups(groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
+    """Return the groups without sharded parameters, and groups `<name>_rows` of these; empty ones are left out."""
+    dense, tables = [], []
     for group in groups:
-        tables = [value for value in group["params"] if is_sharded(value)]
-        others = [value for value in group["params"] if not is_sharded(value)]
-        kept.append({**group, "params": others})
-        taken.append({**group, "name": f"{group['name']}_rows", "params": tables})
-    return [group for group in kept if group["params"]], [group for group in taken if group["params"]]
+        dense.append({**group, "params": [value for value in group["params"] if not is_sharded(value)]})
+        sharded = [value for value in group["params"] if is_sharded(value)]
+        tables.append({**group, "name": f"{group['name']}_rows", "params": sharded})
+    return [group for group in dense if group["params"]], [group for group in tables if group["params"]]
 
 
 def require_each_once(groups: Sequence[Group], *, model: nn.Module, criterion: nn.Module) -> None:
-    """Raise AssertionError, a defect of ours, unless each trainable parameter stands in exactly one of `groups`."""
+    """Raise AssertionError (a bug) unless each trainable parameter is in exactly one of `groups`."""
     times = Counter(id(value) for group in groups for value in group["params"])
     parts = {"model": model, "criterion": criterion}
     expected = {
@@ -70,16 +68,16 @@ def require_each_once(groups: Sequence[Group], *, model: nn.Module, criterion: n
         if value.requires_grad
     }
     wrong = [f"{name} in {times[key]}" for key, name in expected.items() if times[key] != 1]
-    strangers = sum(count for key, count in times.items() if key not in expected)
-    if wrong or strangers:
+    unexpected = sum(count for key, count in times.items() if key not in expected)
+    if wrong or unexpected:
         raise AssertionError(
-            f"each trainable parameter must stand in one parameter group: {', '.join(wrong) or 'they do'}; "
-            f"{strangers} grouped that are frozen or of neither module"
+            f"each trainable parameter must be in one parameter group: {', '.join(wrong) or 'all are'}; "
+            f"{unexpected} grouped parameters are frozen or of neither module"
         )
 
 
 def _undecayed(root: nn.Module) -> Iterator[nn.Parameter]:
-    """Give the parameters that decay would harm, by any of their names."""
+    """Yield the parameters that should not decay under one of their names."""
     for module in root.modules():
         for name, value in module.named_parameters(recurse=False):
             if isinstance(module, NORMS) or "bias" in name or value.ndim < 2:
@@ -87,9 +85,7 @@ def _undecayed(root: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def describe_groups(optimizer: Optimizer) -> str:
-    """Return an aligned table: of each group its tensors, values, learning rate and weight decay; then the totals.
-
-    The rate is the full one, before the schedule and its warm-up.
+    """Return an aligned table of the groups: tensors, values, learning rate (without schedule), weight decay.
 
     >>> import torch
     >>> layer = torch.nn.Linear(100, 30)

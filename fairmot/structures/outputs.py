@@ -49,9 +49,10 @@ class TaskLosses(NamedTuple):
     size: torch.Tensor
     offset: torch.Tensor
 
-    def with_total(self, total: torch.Tensor) -> "LossTerms":
-        """Return the terms to report beside `total`."""
-        return LossTerms(total, self.heatmap, self.size, self.offset, self.identity)
+    def detached(self, total: torch.Tensor) -> "LossTerms":
+        """Return the terms to report, with the total loss."""
+        terms = (total, self.heatmap, self.size, self.offset, self.identity)
+        return LossTerms(*(term.detach() for term in terms))
 
 
 class TaskGradientStats(NamedTuple):
@@ -72,7 +73,7 @@ class Fairness(NamedTuple):
 
 
 class LossTerms(NamedTuple):
-    """Scalars; `total` carries the gradient. The others are unweighted."""
+    """Scalars to report; all but `total` are unweighted."""
 
     total: torch.Tensor
     heatmap: torch.Tensor

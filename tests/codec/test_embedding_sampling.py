@@ -228,7 +228,7 @@ def test_the_detector_is_untouched_by_the_switch(how):
         criterion = build_criterion(load_cfg(None, overrides), num_identities=(6, 6, 6))
         outputs = HeadOutputs(*(random_map(values=count).requires_grad_() for count in (3, 4, 2, 3)))
         terms = criterion(outputs, batch)
-        terms.total.backward()
+        criterion.balance(terms.detection, terms.identity).backward()
         return terms, outputs
 
     (terms, outputs), (expected, reference) = learn(how), learn("center")

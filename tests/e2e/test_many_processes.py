@@ -86,7 +86,7 @@ def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoin
     os.kill(workers_of(process)[1], signal.SIGKILL)
     rest = process.stdout.read()
     assert process.wait(timeout=120) == 0, rest
-    assert "process 0 cannot reach the others: if another one ended, its message tells why" in rest
+    assert "process 0 cannot reach the others: if another one ended, its message gives the reason" in rest
     assert "resumed at epoch" in rest
     assert "finished after 20 steps" in rest
     assert "".join(lines).count("16 images") == 1  # one process speaks
@@ -120,7 +120,7 @@ def test_a_restart_does_not_take_up_another_run(world, tmp_path):
     process = start(world, output, "SOLVER.EPOCHS", "2", launcher=["--max-restarts", "1"])
     text = process.stdout.read()
     assert process.wait(timeout=120) != 0
-    assert text.count("last.pt exists: go on with --resume") == 2
+    assert text.count("last.pt exists: continue with --resume") == 2
     assert (output / "last.pt").read_bytes() == before
 
 

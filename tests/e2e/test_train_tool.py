@@ -166,7 +166,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(config, tmp_path, capsys, argum
 def test_a_finished_run_is_not_overwritten_and_a_changed_one_not_resumed(config, trained, capsys):
     before = (trained / "last.pt").read_bytes()
     assert train(config, trained, "SOLVER.EPOCHS", "2") == 2
-    assert "go on with --resume" in capsys.readouterr().err
+    assert "continue with --resume" in capsys.readouterr().err
     assert train(config, trained, "--resume", "SOLVER.BASE_LR", "0.5") == 2
     assert "SOLVER.BASE_LR 0.002 -> 0.5" in capsys.readouterr().err
     assert (trained / "last.pt").read_bytes() == before
@@ -182,7 +182,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered_and_taken(co
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     previous = output / "previous.pt"
-    assert f"--resume-from {previous} goes on from there" in error
+    assert f"continue with --resume-from {previous}" in error
     assert train(config, output, "SOLVER.EPOCHS", "3", "--resume-from", str(previous)) == 0
     assert read_checkpoint(output / "last.pt")["progress"]["epoch"] == 3
 
@@ -191,7 +191,7 @@ def test_a_resume_from_another_run_s_checkpoint_does_not_overwrite(config, train
     output = tmp_path / "run"
     shutil.copytree(trained, output)
     assert train(config, output, "SOLVER.EPOCHS", "3", "--resume-from", str(trained / "last.pt")) == 2
-    assert "another run's: choose another --output" in capsys.readouterr().err
+    assert "belongs to another run: choose another --output" in capsys.readouterr().err
 
 
 def test_a_resume_on_other_images_is_refused(world, config, trained, tmp_path, capsys):
@@ -201,13 +201,27 @@ def test_a_resume_on_other_images_is_refused(world, config, trained, tmp_path, c
     (first, *_) = sorted((world / "train").iterdir())
     shutil.copytree(first, root / "train" / first.name)
     assert train(config, output, "SOLVER.EPOCHS", "3", "--resume", "DATA.ROOT", str(root)) == 2
-    assert "the run was begun with 24 images, now there are 12" in capsys.readouterr().err
+    assert "the run started with 24 images, now there are 12" in capsys.readouterr().err
+
+
+def test_newer_or_missing_checkpoint_format_is_one_line_and_exit_code_2(config, trained, tmp_path, capsys):
+    saved = read_checkpoint(trained / "last.pt")
+    for version, message in (
+        (2, "unknown checkpoint format 2"),
+        (None, "not a training checkpoint of FairMOT: format"),
+    ):
+        content = {**saved, "format": version} if version else {k: v for k, v in saved.items() if k != "format"}
+        torch.save(content, tmp_path / "last.pt")
+        assert train(config, tmp_path, "--resume") == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
 
 
 def test_weights_that_are_no_training_checkpoint_cannot_be_resumed(config, tmp_path, capsys):
     torch.save({"state_dict": {}}, tmp_path / "last.pt")
     assert train(config, tmp_path, "--resume") == 2
-    assert "no training checkpoint" in capsys.readouterr().err
+    assert "not a training checkpoint" in capsys.readouterr().err
 
 
 def test_track_wants_weights_and_input(config, tmp_path, capsys):

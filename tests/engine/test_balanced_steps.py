@@ -14,7 +14,8 @@ from fairmot.config.load import load_cfg
 from fairmot.engine.hooks import CheckpointHook, FairnessHook
 from fairmot.engine.model_with_loss import ModelWithLoss
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Outcome, Trainer, TrainOptions
+from fairmot.engine.task_gradients import choose_trainer
+from fairmot.engine.trainer import Outcome, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.text_io import append_row
 from fairmot.losses.build import build_criterion
@@ -35,7 +36,7 @@ def new_trainer(balance="uncertainty", *, rate="0.001", **options):
     criterion = build_criterion(cfg, num_identities=IDENTITIES)
     optimizer = build_optimizer(cfg, model=model, criterion=criterion)
     state = TrainState(model, criterion, optimizer, build_schedule(cfg, optimizer, steps_per_epoch=4))
-    return Trainer(state, TrainOptions(epochs=1, fairness_interval=1, **options), device=CPU)
+    return choose_trainer(state, TrainOptions(epochs=1, fairness_interval=1, **options), device=CPU)
 
 
 def opposed_trainer(**options):
@@ -44,7 +45,7 @@ def opposed_trainer(**options):
     state = trainer.state
     make_alike(state.model)
     state.criterion = Opposed(state.criterion.balance)
-    return Trainer(state, TrainOptions(epochs=1, **options), device=CPU)
+    return choose_trainer(state, TrainOptions(epochs=1, **options), device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ class TwoTasks(TinyCriterion):
         super().__init__()
         self.balance = balance
 
-    def measure(self, outputs, batch, counts=None):
+    def forward(self, outputs, batch, counts=None):
         first = (outputs.heatmap - batch.heatmap_BCHW).square().mean()
         second = (outputs.heatmap + 1).square().mean()
         return TaskLosses(first, second, first, first, first)
@@ -170,14 +171,14 @@ def tiny_state(balance, *, fp16=False):
 def test_a_resume_goes_on_exactly(tmp_path, kind, precision):
     options = TrainOptions(epochs=2, precision=precision, clip_norm=1.0, max_nonfinite_steps=1)
     whole = tiny_state(kind(), fp16=precision == "fp16")
-    Trainer(whole, options, device=CPU).fit(TinyLoader(broken=(0, 0)))
+    choose_trainer(whole, options, device=CPU).fit(TinyLoader(broken=(0, 0)))
     assert whole.progress.skipped == 1
     first = tiny_state(kind(), fp16=precision == "fp16")
     hooks = StopAt(5), CheckpointHook(tmp_path / "last.pt", extra={})
-    assert Trainer(first, options, device=CPU, hooks=hooks).fit(TinyLoader(broken=(0, 0))) is Outcome.INTERRUPTED
+    assert choose_trainer(first, options, device=CPU, hooks=hooks).fit(TinyLoader(broken=(0, 0))) is Outcome.INTERRUPTED
     second = tiny_state(kind(), fp16=precision == "fp16")
     second.load_state_dict(read_checkpoint(tmp_path / "last.pt"))
-    Trainer(second, options, device=CPU).fit(TinyLoader())
+    choose_trainer(second, options, device=CPU).fit(TinyLoader())
     assert same_values(second.state_dict(), whole.state_dict())
 
 
@@ -185,7 +186,7 @@ def test_a_resume_goes_on_exactly(tmp_path, kind, precision):
 def test_a_gradient_scaler_changes_no_reading(kind):
     readings = []
     for fp16 in (False, True):
-        trainer = Trainer(tiny_state(kind(), fp16=fp16), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
+        trainer = choose_trainer(tiny_state(kind(), fp16=fp16), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
         readings.append(trainer.train_step(next(iter(TinyLoader().epoch(0)))).fairness)
     assert readings[1] == pytest.approx(readings[0], rel=1e-5)
 
@@ -195,7 +196,7 @@ def test_a_compiled_network_is_read_too():
     readings = []
     for compiled in (False, True):
         options = TrainOptions(epochs=1, fairness_interval=2, compiled=compiled)
-        trainer = Trainer(tiny_state(MGDAUB()), options, device=CPU)
+        trainer = choose_trainer(tiny_state(MGDAUB()), options, device=CPU)
         results = [trainer.train_step(batch) for batch in TinyLoader().epoch(0)]
         readings.append([float(result.terms.total) for result in results])
     assert readings[1] == pytest.approx(readings[0], rel=1e-4)
@@ -211,7 +212,7 @@ def test_the_hook_writes_a_row_and_scalars_at_every_reading(tmp_path):
 
     writer, path = Writer(), tmp_path / "metrics.jsonl"
     hook = FairnessHook(writer, partial(append_row, path))
-    Trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=2), device=CPU, hooks=[hook]).fit(
+    choose_trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=2), device=CPU, hooks=[hook]).fit(
         TinyLoader()
     )
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -229,7 +230,7 @@ def test_a_reading_that_is_not_finite_is_no_row(tmp_path):
             raise AssertionError("nothing is to be written")
 
     hook = FairnessHook(Writer(), partial(append_row, tmp_path / "metrics.jsonl"))
-    trainer = Trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
+    trainer = choose_trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
     result = trainer.train_step(next(iter(TinyLoader().epoch(0))))
     hook.after_step(trainer, result._replace(fairness=result.fairness._replace(cosine=math.nan)))
     assert not (tmp_path / "metrics.jsonl").exists()

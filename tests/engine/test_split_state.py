@@ -5,7 +5,8 @@ import torch
 from helpers.shared_steps import make_batch
 from helpers.split_runs import IDENTITIES, new_state, run_all, run_by, train
 
-from fairmot.engine.trainer import Trainer, TrainOptions
+from fairmot.engine.task_gradients import choose_trainer
+from fairmot.engine.trainer import TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.structures.batch import Batch
 from fairmot.utils.distributed import Distributed
@@ -78,7 +79,7 @@ def test_every_balance_trains_sampled_rows(balance, nested):
     state = new_state(world, overrides=("LOSS.BALANCE", balance, "MODEL.REID_NESTED", nested), dtype=torch.float32)
     before = {name: value.clone() for name, value in state.criterion.identity.state_dict().items()}
     options = TrainOptions(epochs=1, clip_norm=5.0, accumulation_steps=2, fairness_interval=1)
-    trainer = Trainer(state, options, device=torch.device("cpu"), world=world)
+    trainer = choose_trainer(state, options, device=torch.device("cpu"), world=world)
     batch = make_batch()
     batch = Batch(*(v.float() if isinstance(v, torch.Tensor) and v.is_floating_point() else v for v in batch))
     terms = [float(trainer.train_step(batch).terms.identity) for _ in range(8)]

@@ -107,10 +107,10 @@ def test_steps_whose_loss_is_not_finite_are_left_out_up_to_a_number():
     lines = []
     state, loader = new_state(), TinyLoader(broken=(0, 1))
     new_trainer(state, ProgressHook(lines.append, steps_per_epoch=BATCHES), epochs=1, max_nonfinite_steps=1).fit(loader)
-    skips = [line for line in lines if "left out" in line]
+    skips = [line for line in lines if "skipped" in line]
     assert len(skips) == 1
     assert "step 2: loss not finite" in skips[0]
-    assert "0-1-a.jpg, 0-1-b.jpg; left out (1 of 1)" in skips[0]
+    assert "0-1-a.jpg, 0-1-b.jpg; skipped (1 of 1)" in skips[0]
     assert "nan" not in lines[-1]
     assert state.progress.step == BATCHES
     assert all(bool(torch.isfinite(value).all()) for value in state.model.state_dict().values())
@@ -133,8 +133,8 @@ def test_a_gradient_that_is_not_finite_is_no_step_either():
     """sqrt at 0: a finite loss whose gradient is infinite."""
 
     class Steep(TinyCriterion):
-        def measure(self, outputs, batch, counts=None):
-            losses = super().measure(outputs, batch, counts)
+        def forward(self, outputs, batch, counts=None):
+            losses = super().forward(outputs, batch, counts)
             return losses._replace(detection=losses.detection + (outputs.heatmap * 0).abs().sum().sqrt())
 
     for precision in ("fp32", "bf16"):
@@ -197,9 +197,9 @@ def test_the_network_runs_in_the_precision_asked_for_and_the_losses_in_float32(p
     seen = []
 
     class Watching(TinyCriterion):
-        def measure(self, outputs, batch, counts=None):
+        def forward(self, outputs, batch, counts=None):
             seen.append(outputs.heatmap.dtype)
-            return super().measure(outputs, batch, counts)
+            return super().forward(outputs, batch, counts)
 
     state = new_state()
     state.criterion = Watching()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.formats import legacy_pickle as numpy_pickle
-from fairmot.formats.checkpoint import _Outlet, offer_previous, read_checkpoint, write_checkpoint
+from fairmot.formats.checkpoint import FORMAT, _DeferredErrors, offer_previous, read_checkpoint, write_checkpoint
 from fairmot.utils.errors import InputError
 
 WEIGHTS = OrderedDict(weight=torch.arange(600.0).reshape(2, 300), bias=torch.ones(2))
@@ -90,7 +90,7 @@ class Touch:
 def test_code_in_a_file_does_not_run(tmp_path, zipped):
     path, mark = tmp_path / "evil.pth", tmp_path / "mark"
     torch.save({"state_dict": WEIGHTS, "extra": Touch(mark)}, path, _use_new_zipfile_serialization=zipped)
-    assert "it wants io.open" in refusal(path)
+    assert "it requires io.open" in refusal(path)
     assert not mark.exists()
 
 
@@ -98,7 +98,7 @@ def test_a_pickled_module_names_its_class_and_the_way_out(tmp_path):
     path = tmp_path / "yolov5s.pt"
     torch.save({"model": torch.nn.Linear(2, 2)}, path)
     text = refusal(path)
-    assert "it wants torch.nn.modules.linear.Linear" in text
+    assert "it requires torch.nn.modules.linear.Linear" in text
     assert "torch.save(model.state_dict()" in text
 
 
@@ -110,8 +110,8 @@ def test_a_pickled_module_names_its_class_and_the_way_out(tmp_path):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a Git LFS pointer"),
         (b"\x1f\x8b\x08\x00", "a compressed archive"),
         (b"not weights", "text"),
-        (bytes(range(128, 256)), "no format known here"),
-        (pickle.dumps({"weight": [1.0]}), "a pickle, but not one of PyTorch's"),
+        (bytes(range(128, 256)), "an unknown format"),
+        (pickle.dumps({"weight": [1.0]}), "a pickle, but not a PyTorch file"),
     ],
     ids=["empty", "html", "lfs", "gzip", "text", "noise", "pickle"],
 )
@@ -130,7 +130,7 @@ def test_a_file_cut_short_anywhere(tmp_path, zipped):
         path.write_bytes(whole[:length])
         words = refusal(path)
         assert "not a checkpoint that loads safely" in words
-        assert not zipped or "a PyTorch file, but damaged or cut short (" in words
+        assert not zipped or "a PyTorch file, but damaged or truncated (" in words
     path.write_bytes(whole[:3])
     assert "not a checkpoint that loads safely" in refusal(path)
 
@@ -150,7 +150,7 @@ def test_a_changed_byte_in_a_tensor_is_found(damageable, place, flips):
     content, tensor = bytearray(whole), WEIGHTS["weight"].numpy().tobytes()
     content[content.index(tensor) + int(place * len(tensor))] ^= flips
     path.write_bytes(content)
-    assert "/data/0 does not fit its checksum)" in refusal(path)
+    assert "/data/0 does not match its checksum)" in refusal(path)
 
 
 @settings(deadline=None)
@@ -179,7 +179,7 @@ def test_a_tensor_that_is_called_a_folder(damageable):
     content = bytearray(whole)
     content[content.rindex(b"archive/data/0") - 8] ^= 0x10  # its attributes in the table of contents
     path.write_bytes(content)
-    assert "archive/data/0 is called a folder" in refusal(path)
+    assert "archive/data/0 is flagged as a folder" in refusal(path)
 
 
 def test_a_file_without_checksums_is_read(tmp_path):
@@ -196,7 +196,19 @@ def test_no_file_a_folder_and_no_dict(tmp_path):
     assert "a folder" in refusal(tmp_path)
     path = tmp_path / "list.pt"
     torch.save([1, 2], path)
-    assert "holds a list" in refusal(path)
+    assert "contains a list" in refusal(path)
+
+
+@pytest.mark.parametrize("version", [0, 2, 1.0, True, "1", None, torch.ones(2)], ids=repr)
+def test_checkpoint_of_unknown_format_is_refused(tmp_path, version):
+    write_checkpoint(tmp_path / "last.pt", {"model": WEIGHTS, "format": version})
+    assert "unknown checkpoint format" in refusal(tmp_path / "last.pt")
+
+
+def test_current_format_and_weights_without_a_format_are_read(tmp_path):
+    for number, extra in enumerate(({"format": FORMAT}, {})):
+        write_checkpoint(tmp_path / f"{number}.pt", {"model": WEIGHTS, **extra})
+        assert torch.equal(read_checkpoint(tmp_path / f"{number}.pt")["model"]["bias"], WEIGHTS["bias"])
 
 
 def test_what_is_written_loads_in_the_strict_mode(tmp_path):
@@ -264,7 +276,7 @@ def test_what_interrupts_a_write_is_kept_until_pytorch_is_done():
         def write(self, data):
             raise KeyboardInterrupt
 
-    outlet = _Outlet(Interrupted())
+    outlet = _DeferredErrors(Interrupted())
     torch.save({"model": WEIGHTS}, outlet)
     assert isinstance(outlet.error, KeyboardInterrupt)
 
@@ -274,7 +286,7 @@ def test_the_offer_of_the_one_before(tmp_path):
     assert offer_previous(previous) == ""
     write_epochs(tmp_path, 3, 4)
     assert offer_previous(previous) == (
-        f"; the one before it is whole: {previous} (epoch 3, step 120): --resume-from {previous} goes on from there"
+        f"; the previous checkpoint (epoch 3, step 120) is intact: continue with --resume-from {previous}"
     )
     previous.write_bytes(previous.read_bytes()[:-1])
     assert offer_previous(previous) == ""

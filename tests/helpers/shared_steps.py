@@ -19,7 +19,8 @@ from fairmot.data.collate import collate
 from fairmot.data.joint_dataset import TrainItem
 from fairmot.engine.ema import average_of
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Trainer, TrainOptions
+from fairmot.engine.task_gradients import choose_trainer
+from fairmot.engine.trainer import TrainOptions
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import build_model
 from fairmot.models.deterministic_weights import load_deterministic_weights
@@ -58,7 +59,7 @@ class Opposed(nn.Module):
         super().__init__()
         self.balance = balance
 
-    def measure(self, outputs: HeadOutputs, batch: Batch, counts: object = None) -> TaskLosses:
+    def forward(self, outputs: HeadOutputs, batch: Batch, counts: object = None) -> TaskLosses:
         """Return losses that are means over images of equal size, so that shares of as many images add up."""
         first = (
             (outputs.heatmap - 5).square().mean() + outputs.size_ltrb.square().mean() + outputs.offset.square().mean()
@@ -111,7 +112,7 @@ def run(
     schedule = build_schedule(cfg, optim, steps_per_epoch=STEPS)
     state = TrainState(model, criterion, optim, schedule, average=average_of(model, decay=0.9))
     options = TrainOptions(epochs=1, clip_norm=5.0, accumulation_steps=accumulate, fairness_interval=1)
-    trainer = Trainer(state, options, device=torch.device(device), world=world)
+    trainer = choose_trainer(state, options, device=torch.device(device), world=world)
     model.train()
     share = share_of(batch, world).to(torch.device(device))
     results = [trainer.train_step(share) for _ in range(STEPS)]

@@ -54,13 +54,13 @@ def outputs_and_batch(*, identities, present):
 def test_losses_and_gradients_are_finite(identities, present, count):
     outputs, batch = outputs_and_batch(identities=identities, present=present)
     criterion = build_criterion(load_cfg(None, ["MODEL.REID_DIM", "16"]), num_identities=count)
-    terms = criterion(outputs, batch)
-    terms.total.backward()
-    assert all(bool(torch.isfinite(value)) for value in terms)
+    losses = criterion(outputs, batch)
+    criterion.balance(losses.detection, losses.identity).backward()
+    assert all(bool(torch.isfinite(value)) for value in losses)
     gradients = [*(value.grad for value in outputs), *(value.grad for value in criterion.parameters())]
     assert all(gradient is not None and bool(torch.isfinite(gradient).all()) for gradient in gradients)
     if -1 in identities and 0 not in identities:
-        assert float(terms.identity.detach()) == 0.0
+        assert float(losses.identity.detach()) == 0.0
 
 
 def test_focal_loss_on_one_cell():

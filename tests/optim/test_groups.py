@@ -190,7 +190,7 @@ def test_a_weight_that_is_a_norms_under_another_name_does_not_decay():
     [
         (lambda groups: groups[0]["params"].pop(), "model.weight in 0;"),
         (lambda groups: groups[1]["params"].append(groups[0]["params"][0]), "model.weight in 2;"),
-        (lambda groups: groups[0]["params"].append(nn.Parameter(torch.zeros(1))), "they do; 1 grouped"),
+        (lambda groups: groups[0]["params"].append(nn.Parameter(torch.zeros(1))), "all are; 1 grouped"),
     ],
     ids=["missing", "twice", "stranger"],
 )

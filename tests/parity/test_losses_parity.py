@@ -52,9 +52,10 @@ def run(reference):
     identity = IdentityLoss(64, len(weight))
     identity.classifier.load_state_dict({"weight": weight, "bias": bias})
     criterion = JointLoss(identity, UncertaintyWeighting())
-    terms = criterion(outputs, batch)
-    terms.total.backward()
-    return criterion, outputs, terms
+    losses = criterion(outputs, batch)
+    total = criterion.balance(losses.detection, losses.identity)
+    total.backward()
+    return criterion, outputs, losses.detached(total)
 
 
 def test_values(reference):

@@ -36,6 +36,7 @@ from fairmot.data.build import build_train_dataset, build_train_loader
 from fairmot.data.loader import TrainLoader
 from fairmot.engine.build import build_train_options
 from fairmot.engine.prefetch import prefetch_to_device
+from fairmot.engine.task_gradients import choose_trainer
 from fairmot.engine.trainer import Trainer
 from fairmot.formats.motchallenge import write_sequence_info
 from fairmot.geometry.letterbox import round_up_hw
@@ -62,7 +63,7 @@ def make_trainer(cfg: CfgNode, *, num_identities: Sequence[int], steps_per_epoch
     state = build_train_state(
         cfg, model.train(), num_identities=num_identities, steps_per_epoch=steps_per_epoch, device=device
     )
-    return Trainer(state, build_train_options(cfg), device=device)
+    return choose_trainer(state, build_train_options(cfg), device=device)
 
 
 class Learner:
@@ -100,7 +101,7 @@ class Learner:
         """Return how long the timed steps took, and how much of it they waited."""
         trainer, loader, device = self._made(), self._loader, self._device
         drawn = loader.epoch(number, start_batch=len(loader) - self._steps - AROUND)
-        batches = prefetch_to_device(drawn, device, ahead=trainer.options.prefetch, pace=trainer.throughput)
+        batches = prefetch_to_device(drawn, device, ahead=trainer.options.prefetch, throughput=trainer.throughput)
         trainer.train_step(next(batches))
         _wait_for(device)
         trainer.throughput.restart()

@@ -1,4 +1,4 @@
-"""What `fairmot train` reads and checks before it writes anything."""
+"""Inputs and checks of `fairmot train` before it writes anything."""
 
 import logging
 from pathlib import Path
@@ -34,30 +34,36 @@ FREE_SECTIONS = ("PREDICT.", "TRACKER.", "EVAL.")
 
 
 class TrainSetup(NamedTuple):
-    """All that is known, and found right, before anything is written."""
+    """Checked inputs of a training."""
 
-    saved: dict[str, Any] | None
-    start: LocalFile | None
+    saved: dict[str, Any] | None  # checkpoint to resume, on the main process
+    start: LocalFile | None  # MODEL.WEIGHTS, on the main process
     dataset: JointDataset
     loader: TrainLoader
     warnings: tuple[str, ...]
 
 
 def preflight(cfg: CfgNode, resume_from: Path | None, world: Distributed) -> TrainSetup:
-    """Read and check what the run needs. Files that the first process alone may see are read by it alone."""
+    """Read and check the inputs of a run. The main process alone reads the files that only it needs to reach."""
     saved = start = None
     if world.is_main_process:
         saved = _find_saved(cfg, Path(cfg.OUTPUT) / LAST, resume_from)
         start = None if saved or not cfg.MODEL.WEIGHTS else locate(cfg.MODEL.WEIGHTS, sha256=cfg.MODEL.WEIGHTS_SHA256)
-    _check_network(cfg, start)
+    with torch.device("meta"):
+        model = build_model(cfg)  # checks the network's keys
+    if start is not None:
+        match_weights(model, read_checkpoint(start.path), label=str(start.path))
     dataset = build_train_dataset(cfg, bar=reading_bar)
     warnings = _check_data(cfg, dataset) if cfg.DATA.CHECK and world.is_main_process else ()
     if world.is_main_process:
         warnings += _warn_of_triplets(cfg, dataset)
     on_gpu = resolve_device(cfg.DEVICE, world).type == "cuda"
-    _check_norms(cfg, many_on_cpu=world.world_size > 1 and not on_gpu)
+    if cfg.MODEL.NORM == "sync" and world.world_size > 1 and not on_gpu:
+        raise InputError("MODEL.NORM = 'sync': PyTorch synchronises batch norms on GPUs only; choose batch or frozen")
+    if cfg.MODEL.NORM == "frozen" and not cfg.MODEL.WEIGHTS:
+        raise InputError("MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them, and it is empty")
     if saved is not None and saved.get("images", len(dataset)) != len(dataset):
-        raise InputError(f"--resume: the run was begun with {saved['images']} images, now there are {len(dataset)}")
+        raise InputError(f"--resume: the run started with {saved['images']} images, now there are {len(dataset)}")
     report = logging.getLogger(log_name(world)).warning
     loader = build_train_loader(
         cfg, dataset, rank=world.rank, world_size=world.world_size, pin_memory=on_gpu, report=report
@@ -66,28 +72,21 @@ def preflight(cfg: CfgNode, resume_from: Path | None, world: Distributed) -> Tra
 
 
 def _warn_of_triplets(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
-    """Say where triplets would seldom find two embeddings of a person; with `pos_anchor` each object has several."""
+    """Warn where a batch rarely has two embeddings of an identity; with `pos_anchor` each object has several."""
     if cfg.LOSS.IDENTITY != "triplet" or cfg.MODEL.REID_SAMPLING == "pos_anchor":
         return ()
     if sum(dataset.identity_counts) >= dataset.samples.num_boxes:
-        return ("LOSS.IDENTITY triplet: each identity is shown once, so there are no triplets to learn from",)
+        return ("LOSS.IDENTITY triplet: each identity occurs once, so there are no triplets to learn from",)
     if cfg.DATA.IMAGES_PER_SEQUENCE == 1:
         return ("LOSS.IDENTITY triplet: with DATA.IMAGES_PER_SEQUENCE 1 a batch rarely contains an identity twice",)
     return ()
 
 
-def _check_norms(cfg: CfgNode, *, many_on_cpu: bool) -> None:
-    if cfg.MODEL.NORM == "sync" and many_on_cpu:
-        raise InputError("MODEL.NORM = 'sync': PyTorch joins batch norms on GPUs alone; choose batch or frozen")
-    if cfg.MODEL.NORM == "frozen" and not cfg.MODEL.WEIGHTS:
-        raise InputError("MODEL.NORM = 'frozen': norms stay as MODEL.WEIGHTS loads them, and it names none")
-
-
 def require_same_config(cfg: CfgNode, dataset: JointDataset, world: Distributed) -> None:
-    """Raise InputError, in every process, where one has other data or another configuration."""
+    """Raise InputError on every rank where one has other data or another configuration."""
     own = cfg_to_dict(cfg)
-    for place in ("ROOT", "CACHE", "WORKERS"):
-        own["DATA"].pop(place)  # machines may differ there
+    for key in ("ROOT", "CACHE", "WORKERS"):  # may differ between machines
+        own["DATA"].pop(key)
     numbers = (len(dataset), dataset.samples.num_boxes, dataset.identity_counts)
     for rank, (theirs, counts) in enumerate(world.all_gather_object((own, numbers))):
         if counts != numbers:
@@ -97,9 +96,9 @@ def require_same_config(cfg: CfgNode, dataset: JointDataset, world: Distributed)
 
 
 def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
-    """Return what the labels alone tell of trouble, a line each; InputError where a training would go wrong.
+    """Return warnings about the labels, one line each; InputError for labels that would spoil the training.
 
-    Validating on what one trains on spoils the scores, not the training, and may be meant: a warning here.
+    Training images among the validation images spoil only the scores, and may be intended: a warning.
     """
     train = dataset.samples.sources
     val = build_indexes(cfg, cfg.DATA.VAL, key="DATA.VAL", bar=reading_bar)
@@ -107,34 +106,27 @@ def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
     found = [*labels, *check_leak(train, val)]
     for finding in labels:
         if finding.severity == ERROR:
-            advice = "fairmot inspect_data tells more, DATA.CHECK False trains all the same"
+            advice = "see fairmot inspect_data; DATA.CHECK False trains on them"
             raise InputError(f"{finding.where}: {finding.check}: {finding.message}; {MEANING[finding.check]}; {advice}")
     return tuple(f"{finding.where}: {finding.check}: {finding.message}" for finding in found)
 
 
-def _check_network(cfg: CfgNode, start: LocalFile | None) -> None:
-    """Find what is wrong with the network's keys or its start, without making its values."""
-    with torch.device("meta"):
-        model = build_model(cfg)
-    if start is not None:
-        match_weights(model, read_checkpoint(start.path), label=str(start.path))
-
-
 def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str, Any] | None:
+    """Return the checkpoint to resume; InputError where it does not fit, or where `last` would be overwritten."""
     if resume_from is None:
         if last.exists():
-            raise InputError(f"{last} exists: go on with --resume, or choose another --output")
+            raise InputError(f"{last} exists: continue with --resume, or choose another --output")
         return None
     if last.exists() and last.resolve().parent != resume_from.resolve().parent:
-        raise InputError(f"{last} exists, and {resume_from} is another run's: choose another --output")
+        raise InputError(f"{last} exists, and {resume_from} belongs to another run: choose another --output")
     try:
         saved = read_checkpoint(resume_from)
     except InputError as error:
         raise InputError(f"{error}{offer_previous(resume_from.with_name(PREVIOUS))}") from None
-    missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg"} - saved.keys()
+    missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg", "format"} - saved.keys()
     if missing:
-        raise InputError(f"{resume_from}: no training checkpoint of ours: {', '.join(sorted(missing))} missing")
-    before = _flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # a key that is newer than the file has its default
+        raise InputError(f"{resume_from}: not a training checkpoint of FairMOT: {', '.join(sorted(missing))} missing")
+    before = _flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # newer keys get their defaults
     now = _flatten(cfg_to_dict(cfg))
     changed = [
         f"{key} {before.get(key)!r} -> {now[key]!r}"
@@ -142,7 +134,7 @@ def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str,
         if key not in CHANGEABLE_ON_RESUME and not key.startswith(FREE_SECTIONS) and before.get(key) != now[key]
     ]
     if changed:
-        raise InputError(f"--resume: the run was begun with another configuration: {', '.join(changed)}")
+        raise InputError(f"--resume: the run started with another configuration: {', '.join(changed)}")
     return saved
 
 

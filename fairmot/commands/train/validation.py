@@ -1,8 +1,8 @@
-"""Scoring a model while it trains: track the validation sequences in memory, score, keep a line of numbers."""
+"""Validation during training: tracking of the validation sequences in memory, and their score."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from torch import nn
 from tqdm import tqdm
@@ -35,83 +35,69 @@ if TYPE_CHECKING:
 METRICS = "metrics.jsonl"
 SHOWN = ("HOTA", "MOTA", "IDF1", "DetA", "AssA")
 
-
-class _Span(NamedTuple):
-    """Frames of a sequence to track (places from 0), and their truth."""
-
-    truth: ScoredSequence
-    places: range
+Span = tuple[ScoredSequence, range]
+"""Ground truth of a part of a sequence, and the indices of its frames from 0."""
 
 
-def _read_span(span: SequenceSpan) -> _Span:
-    (truth,) = read_truths(span.folder).sequences
-    places = span.split.range_of(truth.info.length)
-    if not places:
-        raise InputError(f"DATA.VAL: {span.folder}: none of its {truth.info.length} frames belongs to the split")
-    return _Span(cut_sequence(truth, places), places)
+def build_validation(cfg: CfgNode, run: Run, writer: "SummaryWriter | None") -> Callable[[Trainer], float]:
+    """Return the `evaluate` of a `ValidationHook`: combined HOTA of the trainer's model, or of its average.
 
-
-class Validator:
-    """Callable for `ValidationHook`: returns the combined HOTA, writes `metrics.jsonl` and TensorBoard scalars.
-
-    Several processes share the sequences; the first one scores, and all return its score. Truth is read once, when it
-    is made: a mistake in DATA.VAL shows before training, not after an epoch.
+    It writes `metrics.jsonl` and TensorBoard scalars. The ranks share the sequences, the main process scores, and all
+    return its score. Ground truth and camera motion files are checked here, before training.
     """
+    spans = [_read_span(span) for span in build_val_spans(cfg)]
+    choose_protocol([sequence for sequence, _ in spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
+    for sequence, _ in spans:
+        build_camera_motion_step(cfg, sequence.info.name)
 
-    def __init__(self, cfg: CfgNode, run: Run, writer: "SummaryWriter | None") -> None:
-        self.cfg = cfg
-        self.run = run
-        self.writer = writer
-        self.path = run.output / METRICS
-        self.spans = [_read_span(span) for span in build_val_spans(cfg)]
-        choose_protocol([span.truth for span in self.spans], cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
-        for span in self.spans:  # a camera motion file that is missing shows now, not after an epoch
-            build_camera_motion_step(cfg, span.truth.info.name)
-
-    def __call__(self, trainer: Trainer) -> float:
-        """Score the trainer's model, or its average; the score that chooses the best checkpoint is HOTA."""
-        world = self.run.world
-        world.broadcast_module(trainer.state.scored_model)
-        tables = self._track_share(trainer.state.scored_model)
-        shares = world.all_gather_object(tables)
-        score = self._score({place: table for share in shares for place, table in share.items()}, trainer)
+    def validate(trainer: Trainer) -> float:
+        model, progress, world = trainer.state.scored_model, trainer.state.progress, run.world
+        world.broadcast_module(model)
+        tables = _track_spans(cfg, run, model, spans)
+        score = None
+        if world.is_main_process:
+            scored = [replace(sequence, results=tables[index]) for index, (sequence, _) in enumerate(spans)]
+            combined = evaluate_tables(scored, protocol=cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES).combined
+            append_row(run.output / METRICS, {"epoch": progress.epoch, "step": progress.step, **combined})
+            for name in SHOWN:
+                if writer is not None:
+                    writer.add_scalar(f"validation/{name}", combined[name], progress.step)
+            scores = " ".join(f"{name} {100 * combined[name]:.1f}" for name in SHOWN[:3])
+            run.log.info(f"validation after epoch {progress.epoch}: {scores}")
+            score = combined["HOTA"]
         return float(world.broadcast_object(score))
 
-    def _score(self, tables: dict[int, BoxTable], trainer: Trainer) -> float | None:
-        """Score, say and write what all processes tracked; None where another one does."""
-        if not self.run.world.is_main_process:
-            return None
-        scored = [replace(span.truth, results=tables[place]) for place, span in enumerate(self.spans)]
-        report = evaluate_tables(scored, protocol=self.cfg.EVAL.PROTOCOL, classes=self.cfg.DATA.CLASSES)
-        progress = trainer.state.progress
-        row = {"epoch": progress.epoch, "step": progress.step, **report.combined}
-        append_row(self.path, row)
-        for name in SHOWN:
-            if self.writer is not None:
-                self.writer.add_scalar(f"validation/{name}", report.combined[name], progress.step)
-        shown = " ".join(f"{name} {100 * report.combined[name]:.1f}" for name in SHOWN[:3])
-        self.run.log.info(f"validation after epoch {progress.epoch}: {shown}")
-        return report.combined["HOTA"]
+    return validate
 
-    def _track_share(self, model: nn.Module) -> dict[int, BoxTable]:
-        """Return the results of this process's sequences by their places."""
-        predictor = build_predictor(self.cfg, prepare_for_inference(model), device=self.run.device)
-        world = self.run.world
-        places = balance_load([len(span.places) for span in self.spans], world.world_size)[world.rank]
-        quiet = None if world.is_main_process else True
-        bar = tqdm(places, desc="validating", unit="sequence", leave=False, disable=quiet)
-        return {place: self._track(predictor, self.spans[place]) for place in bar}
 
-    def _track(self, predictor: Predictor, span: "_Span") -> BoxTable:
-        info = span.truth.info
-        tracker, refine = build_tracker(self.cfg, frame_rate=info.frame_rate), build_postprocess(self.cfg)
-        follow = build_camera_motion_step(self.cfg, info.name, skipped=span.places.start)
-        with open_frames(str(info.root), indices=span.places) as source:
-            seen: Iterable[FrameInput] = (
-                FrameInput(frame.image, TrackerInput(frame.index, predictor(frame.image), time=frame.time))
-                for frame in source
-            )
-            observations = (one.tracker_input for one in (map(follow, seen) if follow else seen))
-            tracks = track_sequence(observations, tracker, filters=build_filters(self.cfg))
-            table = to_table(tracks, num_classes=self.cfg.MODEL.NUM_CLASSES)
-        return refine(table) if refine else table
+def _read_span(span: SequenceSpan) -> Span:
+    (sequence,) = read_truths(span.folder).sequences
+    indices = span.split.range_of(sequence.info.length)
+    if not indices:
+        raise InputError(f"DATA.VAL: {span.folder}: none of its {sequence.info.length} frames belongs to the split")
+    return cut_sequence(sequence, indices), indices
+
+
+def _track_spans(cfg: CfgNode, run: Run, model: nn.Module, spans: Sequence[Span]) -> dict[int, BoxTable]:
+    """Track all spans, divided over the ranks by their lengths; return the results by index, on every rank."""
+    predictor = build_predictor(cfg, prepare_for_inference(model), device=run.device)
+    world = run.world
+    own = balance_load([len(indices) for _, indices in spans], world.world_size)[world.rank]
+    bar = tqdm(own, desc="validating", unit="sequence", leave=False, disable=None if world.is_main_process else True)
+    tables = {index: _track(cfg, predictor, *spans[index]) for index in bar}
+    return {index: table for shard in world.all_gather_object(tables) for index, table in shard.items()}
+
+
+def _track(cfg: CfgNode, predictor: Predictor, sequence: ScoredSequence, indices: range) -> BoxTable:
+    info = sequence.info
+    tracker, postprocess = build_tracker(cfg, frame_rate=info.frame_rate), build_postprocess(cfg)
+    add_camera_motion = build_camera_motion_step(cfg, info.name, skipped=indices.start)
+    with open_frames(str(info.root), indices=indices) as source:
+        inputs: Iterable[FrameInput] = (
+            FrameInput(frame.image, TrackerInput(frame.index, predictor(frame.image), time=frame.time))
+            for frame in source
+        )
+        inputs = map(add_camera_motion, inputs) if add_camera_motion else inputs
+        tracks = track_sequence((one.tracker_input for one in inputs), tracker, filters=build_filters(cfg))
+        table = to_table(tracks, num_classes=cfg.MODEL.NUM_CLASSES)
+    return postprocess(table) if postprocess else table

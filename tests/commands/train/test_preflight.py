@@ -14,7 +14,7 @@ from fairmot.config.load import load_cfg
         ([], 5, None),
         (["LOSS.IDENTITY", "triplet"], 5, "DATA.IMAGES_PER_SEQUENCE 1"),
         (["LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2"], 5, None),
-        (["LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2"], 50, "each identity is shown once"),
+        (["LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2"], 50, "each identity occurs once"),
         (["LOSS.IDENTITY", "triplet", "MODEL.REID_SAMPLING", "pos_anchor"], 50, None),
     ],
 )

@@ -1,4 +1,4 @@
-"""From the configuration to the loop's parts."""
+"""Builders of the predictor and of the training options from the configuration."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from fairmot.geometry.letterbox import round_up_hw
 
 
 def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> Predictor:
-    """Return the predictor that INPUT, PREDICT and MODEL.REID_SAMPLING describe around `model`."""
+    """Return a predictor of `model` by INPUT, PREDICT and MODEL.REID_SAMPLING."""
     return Predictor(
         model,
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
@@ -23,7 +23,7 @@ def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> 
 
 
 def build_train_options(cfg: CfgNode) -> TrainOptions:
-    """Return how SOLVER and DATA.PREFETCH say to train."""
+    """Return the training options by SOLVER and DATA.PREFETCH."""
     return TrainOptions(
         epochs=cfg.SOLVER.EPOCHS,
         max_steps=cfg.SOLVER.MAX_STEPS,

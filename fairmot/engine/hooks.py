@@ -1,4 +1,4 @@
-"""What may happen around training steps. A hook overrides what it needs."""
+"""Hooks of the training loop: checkpoints, validation, TensorBoard, progress."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ PREVIOUS = "previous.pt"
 
 
 class StepResult(NamedTuple):
-    """One optimiser step: what went in and what came out, outside the graph."""
+    """Inputs and outputs of one optimizer step, detached."""
 
-    batch: Batch  # of this process; where gradients are accumulated, the first part
+    batch: Batch  # of this rank; with gradient accumulation its first part
     outputs: HeadOutputs  # of that batch
-    terms: LossTerms  # of the whole step, all processes together, on the CPU
-    fairness: Fairness | None = None  # of the whole step, where the meter reads it
+    terms: LossTerms  # of the full step over all ranks, on the CPU
+    fairness: Fairness | None = None  # of the full step, where it is measured
 
 
 class Hook:
-    """Called by `Trainer.fit` in the order of the list it was given."""
+    """Base class; `Trainer.fit` calls its hooks in the order of their list."""
 
     def before_fit(self, trainer: Trainer) -> None:
-        """Once, before the first step."""
+        """Called once, before the first step."""
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """After each optimiser step; `trainer.state.progress` already counts it."""
+        """Called after each optimizer step, which `trainer.state.progress` already counts."""
 
     def skipped_step(self, trainer: Trainer, message: str) -> None:
-        """Where a step is left out since its loss is not finite, before `after_step`; `message` is a line."""
+        """Called before `after_step` where a step was skipped for a non-finite loss; `message` is one line."""
 
     def after_epoch(self, trainer: Trainer) -> None:
-        """After each whole epoch; `trainer.state.progress.epoch` already counts it."""
+        """Called after each complete epoch, which `trainer.state.progress.epoch` already counts."""
 
     def after_fit(self, trainer: Trainer) -> None:
-        """Once, however the run ended, exceptions included."""
+        """Called once at the end of the run, after exceptions too."""
 
 
 class CheckpointHook(Hook):
-    """Write `path` every `every` epochs, and when training ends or is asked to stop.
+    """Write a checkpoint to `path` every `every` epochs and at the end of training; keep the last as `previous.pt`.
 
-    path: None on a process that does not write, and only gives its part of a state that is split over the processes.
-    every_steps: write it at every so many steps too, 0 for at none. The one before stays as `previous.pt` beside it.
+    path: None on ranks that do not write, and only contribute to a sharded state.
+    every_steps: interval of additional checkpoints in steps, 0 for none.
     """
 
     def __init__(self, path: Path | None, *, extra: dict[str, Any], every: int = 1, every_steps: int = 0) -> None:
@@ -65,37 +65,37 @@ class CheckpointHook(Hook):
         self._saved: tuple[int, int, float] | None = None
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Save at the steps that `every_steps` names."""
+        """Save every `every_steps` steps."""
         del result
         if self.every_steps and trainer.state.progress.step % self.every_steps == 0:
             self._save(trainer)
 
     def after_epoch(self, trainer: Trainer) -> None:
-        """Save at the epochs that `every` names."""
+        """Save every `every` epochs."""
         if trainer.state.progress.epoch % self.every == 0:
             self._save(trainer)
 
     def after_fit(self, trainer: Trainer) -> None:
-        """Save where the run stopped, unless it broke in a step (the last good checkpoint is kept then).
+        """Save the final state, unless an exception ended the run within a step.
 
-        Where the processes would have to meet for it, they must have ended at the same step.
+        A sharded state is saved only if all ranks ended after the same step.
         """
         if trainer.state_is_consistent and (trainer.stopped_together or not trainer.state.is_sharded):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        """Write what has changed since the last time: steps, or what validation found."""
+        """Save, unless neither step nor validation result has changed since the last time."""
         progress = trainer.state.progress
-        now = (progress.step, progress.validated, progress.best)
-        if now == self._saved:
+        current = (progress.step, progress.validated, progress.best)
+        if current == self._saved:
             return
         previous = None if self.path is None else self.path.with_name(PREVIOUS)
         _write_state(trainer, self.path, self.extra, previous=previous)
-        self._saved = now
+        self._saved = current
 
 
 def _write_state(trainer: Trainer, path: Path | None, extra: dict[str, Any], *, previous: Path | None = None) -> None:
-    """Write a checkpoint of the state; without a path only give this process's part, where the state is split."""
+    """Write a checkpoint; without a path only take part in gathering a sharded state."""
     if path is not None:
         write_checkpoint(path, {**trainer.state.state_dict(), **extra}, previous=previous)
     elif trainer.state.is_sharded:
@@ -103,10 +103,10 @@ def _write_state(trainer: Trainer, path: Path | None, extra: dict[str, Any], *, 
 
 
 class ValidationHook(Hook):
-    """Call `evaluate` every `every` epochs and keep the checkpoint of the best score as `best_path`.
+    """Call `evaluate` every `every` epochs and after the last; write the checkpoint of the best score to `best_path`.
 
-    All processes call `evaluate` and get the same score; those that are to write nothing have no `best_path`. A
-    validation that a run ended in is made up for when it goes on.
+    All ranks call `evaluate` and get the same score; `best_path` is None on ranks that do not write. A resumed run
+    repeats a validation that was interrupted.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class ValidationHook(Hook):
         self.every = every
 
     def before_fit(self, trainer: Trainer) -> None:
-        """Validate where the run stands, if that is due and was not done."""
+        """Validate after a resume, if a validation is due and was not finished."""
         if trainer.state.progress.batch == 0:
             self.after_epoch(trainer)
 
     def after_epoch(self, trainer: Trainer) -> None:
-        """Validate; a score above the best so far is written."""
+        """Validate, and write a checkpoint for a new best score."""
         progress = trainer.state.progress
         is_due = progress.epoch % max(self.every, 1) == 0 or progress.epoch == trainer.options.epochs
         if self.every and is_due and progress.epoch > progress.validated:
@@ -136,7 +136,7 @@ class ValidationHook(Hook):
 
 
 class ScalarsHook(Hook):
-    """Write losses, learning rate and loss weights to TensorBoard every `every` steps."""
+    """Write losses, learning rates and loss weights to TensorBoard every `every` steps."""
 
     def __init__(self, writer: SummaryWriter, *, every: int = 10) -> None:
         self.writer = writer
@@ -157,14 +157,14 @@ class ScalarsHook(Hook):
 
 
 class FairnessHook(Hook):
-    """Tell TensorBoard, and `write` as a row, how the two tasks stood where a step was read."""
+    """Write the fairness of the tasks, where it was measured, to TensorBoard and as a row by `write`."""
 
     def __init__(self, writer: SummaryWriter, write: Callable[[dict[str, Any]], None]) -> None:
         self.writer = writer
         self.write = write
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Pass the step's reading on, if there is one and it is finite (float16's gradients may overflow)."""
+        """Write the step's fairness, unless it is not finite (float16 gradients may overflow)."""
         if result.fairness is None or not all(map(math.isfinite, result.fairness)):
             return
         progress, values = trainer.state.progress, result.fairness._asdict()
@@ -174,7 +174,7 @@ class FairnessHook(Hook):
 
 
 class ImagesHook(Hook):
-    """Hand the first batch of every `every`-th epoch to `show`, which draws it."""
+    """Call `show` with the first result of every `every`-th epoch, and its step."""
 
     def __init__(self, show: Callable[[StepResult, int], None], *, every: int = 1) -> None:
         self.show = show
@@ -182,7 +182,7 @@ class ImagesHook(Hook):
         self._shown_epoch = -1
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Show the first batch seen of an epoch that `every` names."""
+        """Show the first result of an epoch."""
         progress = trainer.state.progress
         if self.every and progress.epoch % self.every == 0 and progress.epoch != self._shown_epoch:
             self._shown_epoch = progress.epoch
@@ -190,24 +190,24 @@ class ImagesHook(Hook):
 
 
 class ProgressHook(Hook):
-    """A bar over the whole run (losses, images/s, time left) where stderr is a terminal, and a line an epoch."""
+    """Log a line per epoch, and show a progress bar where stderr is a terminal."""
 
     def __init__(self, log: Callable[[str], None], *, steps_per_epoch: int) -> None:
         self.log = log
         self.steps_per_epoch = steps_per_epoch
         self._bar: tqdm[Any] | None = None
         self._sums: dict[str, float] = {}
-        self._seen = 0
+        self._count = 0
 
     def before_fit(self, trainer: Trainer) -> None:
-        """Open the bar where a resumed run stands."""
+        """Open the progress bar, at the step that a resumed run continues from."""
         total = trainer.options.max_steps or trainer.options.epochs * self.steps_per_epoch
         self._bar = tqdm(total=total, initial=trainer.state.progress.step, unit="step", disable=None, leave=False)
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Advance; average the losses over the epoch."""
-        if math.isfinite(float(result.terms.total)):  # a step that was left out counts in no mean
-            self._seen += 1
+        """Update the bar and the losses' means over the epoch."""
+        if math.isfinite(float(result.terms.total)):  # skipped steps do not count
+            self._count += 1
             for name, value in result.terms._asdict().items():
                 self._sums[name] = self._sums.get(name, 0.0) + float(value)
         if self._bar is None or self._bar.disable:
@@ -220,15 +220,15 @@ class ProgressHook(Hook):
         self._bar.update()
 
     def after_epoch(self, trainer: Trainer) -> None:
-        """Say the epoch's mean losses in one line and start the sums anew."""
+        """Log the epoch's mean losses and the speed, and reset the means."""
         rate = max(group["lr"] for group in trainer.state.optimizer.param_groups)
-        waits = f"waiting for data {trainer.throughput.waiting:.0%}"
-        speed = f"{trainer.throughput.images_per_second:.1f} images/s, {waits}, next rate {rate:.1e}"
+        waiting = f"waiting for data {trainer.throughput.waiting:.0%}"
+        speed = f"{trainer.throughput.images_per_second:.1f} images/s, {waiting}, next rate {rate:.1e}"
         self.log(f"epoch {trainer.state.progress.epoch}/{trainer.options.epochs}: {self._losses()} ({speed})")
-        self._sums, self._seen = {}, 0
+        self._sums, self._count = {}, 0
 
     def skipped_step(self, trainer: Trainer, message: str) -> None:
-        """Say so."""
+        """Log the message."""
         del trainer
         self.log(f"warning: {message}")
 
@@ -239,4 +239,4 @@ class ProgressHook(Hook):
             self._bar.close()
 
     def _losses(self) -> str:
-        return " ".join(f"{name} {total / max(1, self._seen):.3f}" for name, total in self._sums.items())
+        return " ".join(f"{name} {total / max(1, self._count):.3f}" for name, total in self._sums.items())

@@ -1,9 +1,9 @@
-"""State dicts of split parameters, each process with rows of its own, made whole for a checkpoint and cut for a load.
+"""State dicts of sharded parameters (rows on each rank): gathered for a checkpoint, sharded when one is loaded.
 
-All processes must make the same calls. A whole is on the first process; what the others get has none of the rows.
+All ranks must make the same calls. The full tables are on the main process; other ranks get tables without rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,62 +16,59 @@ State = dict[str, Any]
 
 
 def gather_state(module: nn.Module, world: Distributed) -> State:
-    """Return the module's state with whole tables."""
+    """Return the module's state dict with full tables."""
     state: State = module.state_dict()
-    for name in _split_names(module):
+    for name, _ in _sharded_parameters(module):
         state[name] = gather_shards(world, state[name])
     return state
 
 
-def shard_state(module: nn.Module, whole: Mapping[str, Any], world: Distributed) -> State:
-    """Return the whole state with this process's rows alone; ValueError where it has another number of rows."""
-    state, tables = dict(whole), dict(module.named_parameters())
-    for name in _split_names(module):
+def shard_state(module: nn.Module, full: Mapping[str, Any], world: Distributed) -> State:
+    """Return the full state with this rank's rows of the tables; ValueError for another total number of rows."""
+    state = dict(full)
+    for name, table in _sharded_parameters(module):
         if name in state:
-            state[name] = _own_rows(tables[name], state[name], world, name)
+            state[name] = _shard_of(state[name], table, world, name)
     return state
 
 
 def gather_optimizer_state(optimizer: Optimizer, world: Distributed) -> State:
-    """Return the optimiser's state with the whole tables' moments."""
+    """Return the optimizer's state dict with the moments of full tables."""
     state: State = optimizer.state_dict()
-    for place, table in _split_places(optimizer):
-        values = state["state"].get(place, {})
-        state["state"][place] = {
-            name: gather_shards(world, value) if _is_by_row(value, table) else value for name, value in values.items()
+    for key, table in _sharded_keys(optimizer):
+        values = state["state"].get(key, {})
+        state["state"][key] = {
+            name: gather_shards(world, value) if value.shape == table.shape else value for name, value in values.items()
         }
     return state
 
 
-def shard_optimizer_state(optimizer: Optimizer, whole: Mapping[str, Any], world: Distributed) -> State:
-    """Return the whole state with the moments of this process's rows alone."""
-    states = dict(whole["state"])
-    for place, table in _split_places(optimizer):
-        if place in states:
-            states[place] = {
-                name: _own_rows(table, value, world, name) if isinstance(value, torch.Tensor) and value.ndim else value
-                for name, value in states[place].items()
+def shard_optimizer_state(optimizer: Optimizer, full: Mapping[str, Any], world: Distributed) -> State:
+    """Return the full state with the moments of this rank's rows."""
+    states = dict(full["state"])
+    for key, table in _sharded_keys(optimizer):
+        if key in states:
+            states[key] = {
+                name: _shard_of(value, table, world, name) if value.ndim else value
+                for name, value in states[key].items()
             }
-    return {**whole, "state": states}
+    return {**full, "state": states}
 
 
-def _split_names(module: nn.Module) -> list[str]:
-    return [name for name, value in module.named_parameters() if is_sharded(value)]
+def _sharded_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, value) for name, value in module.named_parameters() if is_sharded(value)]
 
 
-def _split_places(optimizer: Optimizer) -> list[tuple[int, nn.Parameter]]:
-    """Return each split parameter and its key in the optimiser's state dict."""
-    values = [value for group in optimizer.param_groups for value in group["params"]]
-    return [(place, value) for place, value in enumerate(values) if is_sharded(value)]
+def _sharded_keys(optimizer: Optimizer) -> Iterator[tuple[int, nn.Parameter]]:
+    """Yield each sharded parameter with its key in the optimizer's state dict."""
+    values = (value for group in optimizer.param_groups for value in group["params"])
+    return ((key, value) for key, value in enumerate(values) if is_sharded(value))
 
 
-def _is_by_row(value: object, table: torch.Tensor) -> bool:
-    return isinstance(value, torch.Tensor) and value.shape == table.shape
-
-
-def _own_rows(table: torch.Tensor, whole: torch.Tensor, world: Distributed, name: str) -> torch.Tensor:
+def _shard_of(full: torch.Tensor, table: torch.Tensor, world: Distributed, name: str) -> torch.Tensor:
+    """Return this rank's rows of a full table, `table` being the shard to fill."""
     total = int(world.all_reduce(torch.tensor(len(table))))
-    if len(whole) != total:
-        raise ValueError(f"{name} has {len(whole)} rows, here it has {total}")
-    own = shard_range(world, total)
-    return whole[own.start : own.stop]
+    if len(full) != total:
+        raise ValueError(f"{name} has {len(full)} rows, expected {total}")
+    rows = shard_range(world, total)
+    return full[rows.start : rows.stop]

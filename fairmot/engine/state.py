@@ -1,4 +1,4 @@
-"""All that a resume needs."""
+"""Training state: everything that a resume needs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,27 +17,24 @@ from fairmot.utils.distributed import Distributed, is_sharded
 
 @dataclass
 class Progress:
-    """Where a run stands: finished epochs, finished batches of the epoch under way, optimiser steps, best score.
+    """Progress of a run."""
 
-    skipped: how many of the steps were left out, since their loss was not finite; validated: the last epoch that was.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best: float = -1.0
-    skipped: int = 0
-    validated: int = 0
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # finished batches of the current epoch
+    step: int = 0  # optimizer steps
+    best: float = -1.0  # best validation score
+    skipped: int = 0  # steps that were skipped for a non-finite loss
+    validated: int = 0  # number of the last epoch with a validation
 
 
 @dataclass
 class TrainState:
-    """Network, criterion (classifier and loss weights), optimiser, schedule, scaler, average and progress of one run.
+    """Network, criterion (classifier and loss weights), optimizer, schedule, scaler, average and progress of one run.
 
-    schedule: stepped once an optimiser step; scaler: of fp16's gradients, one that is not enabled does nothing;
-    average: of the network's weights (`average_of`), None for none; world: the processes that train together.
+    schedule: stepped once an optimizer step; scaler: of fp16 gradients, without effect when disabled;
+    average: of the network's weights (`average_of`), or None; world: the ranks that train together.
 
-    A run that saves its `state_dict`, stops, and loads it again goes on bit for bit (on one machine, on a CPU).
+    Saving the `state_dict` and loading it continues a run bit-exactly (on the CPU of one machine).
     """
 
     model: nn.Module
@@ -51,18 +48,18 @@ class TrainState:
 
     @property
     def is_sharded(self) -> bool:
-        """Whether a process holds but a part: all must then take part in saving, and the first one gets the whole."""
+        """Whether ranks hold shards: all must then call `state_dict`, which is full on the main process only."""
         return self.world.world_size > 1 and any(map(is_sharded, self.criterion.parameters()))
 
     @property
     def scored_model(self) -> nn.Module:
-        """The network to validate and use: the average where there is one."""
+        """Network to validate and use: the average, if any."""
         return self.model if self.average is None else self.average.module
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything as nested dicts of tensors and numbers: what `torch.load(weights_only=True)` accepts.
+        """Return nested dicts of tensors and numbers, as `torch.load(weights_only=True)` accepts.
 
-        Where the state `is_sharded` all processes must call this together; the first one gets the whole.
+        If the state `is_sharded`, all ranks must call this together; the main process gets the full tables.
         """
         return {
             "model": self.model.state_dict(),
@@ -76,14 +73,14 @@ class TrainState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put everything back, the random number generators included; of a whole table a process takes its rows.
+        """Load a full `state_dict`, random number generators included; a rank takes its shard of sharded tables.
 
-        Another number of processes may have saved it. Raises RuntimeError or ValueError where it does not fit.
+        Another number of ranks may have saved it. Raises RuntimeError or ValueError where it does not fit.
         """
         self.model.load_state_dict(state["model"])
         self.criterion.load_state_dict(shard_state(self.criterion, state["criterion"], self.world))
         self.optimizer.load_state_dict(shard_optimizer_state(self.optimizer, state["optimizer"], self.world))
-        _lay_like_weights(self.optimizer)
+        _match_memory_format(self.optimizer)
         self.schedule.load_state_dict(state["schedule"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
@@ -95,8 +92,8 @@ class TrainState:
             torch.cuda.set_rng_state_all(state["rng"]["cuda"])
 
 
-def _lay_like_weights(optimizer: Optimizer) -> None:
-    """Lay moments in memory as the weights are: another device may have them otherwise, and fused updates trust it."""
+def _match_memory_format(optimizer: Optimizer) -> None:
+    """Give moments the memory format of their weights, which fused updates rely on; it depends on the device."""
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:

@@ -1,12 +1,12 @@
 """Gradients of the detection and the identity task, apart: fairness meter, GradNorm, MGDA-UB and PCGrad."""
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
-from fairmot.engine.hooks import Hook, StepResult
+from fairmot.engine.hooks import Hook
 from fairmot.engine.model_with_loss import ForwardOutputs, TaskWeightingLike
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Trainer, TrainOptions
@@ -39,12 +39,12 @@ class TaskGradientTrainer(Trainer):
     Merged: gradients of the parameters, by a task weighting with `merges_gradients`.
     """
 
-    def train_step(self, batch: Batch) -> StepResult:
-        """Make one optimizer step; the result has `fairness` at the steps where it is measured."""
-        self._stats: list[TaskGradientStats] = []  # of each part on this rank
-        self._fairness: Fairness | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Create a trainer from the arguments of `Trainer`."""
+        super().__init__(*args, **kwargs)
         self._gradients = TaskGradients(self.parameters(), self.world)
-        return super().train_step(batch)._replace(fairness=self._fairness)
+        self._part_stats: list[TaskGradientStats] = []  # of this rank's parts of the current step
+        self._step_stats: TaskGradientStats | None = None  # of the current step, where it is needed
 
     def forward_backward(self, part: Batch, counts: ObjectCounts, *, is_last: bool) -> tuple[HeadOutputs, LossTerms]:
         """Add the gradients of one part, by task where the weighting merges them; complete them after the last."""
@@ -66,7 +66,7 @@ class TaskGradientTrainer(Trainer):
 
     def update(self, norm: torch.Tensor | None) -> None:
         """Update the weights of a weighting that follows the step's gradients, then step the optimizer."""
-        if self.weighting.needs_gradients == "after":
+        if self.weighting.needs_gradients == "after" and self._step_stats is not None:
             self.weighting.update(self._step_stats)
         super().update(norm)
 
@@ -78,7 +78,7 @@ class TaskGradientTrainer(Trainer):
         """Measure the gradients of one part; hand those of all ranks to a weighting that needs them for the total."""
         scaler = self.state.scaler
         stats = measure_task_gradients(forward, scale=scaler.get_scale() if scaler.is_enabled() else 1.0)
-        self._stats.append(stats)
+        self._part_stats.append(stats)
         if self.weighting.needs_gradients == "before":
             self.weighting.update(self._sum_stats([stats], counts))
 
@@ -86,10 +86,12 @@ class TaskGradientTrainer(Trainer):
         """Merge the tasks' gradients and sum their statistics, once all parts are done."""
         if self.weighting.merges_gradients:
             self._gradients.merge(self.weighting.merge_gradients)
-        if self.weighting.needs_gradients == "after" or self._is_metered():
-            self._step_stats = self._sum_stats(self._stats, counts)
-        if self._is_metered():
-            self._fairness = describe_fairness(self._step_stats, self.weighting.weights())
+        is_metered, self.fairness = self._is_metered(), None
+        if self.weighting.needs_gradients == "after" or is_metered:
+            self._step_stats = self._sum_stats(self._part_stats, counts)
+            if is_metered:
+                self.fairness = describe_fairness(self._step_stats, self.weighting.weights())
+        self._part_stats = []
 
     def _sum_stats(self, stats: Sequence[TaskGradientStats], counts: ObjectCounts) -> TaskGradientStats:
         """Return the statistics of a full step: its gradients on the map are those of all parts, concatenated."""
@@ -128,6 +130,7 @@ class TaskGradients:
         merged = merge([first[index] for index in shared], [second[index] for index in shared])
         for index, gradient in {**first, **second, **dict(zip(shared, merged, strict=True))}.items():
             self.parameters[index].grad = gradient
+        self._sums = ({}, {})
 
     def _mean(self, sums: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
         if self.world.world_size == 1 or not sums:

@@ -19,7 +19,7 @@ from fairmot.engine.model_with_loss import ForwardOutputs, ModelWithLoss, TaskWe
 from fairmot.engine.prefetch import Throughput, prefetch_to_device
 from fairmot.engine.state import TrainState
 from fairmot.structures.batch import Batch, ObjectCounts
-from fairmot.structures.outputs import HeadOutputs, LossTerms
+from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms
 from fairmot.utils.distributed import Distributed, is_sharded
 from fairmot.utils.errors import InputError
 
@@ -89,6 +89,7 @@ class Trainer:
         self.state_is_consistent = True
         self.stopped_together = False
         self.throughput = Throughput()
+        self.fairness: Fairness | None = None  # of the last step, where a subclass measures it
         self.weighting = cast(TaskWeightingLike, state.criterion.balance)
         self.model_with_loss: nn.Module = ModelWithLoss(
             state.model, state.criterion, precision=options.precision, compiled=options.compiled
@@ -166,7 +167,7 @@ class Trainer:
             for value, before in zip(state.model.buffers(), buffers, strict=True):
                 value.copy_(before)
         state.schedule.step()
-        return StepResult(parts[0], results[0][0], terms)
+        return StepResult(parts[0], results[0][0], terms, self.fairness)
 
     def forward_backward(self, part: Batch, counts: ObjectCounts, *, is_last: bool) -> tuple[HeadOutputs, LossTerms]:
         """Add the gradients of one part of a batch; return its head outputs and losses, detached.

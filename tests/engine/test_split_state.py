@@ -68,7 +68,7 @@ def test_after_an_exception_the_processes_do_not_wait_for_one_another(root, size
 
 def test_a_classifier_of_other_identities_is_refused_by_name():
     other = new_state(Distributed(), identities=IDENTITIES + 2).state_dict()
-    with pytest.raises(ValueError, match=r"identity\.classifier\.\w+ has 7 rows, here it has 5"):
+    with pytest.raises(ValueError, match=r"identity\.classifier\.\w+ has 7 rows, expected 5"):
         new_state(Distributed()).load_state_dict(other)
 
 

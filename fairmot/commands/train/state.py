@@ -1,4 +1,4 @@
-"""Everything that learns, as the configuration describes it: what `fairmot train` and its benchmark share."""
+"""Builder of the training state, for `fairmot train` and its benchmark."""
 
 from collections.abc import Sequence
 
@@ -24,10 +24,7 @@ def build_train_state(
     device: torch.device,
     world: Distributed | None = None,
 ) -> TrainState:
-    """Return `model`, moved to `device` and laid out for training, with criterion, optimiser, schedule and average.
-
-    world: the processes that train together.
-    """
+    """Return `model`, moved to `device`, with criterion, optimizer, schedule, scaler and average by SOLVER and LOSS."""
     world = world or Distributed()
     model.to(device)
     if cfg.SOLVER.CHANNELS_LAST:

@@ -8,7 +8,10 @@ from typing import NamedTuple
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\s*$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NUMBER = re.compile(r"(?<![\w.,^/-])[+-]?\d[\d.,]*(?:e-?\d+)?(?![\w^])")
-NAME_WITH_NUMBER = re.compile(r"\b[A-Z]\w*-?\d+(?:/\d+)*\b|\b(?:algorithm|section|column|flag|commit|above|below|first|dimension|seed) \d[\d.]*|\b\d+x\d\S*|\beq\. .*|\b(?:19|20)\d\d\b")
+WORDS = "algorithm|section|column|flag|commit|above|below|first|dimension|seed"  # a number after them is no figure
+NAME_WITH_NUMBER = re.compile(
+    rf"\b[A-Z]\w*-?\d+(?:/\d+)*\b|\b(?:{WORDS}) \d[\d.]*|\b\d+x\d\S*|\beq\. .*|\b(?:19|20)\d\d\b"
+)
 
 
 class Block(NamedTuple):

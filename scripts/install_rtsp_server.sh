@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the RTSP server that tests/data/test_stream_sources.py reads from: GStreamer's, from Debian's or Ubuntu's
+# Install the RTSP server that tests/video/test_stream_sources.py reads from: GStreamer's, from Debian's or Ubuntu's
 # packages (about 70 MB), with the bindings for the system's Python. Without it those tests are skipped.
 # Usage: sudo bash scripts/install_rtsp_server.sh
 set -euo pipefail
@@ -16,5 +16,5 @@ command -v apt-get >/dev/null || { echo "apt-get is not here: install GStreamer'
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends "${packages[@]}"
-/usr/bin/python3 "${BASH_SOURCE[0]%/*}/../tests/data/rtsp_server.py" --check
+/usr/bin/python3 "${BASH_SOURCE[0]%/*}/../tests/helpers/rtsp_server.py" --check
 echo "The RTSP server is installed."

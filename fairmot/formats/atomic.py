@@ -1,4 +1,4 @@
-"""Write beside, then rename: a reader never sees half a file, and a crash leaves the old one."""
+"""Atomic file writing: a temporary file in the same folder, renamed when it is complete."""
 
 import errno
 import os
@@ -9,52 +9,61 @@ from pathlib import Path
 
 from fairmot.utils.errors import InputError
 
-STALE_SECONDS = 3600.0  # seconds without a change after which nobody is writing a temporary file any more
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
+STALE_SECONDS = 3600.0  # age from which a temporary file of an unknown process counts as abandoned
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 @contextmanager
 def atomic_write(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield a temporary path in `path`'s folder (made if absent); rename it to `path` when the block succeeds.
+    """Yield a temporary path in `path`'s folder (created if absent); rename it to `path` when the block succeeds.
 
-    The temporary name keeps the suffix, since some writers choose their format by it. On an exception the temporary
-    file is removed and `path` stays as it was.
-    durable: have the disk hold the content before it gets the name, and the name before this returns, so that a
-        machine that stops keeps the old file or the new one.
+    The temporary name keeps the suffix, by which some writers choose their format. On an exception the temporary file
+    is removed and `path` is unchanged.
+    durable: synchronize the content with the disk before the file is renamed, and the folder before this returns, so
+        that either the old or the new file survives a power failure.
 
-    InputError where no file can stand at `path`, or the disk refuses it: full, over quota, read-only, failing. An
-    OSError of the block that is not about this file, and any other exception, passes.
+    Raises InputError where `path` cannot be a file, and for disk errors: full, over quota, read-only, failing. Other
+    exceptions of the block are raised unchanged, also an OSError about another file.
     """
     check_writable(path)
-    stood = path.exists()
-    temporary = _temporary(path)
+    existed = path.exists()
+    # Several machines may share the folder, and process numbers are unique on one machine only.
+    temporary = path.with_name(f".{path.stem}.{os.uname().nodename}.{os.getpid()}.part{path.suffix}")
     try:
-        temporary.unlink(missing_ok=True)  # a dead process's, in a container where ours has the same number
+        temporary.unlink(missing_ok=True)  # left by a killed process of the same number, in another container
         yield temporary
         if durable:
             _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        if not _is_refusal(error, path, temporary):
+        if not _is_disk_error(error, path, temporary):
             raise
-        raise InputError(_cannot(path, error) + ("; the file there is as it was" if stood else "")) from None
+        unchanged = "; the existing file is unchanged" if existed else ""
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}{unchanged}") from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     if durable:
-        with suppress(OSError):  # some network file systems do not sync folders
+        with suppress(OSError):  # some network file systems cannot synchronize folders
             _sync(path.parent)
 
 
-def check_writable(path: Path) -> None:
-    """Make `path`'s folder; InputError where that cannot be, or where `path` is a folder itself."""
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into an InputError that names `path`."""
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: a folder, where a file is to be written")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.exists()  # refused where the name is too long
+        yield
     except OSError as error:
-        raise InputError(_cannot(path, error)) from None
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def check_writable(path: Path) -> None:
+    """Create `path`'s folder; InputError where that is impossible or `path` is a folder itself."""
+    with write_errors(path):
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; expected a file to write")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.exists()  # fails if the name is too long
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,37 +73,22 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_leftovers(path: Path, *, now: float) -> None:
-    """Remove temporary files of `path` that killed processes left beside it.
+    """Remove temporary files of `path` that killed processes left.
 
-    Those are the ones of this machine whose process is gone, and of any machine (other containers have other names)
-    those that did not change in the hour before `now`: seconds on the file system's own clock.
+    Those are files of processes of this machine that no longer exist, and files of any machine (containers have
+    different names) that did not change in the hour before `now`, in seconds of the file system's clock.
     """
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     name = re.compile(rf"\.{stem}\.(?:(?P<host>.+)\.)?(?P<process>\d{{1,9}})\.part{suffix}")
-    for file in _list(path.parent):
-        found = name.fullmatch(file.name)
-        if found is None:
-            continue
-        is_orphan = found["host"] == _host() and not _is_alive(int(found["process"]))
-        with suppress(OSError):  # gone by now, or another user's
-            if is_orphan or now - file.lstat().st_ctime > STALE_SECONDS:
-                file.unlink()
-
-
-def _list(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:  # one that may be written to, not listed
-        return []
-
-
-def _temporary(path: Path) -> Path:
-    """Several machines may share the folder, and process numbers are a machine's own."""
-    return path.with_name(f".{path.stem}.{_host()}.{os.getpid()}.part{path.suffix}")
-
-
-def _host() -> str:
-    return os.uname().nodename
+    with suppress(OSError):  # a folder that cannot be listed
+        for file in list(path.parent.iterdir()):
+            found = name.fullmatch(file.name)
+            if found is None:
+                continue
+            is_orphan = found["host"] == os.uname().nodename and not _is_alive(int(found["process"]))
+            with suppress(OSError):  # removed meanwhile, or another user's
+                if is_orphan or now - file.lstat().st_ctime > STALE_SECONDS:
+                    file.unlink()
 
 
 def _is_alive(process: int) -> bool:
@@ -102,23 +96,19 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # another user's process
         return True
     return True
 
 
-def _is_refusal(error: OSError, *paths: Path) -> bool:
-    """Tell the disk's refusal of these files from what else went wrong meanwhile; write() names no file."""
+def _is_disk_error(error: OSError, *paths: Path) -> bool:
+    """Return whether an error is about one of `paths`, or is a disk error without a file name (as of `write`)."""
     named = {str(name) for name in (error.filename, error.filename2) if name is not None}
-    return bool(named & {str(path) for path in paths}) if named else error.errno in _DISK
-
-
-def _cannot(path: Path, error: OSError) -> str:
-    return f"{path}: cannot be written: {error.strerror or error}"
+    return bool(named & {str(path) for path in paths}) if named else error.errno in _DISK_ERRORS
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold a file's content, or a folder's names."""
+    """Synchronize a file's content, or a folder's entries, with the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,11 +1,11 @@
-"""Files of camera motion: one affine a frame, estimated before tracking.
+"""Camera motion files: one affine transform per frame, estimated before tracking.
 
-A line is `frame a11 a12 b1 a21 a22 b2`, parted by blanks, tabs or commas: the affine [[a11, a12, b1], [a21, a22, b2]]
-in pixels carries points of frame - 1 to frame. Frames count from 1; lines may stand in any order; frames without a line
-stand still; `#` begins a comment.
+A line is `frame a11 a12 b1 a21 a22 b2`, separated by blanks, tabs or commas: the affine [[a11, a12, b1], [a21, a22,
+b2]], in pixels, maps points of frame - 1 to frame. Frames count from 1; lines may be in any order; frames without a
+line have no motion; `#` begins a comment.
 
-The GMC files published with BoT-SORT (Aharon et al. 2022) have the same columns, parted by tabs, but count frames from
-0, the first being the identity. So a file in which the smallest frame is 0 is taken to count from 0.
+The GMC files of BoT-SORT (Aharon et al. 2022) have the same columns, separated by tabs, but count frames from 0. So a
+file whose smallest frame is 0 is read as counting from 0.
 """
 
 import math
@@ -24,11 +24,10 @@ MAX_FRAMES = 10_000_000
 
 
 def read_camera_motion(path: Path) -> FloatArray:
-    """Return (F, 2, 3) affines: place n - 1 holds frame n's, which carries points of frame n - 1 to n.
+    """Return (F, 2, 3) affines; row n - 1 maps points of frame n - 1 to frame n.
 
-    F is the last frame that has a line, 0 in an empty file. InputError names file and line: not 7 numbers, a value
-    that is not finite, a frame that is not a whole number from 0 to MAX_FRAMES, a frame that is there twice, an affine
-    that has no inverse.
+    F is the last frame that has a line, 0 for an empty file. Raises InputError with file and line: not 7 numbers, a
+    value that is not finite, a frame that is not an integer from 0 to MAX_FRAMES, a duplicate frame, a singular affine.
     """
     rows: dict[int, list[float]] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -37,19 +36,19 @@ def read_camera_motion(path: Path) -> FloatArray:
             continue
         frame, values = _parse(f"{path}:{number}", fields)
         if frame in rows:
-            raise InputError(f"{path}:{number}: frame {frame} has a line above already")
+            raise InputError(f"{path}:{number}: duplicate frame {frame}")
         rows[frame] = values
     frames = np.array(list(rows), dtype=np.int64)
-    places = frames_from_one(frames, np.ones(len(frames), dtype=np.bool_)) - 1
-    matrices = np.tile(np.eye(2, 3), (int(places.max(initial=-1)) + 1, 1, 1))
-    matrices[places] = np.array(list(rows.values()), dtype=np.float64).reshape(-1, 2, 3)
+    indices = frames_from_one(frames, np.ones(len(frames), dtype=np.bool_)) - 1
+    matrices = np.tile(np.eye(2, 3), (int(indices.max(initial=-1)) + 1, 1, 1))
+    matrices[indices] = np.array(list(rows.values()), dtype=np.float64).reshape(-1, 2, 3)
     return matrices
 
 
 def write_camera_motion(path: Path, matrices: FloatArray) -> None:
-    """Write (F, 2, 3) affines atomically, the first as frame 1's, so that reading gives the same numbers again.
+    """Write (F, 2, 3) affines atomically, from frame 1 on; reading returns the same numbers.
 
-    ValueError for a shape that is another or a value that is not finite.
+    Raises ValueError for another shape or a value that is not finite.
     """
     require_shape("matrices", matrices, (None, 2, 3))
     if not np.isfinite(matrices).all():
@@ -61,9 +60,9 @@ def write_camera_motion(path: Path, matrices: FloatArray) -> None:
 
 
 def _parse(where: str, fields: list[str]) -> tuple[int, list[float]]:
-    """Return frame and affine of a line; `where` is its file and number."""
+    """Return frame and affine of a line; where: file and line number."""
     if len(fields) != COLUMNS:
-        raise InputError(f"{where}: {len(fields)} columns where {COLUMNS} are wanted: frame a11 a12 b1 a21 a22 b2")
+        raise InputError(f"{where}: {len(fields)} columns; expected {COLUMNS}: frame a11 a12 b1 a21 a22 b2")
     try:
         frame, *values = (float(field) for field in fields)
     except ValueError:
@@ -71,7 +70,7 @@ def _parse(where: str, fields: list[str]) -> tuple[int, list[float]]:
     if not all(map(math.isfinite, values)):
         raise InputError(f"{where}: a value is not finite: {' '.join(fields)[:80]!r}")
     if not 0 <= frame <= MAX_FRAMES or not frame.is_integer():
-        raise InputError(f"{where}: frame {fields[0]} is not a whole number from 0 to {MAX_FRAMES}")
+        raise InputError(f"{where}: frame {fields[0]} is not an integer from 0 to {MAX_FRAMES}")
     if values[0] * values[4] == values[1] * values[3]:
-        raise InputError(f"{where}: this affine has no inverse: no camera moves so")
+        raise InputError(f"{where}: singular affine")
     return int(frame), values

@@ -1,4 +1,4 @@
-"""Files given by a path or a URL: found, fetched when they are not here yet, and checked by their SHA-256."""
+"""Local files given by path or URL: downloaded once if necessary, and verified by SHA-256."""
 
 import hashlib
 import re
@@ -12,11 +12,11 @@ import torch.hub
 
 from fairmot.utils.errors import InputError
 
-_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^.]+$")  # torchvision's and others' habit: resnet18-f37072fd.pth
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[^.]+$")  # as in torchvision's resnet18-f37072fd.pth
 
 
 class LocalFile(NamedTuple):
-    """A file that is here, with its size in bytes and its whole SHA-256."""
+    """A local file with its size in bytes and its SHA-256."""
 
     path: Path
     size: int
@@ -27,54 +27,51 @@ class LocalFile(NamedTuple):
 
 
 def locate(source: str | Path, *, sha256: str = "", progress: bool = False) -> LocalFile:
-    """Return the file that `source` names; an http(s) URL is fetched once, into torch.hub's folder of checkpoints.
+    """Return the file of a path or http(s) URL; a URL is downloaded once, to torch.hub's folder of checkpoints.
 
-    sha256: the digest, or its first 8 digits or more; "" checks nothing. A URL needs it, unless its file name ends in
-    it (`resnet18-f37072fd.pth`): two addresses may end in the same name.
-    Raises InputError: no such file, a URL that cannot be fetched, or another digest.
+    sha256: the digest or its first 8 or more digits; "" skips the check. A URL requires it, unless its file name ends
+    with it (`resnet18-f37072fd.pth`), because two URLs may end with the same file name.
+    Raises InputError: no such file, a failed download, or another digest.
     """
     name = str(source)
-    if urlparse(name).scheme in ("http", "https"):
+    path = Path(source)
+    is_url = urlparse(name).scheme in ("http", "https")
+    if is_url:
         found = _HASH_IN_NAME.search(urlparse(name).path)
         sha256 = sha256 or (found[1] if found else "")
-        path = _fetch(name, sha256.lower(), progress=progress)
-    else:
-        path = Path(source)
+        path = _download(name, sha256.lower(), progress=progress)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: a folder, not a checkpoint") from None
+        raise InputError(f"{path}: is a folder, not a checkpoint") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     if not digest.startswith(sha256.lower()):
-        advice = "; remove it to fetch it again" if name != str(path) else ""
-        raise InputError(f"{path}: another file than asked for: sha256 {digest}, wanted {sha256.lower()}{advice}")
+        advice = "; remove the file to download it again" if is_url else ""
+        raise InputError(f"{path}: wrong content: sha256 {digest}, expected {sha256.lower()}{advice}")
     return LocalFile(path, path.stat().st_size, digest)
 
 
-def _fetch(url: str, sha256: str, *, progress: bool) -> Path:
-    """Download beside, check, rename; a file that is here already is not fetched again."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
+def _download(url: str, sha256: str, *, progress: bool) -> Path:
+    """Download to a temporary file, verify and rename it; an existing file is not downloaded again."""
     name = Path(unquote(urlparse(url).path)).name
     if not name or name == "..":
-        raise InputError(f"{url}: names no file")
-    path = folder / name
+        raise InputError(f"{url}: no file name in the URL")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not sha256:
         raise InputError(f"{url}: a URL needs the file's sha256 too (MODEL.WEIGHTS_SHA256)")
     if path.exists():
         return path
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=progress)
     except RuntimeError as error:
         got = re.search(r'got "(\w+)"', str(error))
-        raise InputError(
-            f"{url}: another file than asked for: sha256 {got[1] if got else 'unknown'}, wanted {sha256}"
-        ) from None
+        raise InputError(f"{url}: wrong content: sha256 {got[1] if got else 'unknown'}, expected {sha256}") from None
     except (OSError, HTTPException, ValueError) as error:
         reason = error.reason if type(error) is URLError else error
-        raise InputError(f"{url}: cannot be fetched: {reason}") from None
+        raise InputError(f"{url}: cannot be downloaded: {reason}") from None
     return path

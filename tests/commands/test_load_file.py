@@ -51,12 +51,12 @@ def test_a_run_says_what_it_started_from(world, start, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["MODEL.WEIGHTS_SHA256", "00000000ff"], "another file than asked for"),
+        (["MODEL.WEIGHTS_SHA256", "00000000ff"], "wrong content"),
         (["MODEL.WEIGHTS", "none.pth"], "none.pth: no such file"),
         (["MODEL.BACKBONE", "dla34"], "MODEL.BACKBONE: unknown 'dla34'"),
         (["MODEL.BACKBONE", "hrnet_18"], "another network's file"),
         (["MODEL.WEIGHTS", "http://127.0.0.1:9/other.pth"], "MODEL.WEIGHTS_SHA256"),
-        (["MODEL.WEIGHTS", "http://127.0.0.1:9/other-00000000.pth"], "cannot be fetched"),
+        (["MODEL.WEIGHTS", "http://127.0.0.1:9/other-00000000.pth"], "cannot be downloaded"),
         (["MODEL.WEIGHTS_SHA256", "xyz"], "MODEL.WEIGHTS_SHA256 = 'xyz' must be 8 to 64 hexadecimal digits"),
     ],
     ids=[

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all; the disk's refusal is one line; what killed writers leave goes away."""
+"""Atomic writes, disk errors in one line, and removal of leftovers."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ import pytest
 from fairmot.formats.atomic import STALE_SECONDS, atomic_write, check_writable, remove_leftovers, write_text
 from fairmot.utils.errors import InputError
 
-FULL = Path("/dev/full")  # every write to it fails as on a full disk
+FULL = Path("/dev/full")  # every write fails as on a full disk
 
 
 def names(folder):
@@ -31,38 +31,38 @@ def raiser(error):
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_the_new_file_appears_whole_under_its_name(tmp_path, durable):
+def test_file_appears_when_it_is_complete(tmp_path, durable):
     path = tmp_path / "new" / "result.txt"
     with atomic_write(path, durable=durable) as temporary:
-        temporary.write_text("whole")
+        temporary.write_text("complete")
         assert temporary.suffix == path.suffix
         assert not path.exists()
-    assert path.read_text() == "whole"
+    assert path.read_text() == "complete"
     assert names(path.parent) == ["result.txt"]
 
 
-def test_the_disk_holds_the_content_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+def test_durable_write_synchronizes_content_and_folder(tmp_path, monkeypatch):
     path, synced = tmp_path / "result.txt", []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
     with atomic_write(path, durable=True) as temporary:
-        temporary.write_text("whole")
+        temporary.write_text("complete")
     assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
 
 
-@pytest.mark.parametrize("stood", [True, False])
-def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path, stood):
+@pytest.mark.parametrize("existed", [True, False])
+def test_full_disk_is_one_line_and_changes_nothing(tmp_path, existed):
     path = tmp_path / "result.txt"
-    if stood:
+    if existed:
         path.write_text("old")
     with pytest.raises(InputError) as caught:
         write_half(path, lambda: FULL.write_text("the rest"))
-    end = "; the file there is as it was" if stood else ""
+    end = "; the existing file is unchanged" if existed else ""
     assert str(caught.value) == f"{path}: cannot be written: No space left on device{end}"
-    assert names(tmp_path) == (["result.txt"] if stood else [])
-    assert not stood or path.read_text() == "old"
+    assert names(tmp_path) == (["result.txt"] if existed else [])
+    assert not existed or path.read_text() == "old"
 
 
-def test_a_name_that_the_file_system_refuses(tmp_path):
+def test_name_that_the_file_system_rejects_is_one_line(tmp_path):
     with pytest.raises(InputError, match="cannot be written: File name too long"):
         write_text(tmp_path / ("n" * 250 + ".txt"), "content")
 
@@ -74,12 +74,12 @@ def test_a_name_that_the_file_system_refuses(tmp_path):
         OSError(errno.ENOSPC, "No space left on device", "another.txt"),
         ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
         BrokenPipeError(errno.EPIPE, "Broken pipe"),
-        ValueError("a defect"),
+        ValueError("a bug"),
         KeyboardInterrupt(),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_is_not_about_this_file_passes(tmp_path, error):
+def test_unrelated_error_is_raised_unchanged(tmp_path, error):
     path = tmp_path / "result.txt"
     path.write_text("old")
     with pytest.raises(type(error)) as caught:
@@ -89,16 +89,16 @@ def test_what_is_not_about_this_file_passes(tmp_path, error):
     assert path.read_text() == "old"
 
 
-def test_where_no_file_can_stand(tmp_path):
-    with pytest.raises(InputError, match="a folder, where a file is to be written"):
+def test_check_writable_refuses_folders_and_files_as_parents(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected a file"):
         check_writable(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot be written: (Not a directory|File exists)"):
         check_writable(tmp_path / "file" / "result.txt")
 
 
-def test_a_leftover_of_our_own_number_is_not_written_through(tmp_path):
-    """It may be another name of a file that is to be kept; in containers the same numbers come again and again."""
+def test_leftover_of_the_same_process_number_is_not_reused(tmp_path):
+    """It may be a link to another file; in containers process numbers repeat."""
     path, kept = tmp_path / "result.txt", tmp_path / "kept.txt"
     kept.write_text("kept")
     with atomic_write(path) as temporary:
@@ -129,7 +129,7 @@ def dead():
         ("last.pt", True, True),
     ],
 )
-def test_leftovers(tmp_path, dead, template, fresh_stays, old_stays):
+def test_leftovers_of_dead_processes_are_removed(tmp_path, dead, template, fresh_stays, old_stays):
     file = tmp_path / template.format(host=os.uname().nodename, dead=dead, alive=os.getppid())
     file.touch()
     written = file.stat().st_ctime
@@ -140,7 +140,7 @@ def test_leftovers(tmp_path, dead, template, fresh_stays, old_stays):
     assert file.exists() == old_stays
 
 
-def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
+def test_too_long_name_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "new" / ("x" * 300)
     with pytest.raises(InputError, match="File name too long"), atomic_write(path):
         pass

@@ -255,13 +255,13 @@ def test_one_cut_short_does_not_take_the_place_of_a_whole_one(tmp_path):
 def test_no_room_for_the_one_before_leaves_both(tmp_path, monkeypatch):
     write_epochs(tmp_path, 1, 2)
     (tmp_path / "folder.pt").mkdir()
-    with pytest.raises(InputError, match=r"folder\.pt: a folder, where a file is to be written"):
+    with pytest.raises(InputError, match=r"folder\.pt: is a folder; expected a file"):
         write_epochs(tmp_path, 3, previous="folder.pt")
     (tmp_path / "folder.pt").rmdir()
     monkeypatch.setattr(Path, "hardlink_to", without_links)
     monkeypatch.setattr("shutil.copyfile", lambda source, target: without_room(source, target))
     with pytest.raises(
-        InputError, match=r"previous\.pt: cannot be written: No space left on device; the file there is"
+        InputError, match=r"previous\.pt: cannot be written: No space left on device; the existing file is"
     ):
         write_epochs(tmp_path, 3)
     assert epochs_in(tmp_path) == {"previous.pt": 1, "last.pt": 2}

@@ -1,7 +1,7 @@
-"""Checkpoints outlive full disks, limits, kills and stops, each in a process of its own.
+"""Checkpoints after full disks, size limits, kills and stops, each in a process of its own.
 
-Run as a program, this file is that process: `python test_full_disk.py SCENARIO FOLDER` prints what it found as JSON,
-and ends as the command line does where the disk refused a file: one line on stderr, exit code 2.
+That process runs this file: `python test_full_disk.py SCENARIO FOLDER` prints its results as JSON and ends, after a
+disk error, as the command line does: one line on stderr, exit code 2.
 """
 
 import json
@@ -23,11 +23,11 @@ from fairmot.utils.errors import InputError
 
 KILLS = 8
 OPERATIONS = {"open", "os.link", "os.rename", "os.remove", "os.listdir", "os.scandir"}  # as Python audits them
-MOUNT = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'  # gone with the process, however that ends
+MOUNT = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'  # unmounted when the process ends
 
 
 def make(epoch, *, size):
-    """A checkpoint whose every number is its epoch."""
+    """Return a checkpoint in which every number is its epoch."""
     return {
         "model": {"a": torch.full((size,), float(epoch)), "b": torch.full((3,), epoch)},
         "progress": {"epoch": epoch},
@@ -35,7 +35,7 @@ def make(epoch, *, size):
 
 
 def read_epoch(path):
-    """The epoch of a checkpoint that is whole, else None."""
+    """Return the epoch of a complete checkpoint, else None."""
     try:
         content = read_checkpoint(path)
     except InputError:
@@ -45,7 +45,7 @@ def read_epoch(path):
 
 
 class Run:
-    """A folder with two checkpoints, of epochs 1 and 2."""
+    """Folder with two checkpoints, of epochs 1 and 2."""
 
     def __init__(self, folder, *, size):
         self.folder, self.size = folder, size
@@ -57,7 +57,7 @@ class Run:
         write_checkpoint(self.last, make(epoch, size=size or self.size), previous=self.previous)
 
     def refusal(self, epoch, **options):
-        """The line that is said where the disk refuses the next checkpoint."""
+        """Return the error message of writing the next checkpoint."""
         try:
             self.write(epoch, **options)
         except InputError as error:
@@ -75,7 +75,7 @@ class Run:
 
 
 def fill(path):
-    """Write until not one page more fits; return the disk's word for that."""
+    """Write until the disk is full; return the error."""
     with path.open("wb", buffering=0) as file:
         try:
             while file.write(bytes(4096)):
@@ -88,7 +88,7 @@ def run_full_disk(folder):
     run, filler = Run(folder, size=100_000), folder / "filler"
     found = {"filler": fill(filler), "lines": [], "states": []}
     full = filler.stat().st_size
-    for room in (0, 40_960, 307_200, 716_800):  # of the 800,000 bytes that are wanted
+    for room in (0, 40_960, 307_200, 716_800):  # of the required 800,000 bytes
         os.truncate(filler, full - room)
         found["lines"].append(run.refusal(3, size=200_000))
         found["states"].append(run.state())
@@ -98,7 +98,7 @@ def run_full_disk(folder):
 
 
 def run_limits(folder):
-    """The limit on a file's size stands for a quota; Python ignores the signal that comes with it."""
+    """A limit on the file size stands in for a quota; Python ignores its signal."""
     run = Run(folder, size=5_000)
     size = run.last.stat().st_size
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -107,11 +107,12 @@ def run_limits(folder):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         lines.add(run.refusal(3))
         states.append(run.state())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     return {"lines": sorted(lines), "states": states}
 
 
 def fork(work):
-    """Run `work` in a copy of this process, which has PyTorch at hand already; return its number."""
+    """Run `work` in a fork of this process, which has imported PyTorch; return its number."""
     child = os.fork()
     if child == 0:
         try:
@@ -122,27 +123,24 @@ def fork(work):
 
 
 def kill_writers(folder):
-    """Kill one writer after another at random moments."""
+    """Kill successive writers at random times."""
     run = Run(folder, size=500_000)
-    moments = random.Random(0)
+    rng = random.Random(0)
     found = []
     for _ in range(KILLS):
         before = read_epoch(run.last)
         child = fork(lambda start=before + 1: [run.write(epoch) for epoch in count(start)])
-        time.sleep(moments.uniform(0.02, 0.12))
+        time.sleep(rng.uniform(0.02, 0.12))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         epochs, parts = run.epochs(), run.parts()
-        strangers = [name for name in parts if f".{child}." not in name]
-        found.append({"before": before, "epochs": epochs, "parts": len(parts), "strangers": strangers})
+        foreign = [name for name in parts if f".{child}." not in name]
+        found.append({"before": before, "epochs": epochs, "parts": len(parts), "foreign": foreign})
     return found
 
 
 def stop_at(step, run, epoch):
-    """Write a checkpoint, but end without any clean-up right before the `step`-th operation on files.
-
-    Return whether the writing was done before that.
-    """
+    """Write a checkpoint, but exit before the `step`-th file operation; return whether it was complete."""
     steps = count(1)
 
     def count_down(event, _):
@@ -158,7 +156,7 @@ def stop_at(step, run, epoch):
 
 
 def stop_writers(folder):
-    """Each state that a stop leaves is where the next one begins."""
+    """Each round starts from the state that the one before left."""
     run, rounds = Run(folder, size=100), []
     for step in count(1):
         before = read_epoch(run.last)
@@ -170,7 +168,7 @@ def stop_writers(folder):
 
 
 def stop_writers_after_damage(folder):
-    """`last.pt` has lost a bit: it is `previous.pt` that counts, until the new one is there."""
+    """`last.pt` is damaged: `previous.pt` must remain until the new checkpoint is complete."""
     epochs = []
     for step in count(1):
         (folder / str(step)).mkdir()
@@ -185,12 +183,12 @@ def stop_writers_after_damage(folder):
     return epochs
 
 
-def run_ends(folder):
-    found = {}
-    for name, work in {"kills": kill_writers, "stops": stop_writers, "damage": stop_writers_after_damage}.items():
+def run_interruptions(folder):
+    works = {"kills": kill_writers, "stops": stop_writers, "damage": stop_writers_after_damage, "limits": run_limits}
+    for name in works:
         (folder / name).mkdir()
-        found[name] = work(folder / name)
-    return found
+    found = {name: work(folder / name) for name, work in works.items()}
+    return {**found, "lines": found["limits"]["lines"]}
 
 
 def start(scenario, folder, *, prefix=()):
@@ -199,15 +197,19 @@ def start(scenario, folder, *, prefix=()):
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory):
-    """What was found after writers that ended roughly."""
-    process = start("ends", tmp_path_factory.mktemp("ends"))
-    assert (process.returncode, process.stderr) == (0, "")
-    return json.loads(process.stdout)
+def interruptions(tmp_path_factory):
+    """Return the results after killed, stopped and limited writers."""
+    folder = tmp_path_factory.mktemp("interruptions")
+    process = start("interruptions", folder)
+    line = f"{folder / 'limits' / 'last.pt'}: cannot be written: File too large; the existing file is unchanged"
+    assert (process.returncode, process.stderr) == (2, f"{line}\n")
+    found = json.loads(process.stdout)
+    assert found["lines"] == [line]
+    return found
 
 
 def mounter(folder):
-    """The command that mounts a small disk on `folder` for the command after it alone; skips where none may."""
+    """Return a command prefix that mounts a small disk on `folder` for one command; skips if that is not permitted."""
     reasons = []
     for options in ("-m", "-rm"):
         prefix = ["unshare", options, "sh", "-c", MOUNT, str(folder)]
@@ -221,9 +223,9 @@ def mounter(folder):
     pytest.skip(f"no small file system can be mounted here: {'; '.join(reasons)}")
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoints(tmp_path):
+def test_full_disk_keeps_the_last_valid_checkpoints(tmp_path):
     process = start("full_disk", tmp_path, prefix=mounter(tmp_path))
-    line = f"{tmp_path / 'last.pt'}: cannot be written: No space left on device; the file there is as it was"
+    line = f"{tmp_path / 'last.pt'}: cannot be written: No space left on device; the existing file is unchanged"
     assert (process.returncode, process.stderr) == (2, f"{line}\n")
     found = json.loads(process.stdout)
     assert found["filler"] == "No space left on device"
@@ -232,48 +234,44 @@ def test_a_full_disk_leaves_the_last_good_checkpoints(tmp_path):
     assert found["afterwards"] == [2, 3]
 
 
-def test_a_limit_anywhere_in_the_file_leaves_the_last_good_checkpoints(tmp_path):
-    process = start("limits", tmp_path)
-    line = f"{tmp_path / 'last.pt'}: cannot be written: File too large; the file there is as it was"
-    assert (process.returncode, process.stderr) == (2, f"{line}\n")
-    found = json.loads(process.stdout)
-    assert found["lines"] == [line]
-    assert len(found["states"]) > 20
-    assert found["states"] == [[1, 2]] * len(found["states"])
+def test_size_limit_keeps_the_last_valid_checkpoints(interruptions):
+    states = interruptions["limits"]["states"]
+    assert len(states) > 20
+    assert states == [[1, 2]] * len(states)
 
 
-def test_kills_leave_two_whole_checkpoints_and_no_heap_of_leftovers(ends):
-    kills = ends["kills"]
+def test_kills_leave_two_valid_checkpoints_and_few_leftovers(interruptions):
+    kills = interruptions["kills"]
     assert len(kills) == KILLS
     for kill in kills:
         previous, last = kill["epochs"]
         assert last >= kill["before"]
-        assert previous < last  # by more than one where kills came just after the new one had its name
-        assert kill["strangers"] == []  # of the processes killed before
-    assert any(kill["parts"] for kill in kills), "no kill came in the middle of writing"
+        assert previous < last  # by more than one if the kill followed the renaming
+        assert kill["foreign"] == []  # of processes killed earlier
+    assert any(kill["parts"] for kill in kills), "no kill during writing"
     assert kills[-1]["epochs"][1] > 2
 
 
-def test_a_stop_before_any_file_operation_leaves_two_whole_checkpoints(ends):
-    stops = ends["stops"]
+def test_stop_before_any_file_operation_leaves_valid_checkpoints(interruptions):
+    stops = interruptions["stops"]
     assert len(stops) > 10
     for stop in stops:
         previous, last = stop["epochs"]
         assert last in (stop["before"], stop["before"] + 1)
         assert previous < last
-        assert stop["parts"] <= 4  # two of the process before, until it comes to them, and its own
+        assert stop["parts"] <= 4  # two of the process before and its own
     assert (stops[0]["epochs"], stops[-1]["parts"]) == ([1, 2], 0)
 
 
-def test_a_stop_while_the_last_checkpoint_is_damaged(ends):
-    epochs = ends["damage"]
+def test_stop_with_a_damaged_last_checkpoint_keeps_the_previous(interruptions):
+    epochs = interruptions["damage"]
     assert all(previous == 1 or last == 3 for previous, last in epochs)
     assert (epochs[0], epochs[-1]) == ([1, None], [None, 3])
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # forked copies have no threads
-    scenarios = {"full_disk": run_full_disk, "limits": run_limits, "ends": run_ends}
+    scenarios = {"full_disk": run_full_disk, "interruptions": run_interruptions}
     facts = scenarios[sys.argv[1]](Path(sys.argv[2]))
     print(json.dumps(facts))
     if "lines" in facts:

@@ -133,7 +133,7 @@ def _watch(tracking: TrackContext, source: FrameSource, pipeline: Pipeline) -> b
     with tqdm(total=source.length, desc=source.name, unit="frame", disable=None, leave=False) as bar:
         for tracked in pipeline:
             bar.update()
-            is_closed = window is not None and not is_ended and not window.show(tracked.picture)
+            is_closed = window is not None and not is_ended and not window.show(tracked.drawn)
             if is_closed or (stdout is not None and stdout.is_closed):
                 is_ended = True
                 pipeline.stop()
@@ -151,7 +151,7 @@ def _steps(
     steps = [Step(NETWORK, lambda frame: _see(frame, detect))]
     if camera is not None:
         steps.append(Step("camera", camera))
-    steps.append(Step("track", lambda seen: track(seen.observation, seen.image)))
+    steps.append(Step("track", lambda seen: track(seen.tracker_input, seen.image)))
     pictures = _picture_steps(tracking, source, stack)
     stack.enter_context(files)
     return [*steps, Step("write", files.write), *pictures]

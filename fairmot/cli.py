@@ -1,126 +1,116 @@
-"""The command line: `fairmot JOB --config FILE [options] KEY VALUE ...`; `tools/JOB.py` are shims over `run_tool`."""
+"""Command line: `fairmot JOB [options] [KEY VALUE ...]`; `tools/JOB.py` calls `run_tool`."""
 
 import argparse
-import select
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn, TextIO
+from textwrap import indent
+from types import ModuleType
+from typing import NoReturn
 
 from fairmot import __version__
 from fairmot.formats.text_io import discard_rest
 from fairmot.utils.errors import InputError
 
 JOBS = {
-    "train": "train a model on MOTChallenge sequences",
-    "track": "track sequences, image folders, videos, cameras or a detection cache",
-    "eval": "track and score sequences, or score result files that exist",
-    "convert": "turn published weights into ours, or ours into published",
-    "benchmark": "time the network beside a reference",
-    "tune": "search the tracker's keys over detection caches, against ground truth",
-    "synthesize": "render a synthetic world of walking people as MOTChallenge sequences, or as still images",
-    "inspect_data": "look a data set through before a training does: counts, pictures, mistakes, a corrected copy",
+    "train": "train a model on one or several datasets",
+    "track": "track sequences, image folders, videos, cameras or streams; or run the tracker on a detection cache",
+    "eval": "score result files, or track sequences with a model and score the results",
+    "convert": "convert weights between the parameter names of FairMOT's reference implementation and of this package",
+    "benchmark": "measure speed: model, training step, data loader, tracker",
+    "tune": "search tracker parameters on detection caches with ground truth",
+    "synthesize": "render a synthetic dataset of walking people: MOTChallenge sequences or still images",
+    "inspect_data": "validate a dataset: statistics, sample images, label checks, corrected copy",
 }
-
 MODULES = {"eval": "evaluate.command", "convert": "convert", "synthesize": "synthesize"}  # default: JOB.command
+INTERRUPTED, BROKEN_PIPE = 130, 141  # exit codes, as shells report SIGINT and SIGPIPE
 
-INTERRUPTED, UNREAD = 130, 141  # exit codes, as shells give them for SIGINT and SIGPIPE
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Appends the default of an option that has one; wraps the help, not the examples."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS)
+        return f"{action.help} (default: %(default)s)" if has_default else action.help
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Reports wrong usage in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (--help shows the options)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `fairmot JOB ...`; return the exit code: 0 done, 2 wrong use or input, and those of `run_tool`."""
-    return _while_it_is_read(partial(_run_any, list(sys.argv[1:] if argv is None else argv)))
+    """Run `fairmot JOB ...` and return the exit code of `run_tool`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in JOBS:
+        return run_tool(arguments[0], arguments[1:])
+    if arguments and arguments[0] not in ("-h", "--help", "--version"):
+        print(f"fairmot: unknown job {arguments[0]!r}; choose from {', '.join(JOBS)}", file=sys.stderr)
+        return 2
+    print(f"fairmot {__version__}" if arguments[:1] == ["--version"] else usage())
+    return _flush(0 if arguments else 2)
+
+
+def usage() -> str:
+    """Return the help text of `fairmot` itself."""
+    jobs = "\n".join(f"  {name:<14}{description}" for name, description in JOBS.items())
+    return (
+        f"usage: fairmot JOB [options] [KEY VALUE ...]\n\njobs:\n{jobs}\n\n`fairmot JOB --help` shows a job's options."
+    )
+
+
+def build_parser(job: str, module: ModuleType) -> argparse.ArgumentParser:
+    """Return the parser of a job, whose options and examples its module declares."""
+    examples = f"examples:\n{indent(module.EXAMPLES, '  ')}"
+    parser = _Parser(prog=f"fairmot {job}", description=JOBS[job], epilog=examples, formatter_class=_HelpFormatter)
+    module.add_arguments(parser)
+    return parser
+
+
+def load_job(job: str) -> ModuleType:
+    """Import the module of a job: `EXAMPLES`, `add_arguments(parser)` and `main(arguments) -> exit code`."""
+    return import_module(f"fairmot.commands.{MODULES.get(job, f'{job}.command')}")
 
 
 def run_tool(job: str, argv: Sequence[str] | None = None) -> int:
-    """Parse `argv` with the job's own parser and run it; a user's mistake is one line on stderr and exit code 2.
+    """Parse `argv` (None: the process's) and run a job; return the exit code.
 
-    After Ctrl-C the code is 130, after a SIGTERM that the job has heard 143, and 141 where whoever read what the job
-    prints (`| head -1`) went before the job was done.
+    0: success. 2: wrong usage or input, reported in one line on stderr. 130: Ctrl-C. 143: a SIGTERM that the job
+    handled. 141: the reader of standard output closed it (`| head -1`) before the job had finished.
     """
-    return _while_it_is_read(partial(_run_job, job, argv))
-
-
-def _run_any(arguments: Sequence[str]) -> int:
-    if arguments[:1] == ["--version"]:
-        print(f"fairmot {__version__}")
-        return 0
-    if arguments and arguments[0] in JOBS:
-        return _run_job(arguments[0], arguments[1:])
-    jobs = "\n".join(f"  {name:<14}{text}" for name, text in JOBS.items())
-    wanted = not arguments or arguments[0] in ("-h", "--help")
-    text = (
-        f"usage: fairmot JOB [options] [KEY VALUE ...]\n\njobs:\n{jobs}\n\n`fairmot JOB --help` shows a job's options."
-    )
-    print(
-        text if wanted else f"fairmot: unknown job {arguments[0]!r}; choose from {', '.join(JOBS)}",
-        file=sys.stdout if wanted else sys.stderr,
-    )
-    return 0 if wanted and arguments else 2
-
-
-def _run_job(job: str, argv: Sequence[str] | None) -> int:
-    module = import_module(f"fairmot.commands.{MODULES.get(job, f'{job}.command')}")
-    parser = _Parser(
-        prog=f"fairmot {job}", description=JOBS[job], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    module.add_arguments(parser)
+    module = load_job(job)
     try:
-        arguments = parser.parse_intermixed_args(argv)
-    except SystemExit as stop:
-        return int(stop.code or 0)
+        arguments = build_parser(job, module).parse_intermixed_args(argv)
+    except SystemExit as stop:  # after --help or wrong usage
+        return _flush(int(stop.code or 0))
     try:
-        return int(module.main(arguments))
+        code = int(module.main(arguments))
     except InputError as error:
         print(f"fairmot {job}: {error}", file=sys.stderr)
-        return 2
+        code = 2
     except KeyboardInterrupt as stop:
         print(f"fairmot {job}: interrupted", file=sys.stderr)
-        return int(getattr(stop, "code", INTERRUPTED))
-
-
-def _while_it_is_read(work: Callable[[], int]) -> int:
-    """Return the exit code of `work` once what it printed is out; quiet where nobody reads that any more."""
-    code = UNREAD
-    try:
-        code = work()
-        return code if _flush() else code or 2
+        code = int(getattr(stop, "code", INTERRUPTED))
     except BrokenPipeError:
-        unread = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and _is_unread(stream)]
-        if not unread:  # another pipe's, which is a defect
-            raise
-        for stream in unread:
-            discard_rest(stream)
-    return code
+        try:
+            print(flush=True)  # fails if standard output is the broken pipe
+        except BrokenPipeError:
+            discard_rest(sys.stdout)
+            return BROKEN_PIPE
+        raise
+    return _flush(code)
 
 
-def _flush() -> bool:
-    """Hand what was printed to the system; say so in one line, and return False, where a disk refuses it."""
+def _flush(code: int) -> int:
+    """Flush standard output; return `code`, or 2 in place of 0 where the output cannot be written."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        discard_rest(sys.stdout)
-        print(f"fairmot: standard output: cannot be written: {error.strerror or error}", file=sys.stderr)
-        return False
-    return True
-
-
-def _is_unread(stream: TextIO) -> bool:
-    """Tell whether a stream is a pipe whose reader has gone."""
-    watch = select.poll()
-    try:
-        watch.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # no file of the system's
-        return False
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0))
+        discard_rest(sys.stdout)  # the interpreter flushes again at exit
+        if not isinstance(error, BrokenPipeError):
+            print(f"fairmot: standard output: cannot be written: {error.strerror or error}", file=sys.stderr)
+            return code or 2
+    return code

@@ -1,4 +1,4 @@
-"""The command line's own behaviour, with a stand-in job: no job is run here."""
+"""Command line: dispatch, exit codes and help. Jobs are replaced by a stand-in."""
 
 import argparse
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers.generated_files import ROOT, generated_files
 
 import fairmot
 from fairmot.cli import JOBS, main, run_tool
@@ -21,10 +22,11 @@ Job = Callable[[argparse.Namespace], int]
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], None]:
-    """Put a function in the place of `fairmot.commands.track.command.main`."""
+    """Replace `fairmot.commands.track.command.main` by a function."""
 
     def install(run: Job) -> None:
         module = ModuleType("fairmot.commands.track.command")
+        module.EXAMPLES = "fairmot track\n"  # type: ignore[attr-defined]
         module.add_arguments = lambda parser: parser.add_argument("--count", type=int, default=0)  # type: ignore[attr-defined]
         module.main = run  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "fairmot.commands.track.command", module)
@@ -32,79 +34,76 @@ def job(monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], None]:
     return install
 
 
-def test_help_lists_every_job(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    shown = capsys.readouterr().out
-    assert all(name in shown and text in shown for name, text in JOBS.items())
+def raising(error: BaseException) -> Job:
+    def run(arguments: argparse.Namespace) -> int:
+        raise error
+
+    return run
 
 
-def test_no_arguments_show_the_help_and_fail(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.stem)
+def test_generated_file_is_current(path: Path) -> None:
+    """To renew: `python tests/helpers/generated_files.py`."""
+    assert path.read_text(encoding="utf-8") == generated_files()[path]
+
+
+def test_snapshots_no_other_files() -> None:
+    assert set((ROOT / "tests/snapshots").iterdir()) <= set(generated_files())
+
+
+def test_main_without_arguments_shows_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: fairmot" in capsys.readouterr().out
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"fairmot {fairmot.__version__}\n"
-
-
-def test_arguments_default_to_the_process_s_own(
+def test_main_version_from_process_arguments(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["fairmot", "--version"])
     assert main() == 0
-    assert "fairmot" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"fairmot {fairmot.__version__}\n"
 
 
-def test_an_unknown_job_is_one_line_that_lists_the_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_unknown_job_lists_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err == f"fairmot: unknown job 'trian'; choose from {', '.join(JOBS)}\n"
+    expected = f"fairmot: unknown job 'trian'; choose from {', '.join(JOBS)}\n"
+    assert capsys.readouterr() == ("", expected)
 
 
-def test_a_job_gets_its_arguments_and_gives_the_exit_code(job: Callable[[Job], None]) -> None:
+def test_job_gets_arguments_and_returns_exit_code(job: Callable[[Job], None]) -> None:
     job(lambda arguments: arguments.count)
     assert main(["track", "--count", "0"]) == 0
     assert run_tool("track", ["--count", "3"]) == 3
 
 
-def test_a_user_s_mistake_is_one_line_and_exit_code_2(
-    job: Callable[[Job], None], capsys: pytest.CaptureFixture[str]
+def test_job_help_and_invalid_option(job: Callable[[Job], None], capsys: pytest.CaptureFixture[str]) -> None:
+    job(lambda _: 0)
+    assert main(["track", "--help"]) == 0
+    assert "--count" in capsys.readouterr().out
+    assert main(["track", "--count", "many"]) == 2
+    assert "--count" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (InputError("gt.txt:7: 3 columns, expected 7"), 2, "gt.txt:7: 3 columns, expected 7"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Interrupted(signal.SIGTERM), 143, "interrupted"),
+    ],
+)
+def test_job_error_is_one_line_and_an_exit_code(
+    job: Callable[[Job], None], capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
 ) -> None:
-    def run(arguments: argparse.Namespace) -> int:
-        raise InputError("gt.txt:7: 3 columns, at least 7 wanted")
-
-    job(run)
-    assert main(["track"]) == 2
-    shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "fairmot track: gt.txt:7: 3 columns, at least 7 wanted\n")
+    job(raising(error))
+    assert main(["track"]) == code
+    assert capsys.readouterr() == ("", f"fairmot track: {message}\n")
 
 
-def test_a_defect_keeps_its_traceback(job: Callable[[Job], None]) -> None:
-    def run(arguments: argparse.Namespace) -> int:
-        raise RuntimeError("a bug")
-
-    job(run)
+def test_job_defect_keeps_traceback(job: Callable[[Job], None]) -> None:
+    job(raising(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
         main(["track"])
-
-
-def test_an_interrupt_is_one_line(job: Callable[[Job], None], capsys: pytest.CaptureFixture[str]) -> None:
-    def run(arguments: argparse.Namespace) -> int:
-        raise KeyboardInterrupt
-
-    job(run)
-    assert main(["track"]) == 130
-    assert capsys.readouterr().err == "fairmot track: interrupted\n"
-
-
-def test_a_signal_that_a_job_has_heard_gives_its_code(job: Callable[[Job], None]) -> None:
-    def run(arguments: argparse.Namespace) -> int:
-        raise Interrupted(signal.SIGTERM)
-
-    job(run)
-    assert main(["track"]) == 143
 
 
 STAND_IN = """
@@ -112,6 +111,7 @@ import os, sys
 from types import ModuleType
 from fairmot.cli import main
 module = ModuleType("fairmot.commands.track.command")
+module.EXAMPLES = ""
 module.add_arguments = lambda parser: None
 module.main = lambda _: eval(sys.argv[1])
 sys.modules["fairmot.commands.track.command"] = module
@@ -119,43 +119,34 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def end_of(work: str, *given: str, stdout: int | None = None) -> tuple[int, str]:
-    """Run a job that does `work`, to an output that nobody reads where none is given; return its code and stderr."""
+def run_process(work: str, *arguments: str, stdout: int | None = None) -> tuple[int, str]:
+    """Run a job that evaluates `work`; return its exit code and stderr. stdout: None = a pipe without a reader."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-c", STAND_IN, work, *given]
+    command = [sys.executable, "-c", STAND_IN, work, *arguments]
     out = writing if stdout is None else stdout
-    held_back = {**os.environ, "PYTHONUNBUFFERED": ""}
-    done = subprocess.run(
-        command, stdout=out, stderr=subprocess.PIPE, text=True, env=held_back, timeout=30, check=False
-    )
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, env=buffered, timeout=30, check=False)
     os.close(writing)
     return done.returncode, done.stderr
 
 
-def test_a_reader_that_has_gone_ends_a_job_quietly() -> None:
-    assert end_of("[print('much', end=500 * ' ') for _ in range(5000)]", "track") == (141, "")
-    assert end_of("print(10**6 * 'much')", "track") == (141, "")  # goes out at once, and leaves nothing to be flushed
-    assert end_of("print('little') or 3", "track") == (3, "")  # done before anything was refused
-    assert end_of("0", "--help") == (0, "")
-    assert end_of("0", "track", "--help") == (0, "")
+def test_closed_stdout_ends_job_quietly() -> None:
+    assert run_process("[print('much', end=500 * ' ') for _ in range(5000)]", "track") == (141, "")
+    assert run_process("print(10**6 * 'much')", "track") == (141, "")  # written at once, nothing is left to flush
+    assert run_process("print('little') or 3", "track") == (3, "")  # finished before the pipe was written to
+    assert run_process("0", "--help") == (0, "")
+    assert run_process("0", "track", "--help") == (0, "")
 
 
-def test_another_broken_pipe_keeps_its_traceback() -> None:
-    code, shown = end_of("(_ for _ in ()).throw(BrokenPipeError('a worker died'))", "track", stdout=subprocess.DEVNULL)
+def test_broken_pipe_other_than_stdout_keeps_traceback() -> None:
+    work = "(_ for _ in ()).throw(BrokenPipeError('a worker died'))"
+    code, shown = run_process(work, "track", stdout=subprocess.DEVNULL)
     assert (code, shown.splitlines()[-1]) == (1, "BrokenPipeError: a worker died")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_an_output_that_takes_nothing_is_one_line() -> None:
+def test_full_disk_on_stdout_is_one_line() -> None:
     with Path("/dev/full").open("wb") as full:
-        ended = end_of("print('little') or 0", "track", stdout=full.fileno())
+        ended = run_process("print('little') or 0", "track", stdout=full.fileno())
     assert ended == (2, "fairmot: standard output: cannot be written: No space left on device\n")
-
-
-def test_a_job_s_help_and_wrong_options(job: Callable[[Job], None], capsys: pytest.CaptureFixture[str]) -> None:
-    job(lambda _: 0)
-    assert main(["track", "--help"]) == 0
-    assert "--count" in capsys.readouterr().out
-    assert main(["track", "--count", "many"]) == 2
-    assert "--count" in capsys.readouterr().err

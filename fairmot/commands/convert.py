@@ -27,13 +27,22 @@ SIZES = {  # key <- the first axis of this weight in the file
     "MODEL.HEAD_CHANNELS": "heads.heatmap.0.weight",
 }
 
+EXAMPLES = """\
+fairmot convert --input fairmot_dla34.pth --output ours.pt
+fairmot convert --input runs/mot17/best.pt --output reference.pth --to published
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
-    parser.add_argument("--input", type=Path, required=True, help="file of weights, published or ours")
-    parser.add_argument("--output", type=Path, required=True, help="file to write; one that exists is replaced")
-    parser.add_argument("--config", type=Path, help="YAML file (default: what --input holds, or a guess by its names)")
-    parser.add_argument("--to", choices=SIDES, help="names to write (default: the other side's)")
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="checkpoint in either naming")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="file to write; an existing file is replaced"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML configuration (default: the checkpoint's, or inferred)"
+    )
+    parser.add_argument("--to", choices=SIDES, help="naming to write (default: the other one)")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE dla_34")
 
 

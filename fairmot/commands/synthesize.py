@@ -23,23 +23,36 @@ from fairmot.utils.seed import make_rng
 MOT, CROWDHUMAN = "mot", "crowdhuman"
 FRAMES = {MOT: 300, CROWDHUMAN: 1}  # of each world, where --frames does not say
 
+EXAMPLES = """\
+fairmot synthesize --output runs/world --sequences 4 --frames 300 --seed 1
+fairmot synthesize --output runs/stills --layout crowdhuman --sequences 200 --preset hard
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fairmot synthesize`."""
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the sequences or stills")
-    parser.add_argument("--layout", default=MOT, help="mot (sequences) or crowdhuman (still images without identities)")
-    parser.add_argument("--frames", type=int, help="frames of each sequence; None: 300, of still images 1")
-    parser.add_argument("--sequences", type=int, default=1, help="how many sequences, or scenes of still images")
-    parser.add_argument("--seed", type=int, help="seed of the whole call; None: SEED of the config")
-    parser.add_argument("--preset", default="easy", help=" or ".join(PRESETS))
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for the sequences or still images"
+    )
+    parser.add_argument(
+        "--layout", default=MOT, metavar="NAME", help="mot (sequences) or crowdhuman (still images without identities)"
+    )
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help="frames of each sequence (default: 300; with --layout crowdhuman 1)"
+    )
+    parser.add_argument(
+        "--sequences", type=int, metavar="N", default=1, help="number of sequences, or of scenes of still images"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="random seed (default: SEED)")
+    parser.add_argument("--preset", default="easy", metavar="NAME", help=" or ".join(PRESETS))
     parser.add_argument("--size", default="270x480", metavar="HxW", help="image height and width in pixels")
-    parser.add_argument("--height", type=int, default=None, help="image height in pixels, instead of --size")
-    parser.add_argument("--width", type=int, default=None, help="image width in pixels, instead of --size")
-    parser.add_argument("--fps", type=float, default=30.0, help="frames a second")
-    parser.add_argument("--people", type=int, help="walkers at a time; None: the preset's")
-    parser.add_argument("--overwrite", action="store_true", help="render again what exists")
-    parser.add_argument("--config", default=None, metavar="FILE", help="YAML configuration; SEED alone is read")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides; SEED alone is read")
+    parser.add_argument("--height", type=int, metavar="N", help="image height in pixels, instead of --size")
+    parser.add_argument("--width", type=int, metavar="N", help="image width in pixels, instead of --size")
+    parser.add_argument("--fps", type=float, metavar="RATE", default=30.0, help="frames per second")
+    parser.add_argument("--people", type=int, metavar="N", help="number of people at a time (default: the preset's)")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing sequences")
+    parser.add_argument("--config", metavar="FILE", help="YAML configuration; only SEED is read")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides; only SEED is read")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -24,20 +24,29 @@ from fairmot.utils.errors import InputError
 
 SUBJECTS = ("model", "data", "train", "tracker")
 
+EXAMPLES = """\
+fairmot benchmark model --device cuda --json model.json
+fairmot benchmark train --config configs/quickstart.yaml
+fairmot benchmark tracker --repeats 3
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
-    parser.add_argument("subject", choices=SUBJECTS, help="what to time")
-    parser.add_argument("--config", type=Path, help="YAML file (default: the published DLA-34)")
+    parser.add_argument("subject", choices=SUBJECTS, help="part to measure")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: FairMOT's DLA-34)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="data, train: a data set to read (default: made-up JPEGs)"
+        "--images", type=Path, metavar="DIR", help="data, train: dataset to read (default: synthetic JPEGs)"
     )
     parser.add_argument(
-        "--scenes", type=Path, metavar="DIR", help="tracker: street, crowd and noisy.npz to replay (default: made up)"
+        "--scenes",
+        type=Path,
+        metavar="DIR",
+        help="tracker: folder of street.npz, crowd.npz and noisy.npz (default: synthetic)",
     )
-    parser.add_argument("--repeats", type=int, default=5, help="rounds, after one that is not counted")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows to FILE too")
+    parser.add_argument("--repeats", type=int, metavar="N", default=5, help="measured rounds, after one warm-up round")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write machine and rows to FILE")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
 
 

@@ -29,14 +29,23 @@ from fairmot.formats.atomic import write_text
 from fairmot.structures.report import EvalReport, ScoredSequence
 from fairmot.utils.errors import InputError
 
+EXAMPLES = """\
+fairmot eval --results runs/mot17 --gt MOT17/train --output runs/scores EVAL.PROTOCOL mot17
+fairmot eval --config configs/quickstart.yaml --weights best.pt --gt MOT17/train --output runs/scores --video
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `fairmot eval`."""
-    parser.add_argument("--config", type=Path, help="YAML file; needed with --weights")
-    parser.add_argument("--results", type=Path, help="folder of result files <sequence>.txt to score")
-    parser.add_argument("--weights", type=Path, help="checkpoint to track with, instead of --results")
-    parser.add_argument("--gt", type=Path, required=True, help="a MOTChallenge sequence, or a folder of them")
-    parser.add_argument("--output", type=Path, required=True, help="folder for metrics.json, events and results")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration; required with --weights")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="folder of result files <sequence>.txt to score")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint to track with, instead of --results")
+    parser.add_argument(
+        "--gt", type=Path, required=True, metavar="DIR", help="a MOTChallenge sequence, or a folder of them"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for metrics.json, events and results"
+    )
     add_output_options(parser.add_argument_group("with --weights"))
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. EVAL.PROTOCOL mot17")
 

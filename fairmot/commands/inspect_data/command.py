@@ -31,7 +31,7 @@ from fairmot.formats.atomic import check_writable, write_text
 from fairmot.structures.annotations import UNKNOWN
 from fairmot.utils.errors import InputError
 
-EXAMPLES = 5  # findings of a kind that are printed
+MAX_EXAMPLES = 5  # printed findings of each kind
 REPORT = "report.json"
 
 
@@ -62,14 +62,37 @@ class Inspection:
     findings: tuple[Finding, ...]
 
 
+EXAMPLES = """\
+fairmot inspect_data --root MOT17/train
+fairmot inspect_data --config configs/mot17_half_dla34.yaml --output runs/inspect
+fairmot inspect_data --root CrowdHuman --fix CrowdHuman-fixed
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder or annotation file, or one of train and val")
-    parser.add_argument("--val", type=Path, metavar="DIR", help="data to validate on: looked through, and for leaks")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="report and pictures (default: runs/inspect/<name>)")
-    parser.add_argument("--images", default=ALL, help="images of each data set to decode: all, none, or how many")
-    parser.add_argument("--fix", type=Path, metavar="DIR", help="write a corrected copy of --root's labels there")
-    parser.add_argument("--config", type=Path, help="YAML file; without --root, its DATA.TRAIN and DATA.VAL are meant")
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="dataset folder or annotation file, or a folder of train and val"
+    )
+    parser.add_argument(
+        "--val", type=Path, metavar="DIR", help="validation dataset: also checked, and for images shared with --root"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the report and sample images (default: runs/inspect/<name>)",
+    )
+    parser.add_argument(
+        "--images", default=ALL, metavar="N", help="images of each dataset to decode: all, none or a number"
+    )
+    parser.add_argument("--fix", type=Path, metavar="DIR", help="write a corrected copy of the labels of --root there")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="YAML configuration; without --root its DATA.TRAIN and DATA.VAL are checked",
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. DATA.CLASSES car")
 
 
@@ -241,8 +264,8 @@ def format_findings(found: Sequence[Finding]) -> list[str]:
         for check in dict.fromkeys(finding.check for finding in mine):
             group = [finding for finding in mine if finding.check == check]
             lines.append(f"{severity}: {check}: {MEANING[check]}")
-            lines += [f"  {finding.where}: {finding.message}" for finding in group[:EXAMPLES]]
-            more = sum(finding.count if finding.message.endswith(MORE) else 1 for finding in group[EXAMPLES:])
+            lines += [f"  {finding.where}: {finding.message}" for finding in group[:MAX_EXAMPLES]]
+            more = sum(finding.count if finding.message.endswith(MORE) else 1 for finding in group[MAX_EXAMPLES:])
             lines += [f"  and {more} more"] if more else []
     return lines
 

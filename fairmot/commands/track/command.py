@@ -24,16 +24,29 @@ from fairmot.models.inference import prepare_for_inference
 from fairmot.utils.errors import InputError
 from fairmot.video.source import find_sources
 
+EXAMPLES = """\
+fairmot track --config configs/quickstart.yaml --weights best.pt --input street.mp4 --output runs/street --video
+fairmot track --config configs/quickstart.yaml --weights best.pt --input 0 --output runs/camera --show
+fairmot track --config configs/quickstart.yaml --weights best.pt --input MOT17/train --output runs/mot17 --save-cache
+fairmot track --replay runs/mot17/MOT17-02-SDP.npz --output result.txt TRACKER.PRESET byte
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
-    parser.add_argument("--config", type=Path, help="YAML file")
-    parser.add_argument("--weights", type=Path, help="checkpoint (.pt, .pth)")
-    parser.add_argument("--input", help="sequence(s), image folder, video file, camera index or stream URL")
-    parser.add_argument("--output", type=Path, required=True, help="folder for results; a file with --replay")
-    parser.add_argument("--replay", type=Path, metavar="CACHE", help="run the tracker alone over a detection cache")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint (.pt, .pth)")
+    parser.add_argument(
+        "--input", metavar="SRC", help="sequence(s), image folder, video file, camera index or stream URL"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="PATH", help="folder for results; with --replay a file"
+    )
+    parser.add_argument(
+        "--replay", type=Path, metavar="CACHE", help="run the tracker alone on a detection cache (.npz)"
+    )
     add_output_options(parser)
-    parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc ends")
+    parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc quits")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
 
 

@@ -54,12 +54,18 @@ class Arguments(NamedTuple):
 
 def add_output_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options that tracking and evaluating share, on a parser or a group of one."""
-    parser.add_argument("--video", action="store_true", help="write an annotated video and a contact sheet too")
-    parser.add_argument("--json", action="store_true", help="write tracks as JSON lines too, <sequence>.jsonl")
+    parser.add_argument("--video", action="store_true", help="also write an annotated video and a contact sheet")
     parser.add_argument(
-        "--event-log", action="store_true", help="write the tracker's decisions, <sequence>.events.jsonl"
+        "--json",
+        action="store_true",
+        help="also write tracks as JSON lines, <sequence>.jsonl; --json - writes to standard output",
     )
-    parser.add_argument("--save-cache", action="store_true", help="write the detections, <sequence>.npz, for --replay")
+    parser.add_argument(
+        "--event-log", action="store_true", help="also write the tracker's decisions, <sequence>.events.jsonl"
+    )
+    parser.add_argument(
+        "--save-cache", action="store_true", help="also write the detections, <sequence>.npz, for --replay"
+    )
     parser.add_argument(
         "--public-detections", metavar="SRC", help="public detections: det (each sequence's own), a folder or a file"
     )
@@ -67,9 +73,13 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
         "--public-mode",
         choices=("replace", "initiate"),
         default="initiate",
-        help="--public-detections in place of the network's, or as leave to start a track",
+        help="use of public detections: replace the network's, or initiate (tracks start only at public detections)",
     )
-    parser.add_argument("--no-pipeline", action="store_true", help="after reading, one step after the other")
+    parser.add_argument(
+        "--no-pipeline",
+        action="store_true",
+        help="run detection, tracking and writing one after another instead of in parallel threads",
+    )
 
 
 def options_of(arguments: argparse.Namespace) -> Arguments:

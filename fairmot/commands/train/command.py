@@ -41,13 +41,22 @@ from fairmot.utils.errors import InputError
 
 INTERRUPTED = 143  # 128 + SIGTERM, as a shell reports it
 
+EXAMPLES = """\
+fairmot train --config configs/quickstart.yaml DATA.ROOT runs/world
+fairmot train --config configs/mot17_half_dla34.yaml --output runs/mot17 SOLVER.BATCH_SIZE 8
+fairmot train --config configs/mot17_half_dla34.yaml --output runs/mot17 --resume
+torchrun --nproc-per-node 4 -m fairmot train --config configs/mot17_half_dla34.yaml
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fairmot train`."""
-    parser.add_argument("--config", type=Path, required=True, help="YAML file")
-    parser.add_argument("--resume", action="store_true", help="continue from OUTPUT/last.pt")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML configuration")
+    parser.add_argument("--resume", action="store_true", help="continue from OUTPUT/last.pt, bit-exactly")
     parser.add_argument("--resume-from", type=Path, metavar="FILE", help="continue from this checkpoint of the run")
-    parser.add_argument("--output", type=Path, help="folder of checkpoints, log and TensorBoard files; replaces OUTPUT")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for checkpoints, log and TensorBoard (default: OUTPUT)"
+    )
     parser.add_argument(
         "--rebuild-index", action="store_true", help="read all labels again instead of the cached index"
     )

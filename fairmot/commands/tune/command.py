@@ -40,19 +40,45 @@ class TuneOptions:
     resume: bool = False
 
 
+EXAMPLES = """\
+fairmot tune --config configs/quickstart.yaml --caches runs/mot17 --gt MOT17/train --output runs/tune
+fairmot tune --caches runs/mot17 --gt MOT17/train --output runs/tune --keys CONF_THRESHOLD BUFFER --trials 50
+fairmot tune --caches runs/mot17 --gt MOT17/train --output runs/tune --trials 400 --resume
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the job."""
+    """Declare the options of `fairmot tune`."""
     defaults = TuneOptions()
-    parser.add_argument("--config", type=Path, help="YAML file: the starting point, which is the first trial")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration of the first trial")
     parser.add_argument(
-        "--caches", type=Path, nargs="+", required=True, help="detection caches <sequence>.npz, or folders of them"
+        "--caches",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="detection caches <sequence>.npz, or folders of them",
     )
-    parser.add_argument("--gt", type=Path, required=True, help="a MOTChallenge sequence, or a folder of them")
-    parser.add_argument("--output", type=Path, required=True, help=f"folder for {BEST}, {TRIALS}, figures and {STUDY}")
     parser.add_argument(
-        "--trials", type=int, default=defaults.trials, help="total number of trials, earlier runs included"
+        "--gt", type=Path, required=True, metavar="DIR", help="a MOTChallenge sequence, or a folder of them"
     )
-    parser.add_argument("--processes", type=int, default=defaults.processes, help="concurrent trials; 0 = one per core")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help=f"folder for {BEST}, {TRIALS}, figures and {STUDY}"
+    )
+    parser.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        default=defaults.trials,
+        help="total number of trials, including earlier runs",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        default=defaults.processes,
+        help="trials run in parallel; 0 = one per core",
+    )
     parser.add_argument("--metric", choices=METRICS, default=defaults.metric, help="score to maximize")
     parser.add_argument(
         "--keys",
@@ -66,10 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="SEQUENCE",
-        help="sequences to hold out, or a fraction (0: none); else a quarter of several, the second half of one",
+        help="held-out sequences, or a fraction (0: none); default: a quarter of several, the second half of one",
     )
     parser.add_argument("--resume", action="store_true", help=f"continue OUTPUT/{STUDY}")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration; before --keys and --holdout")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides; before --keys and --holdout"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:

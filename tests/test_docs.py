@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +28,8 @@ OLD_NAMES = ("CHANGELOG.md",)  # pages that quote keys and options that no longe
 SECTIONS = "|".join(name for name, value in default_cfg().items() if isinstance(value, dict))
 KEY = re.compile(rf"(?<![\w./])(?:{SECTIONS})\.[A-Z_0-9]+(?![\w.<]*[<\w])")
 REPOSITORY_PATH = re.compile(r"^(?:fairmot|tests|tools|configs|scripts|docs|examples)/[\w./-]+$")
+EXTERNAL = ("np.", "sv.", "torch.", "found.", "print", "frame.copy")  # calls and attributes of other packages
+EXTERNAL_METHODS = {"annotate", "items", "round", "tolist"}
 FREE_NAMES = {"frame", "found", "np", "predictor", "tracker", "images_B3HW"}  # values that a block expects
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -100,6 +103,36 @@ def test_python_blocks_compile_and_import_what_exists(page: Path) -> None:
                 assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "fairmot":
                 assert hasattr(import_module("fairmot"), node.attr), ast.unparse(node)
+
+
+@pages
+def test_python_blocks_use_attributes_and_arguments_of_the_package(page: Path) -> None:
+    for block in code_blocks(read(page)):
+        tree = ast.parse(block.code) if block.language == "python" else ast.Module([], [])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call | ast.Attribute) and ast.unparse(node).startswith(EXTERNAL):
+                continue
+            if isinstance(node, ast.Attribute):
+                assert node.attr in package_names() | EXTERNAL_METHODS, ast.unparse(node)
+            for keyword in node.keywords if isinstance(node, ast.Call) else ():
+                assert keyword.arg is None or keyword.arg in package_names(), ast.unparse(node)
+
+
+@cache
+def package_names() -> frozenset[str]:
+    """Return the names of functions, parameters and fields that the package defines."""
+    names = set[str]()
+    for path in (ROOT / "fairmot").rglob("*.py"):
+        for node in ast.walk(ast.parse(read(path))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.arg):
+                names.add(node.arg)
+            elif isinstance(node, ast.AnnAssign):
+                names.add(getattr(node.target, "id", "") or getattr(node.target, "attr", ""))
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
+    return frozenset(names)
 
 
 def free_names(tree: ast.Module) -> set[str]:

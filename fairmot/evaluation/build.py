@@ -1,4 +1,4 @@
-"""The evaluator that a configuration asks for."""
+"""Builder of the evaluator from the configuration."""
 
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.evaluator import Evaluator

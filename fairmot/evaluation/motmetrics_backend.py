@@ -1,7 +1,7 @@
-"""motmetrics: the event of each box, and the numbers that FairMOT-style scripts print.
+"""CLEAR and identity scores and box events by motmetrics, as FairMOT-style scripts print them.
 
-motmetrics is fed the same prepared overlaps as TrackEval. It keeps a pairing alive across gaps where TrackEval looks
-one frame back only, so that its CLEAR counts differ (see docs/evaluation.md); its identity counts do not.
+motmetrics gets the same preprocessed overlaps as TrackEval. It keeps a match across gaps where TrackEval considers the
+previous frame only, so CLEAR counts differ (docs/evaluation.md); identity counts are equal.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from motmetrics import MOTAccumulator
 from motmetrics.lap import set_default_solver
 from motmetrics.metrics import create
 
-from fairmot.evaluation.preprocess import MATCH_IOU, PreparedSequence
+from fairmot.evaluation.preprocess import MATCH_IOU, PreprocessedSequence
 from fairmot.structures.report import EventTable
 
 EVENT_KINDS = ("MATCH", "SWITCH", "MISS", "FP")
@@ -40,52 +40,47 @@ _NAMES = {
 _COUNTS = tuple(_NAMES)[:12]
 
 
-def accumulate(prepared: PreparedSequence) -> MOTAccumulator:
-    """Run motmetrics over a sequence: distance 1 - IoU, pairs below IoU 0.5 barred, identities as in the files."""
+def accumulate(sequence: PreprocessedSequence) -> MOTAccumulator:
+    """Run motmetrics over a sequence, with distance 1 - IoU, pairs of IoU 0.5 and up, and identities of the files."""
     accumulator = MOTAccumulator(auto_id=False)
     with set_default_solver("lap"):
-        for frame, (truths, results, ious) in enumerate(
-            zip(prepared.truth_labels, prepared.result_labels, prepared.ious, strict=True), 1
+        for frame, (gt_labels, result_labels, ious) in enumerate(
+            zip(sequence.gt_labels, sequence.result_labels, sequence.ious, strict=True), 1
         ):
             distances = np.where(ious < MATCH_IOU, np.nan, 1.0 - ious)
-            accumulator.update(prepared.truth_ids[truths], prepared.result_ids[results], distances, frameid=frame)
+            accumulator.update(sequence.gt_ids[gt_labels], sequence.result_ids[result_labels], distances, frameid=frame)
     return accumulator
 
 
 def event_table(accumulator: MOTAccumulator) -> EventTable:
-    """Return the matches, switches, misses and false positives by frame."""
+    """Return the matches, switches, misses and false positives, by frame."""
     events = accumulator.mot_events
     events = events[events["Type"].isin(EVENT_KINDS)]
     return EventTable(
         frames=events.index.get_level_values("FrameId").to_numpy(np.int64),
         kinds=events["Type"].to_numpy(np.str_),
-        truth_ids=events["OId"].fillna(-1).to_numpy(np.int64),
+        gt_ids=events["OId"].fillna(-1).to_numpy(np.int64),
         result_ids=events["HId"].fillna(-1).to_numpy(np.int64),
         ious=1.0 - events["D"].to_numpy(np.float64),
     )
 
 
 def format_events(events: EventTable) -> str:
-    """Return the table as CSV: frame, event, truth_id, result_id, iou; what an event does not have stays empty."""
-    columns = (events.frames, events.kinds, events.truth_ids, events.result_ids, events.ious)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return "frame,event,truth_id,result_id,iou\n" + "".join(_event_line(*row) for row in rows)
-
-
-def _event_line(frame: int, kind: str, truth_id: int, result_id: int, iou: float) -> str:
-    if kind == "MISS":
-        return f"{frame},{kind},{truth_id},,\n"
-    if kind == "FP":
-        return f"{frame},{kind},,{result_id},\n"
-    return f"{frame},{kind},{truth_id},{result_id},{iou:.6f}\n"
+    """Return the table as CSV: frame, event, truth_id, result_id, iou; columns that an event lacks are empty."""
+    lines = ["frame,event,truth_id,result_id,iou\n"]
+    columns = (events.frames, events.kinds, events.gt_ids, events.result_ids, events.ious)
+    for frame, kind, gt_id, result_id, iou in zip(*(column.tolist() for column in columns), strict=True):
+        matched = {"MISS": f"{gt_id},,", "FP": f",{result_id},"}.get(kind, f"{gt_id},{result_id},{iou:.6f}")
+        lines.append(f"{frame},{kind},{matched}\n")
+    return "".join(lines)
 
 
 def motmetrics_scores(
     accumulators: Mapping[str, MOTAccumulator],
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Return (combined, by sequence) under TrackEval's names where motmetrics means the same; it has no HOTA.
+    """Return (combined, by sequence) under TrackEval's names, without HOTA.
 
-    MOTP is 1 - motmetrics' `motp`, a mean distance. What is undefined (a ratio over nothing) is 0, as in TrackEval.
+    MOTP is 1 - motmetrics' `motp`, a mean distance. Ratios with a zero denominator are 0, as in TrackEval.
     """
     with set_default_solver("lap"):
         table: pd.DataFrame = create().compute_many(
@@ -94,17 +89,15 @@ def motmetrics_scores(
             metrics=[*_NAMES.values(), "motp"],
             generate_overall=True,
         )
-    rows = [_to_scores(row) for _, row in table.iterrows()]
-    *sequences, combined = rows
+    *sequences, combined = (_to_scores(row) for _, row in table.iterrows())
     matched = sum(row["CLR_TP"] for row in sequences)
     combined["MOTP"] = sum(row["MOTP"] * row["CLR_TP"] for row in sequences) / max(1.0, matched)
     return combined, dict(zip(accumulators, sequences, strict=True))
 
 
 def _to_scores(row: Any) -> dict[str, float]:
-    scores: dict[str, float] = {ours: _finite(row[theirs]) for ours, theirs in _NAMES.items()}
-    for name in _COUNTS:
-        scores[name] = int(scores[name])
+    scores = {ours: _finite(row[theirs]) for ours, theirs in _NAMES.items()}
+    scores |= {name: int(scores[name]) for name in _COUNTS}
     return scores | {"MOTP": _finite(1.0 - row["motp"])}
 
 

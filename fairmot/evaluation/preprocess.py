@@ -1,8 +1,7 @@
-"""From two box tables to what the metrics read: frames, relabelled identities, overlaps, distractors taken out.
+"""Preprocessing of a sequence for scoring: overlaps, removal of distractors, relabelled identities.
 
-The order matters and is the official one: all truth boxes, scored or not, are matched to the results first; results
-matched to a distractor go; then the truth that is not scored goes. Removing whatever overlaps a distractor instead
-would delete correct boxes of people who stand near one. Source: Milan et al., MOT16, section 4.1.
+As in the official scorer, all ground-truth boxes are matched to the results first; results matched to a distractor are
+removed, then the ground truth that is not scored. Source: Milan et al., MOT16, section 4.1.
 """
 
 from collections.abc import Mapping
@@ -20,85 +19,85 @@ from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 
 MATCH_IOU = 0.5
-_THRESHOLD = MATCH_IOU - np.finfo(np.float64).eps  # the official scorer's allowance for rounding
+_THRESHOLD = MATCH_IOU - np.finfo(np.float64).eps  # rounding tolerance of the official scorer
 
 
 @dataclass(frozen=True)
-class PreparedSequence:
-    """A sequence of T frames, ready to be scored.
+class PreprocessedSequence:
+    """A sequence of T frames, ready for the metrics.
 
-    truth_labels, result_labels: T arrays of labels 0..n-1, n the number of identities that are left.
-    ious: T arrays (truths, results) of overlaps in [0, 1].
-    truth_ids, result_ids: (n,) the identities in the files, by label.
+    gt_labels, result_labels: T arrays of labels 0..n-1, n the number of remaining identities.
+    ious: T arrays (ground truth, results) of overlaps in [0, 1].
+    gt_ids, result_ids: (n,) identities in the files, by label.
     """
 
-    truth_labels: list[IntArray]
+    gt_labels: list[IntArray]
     result_labels: list[IntArray]
     ious: list[FloatArray]
-    truth_ids: IntArray
+    gt_ids: IntArray
     result_ids: IntArray
 
     def to_trackeval(self) -> Mapping[str, Any]:
-        """Return the same under the names that TrackEval's metric classes read."""
+        """Return the data dictionary of TrackEval's metric classes."""
         return {
             "num_timesteps": len(self.ious),
-            "num_gt_ids": len(self.truth_ids),
+            "num_gt_ids": len(self.gt_ids),
             "num_tracker_ids": len(self.result_ids),
-            "num_gt_dets": sum(map(len, self.truth_labels)),
+            "num_gt_dets": sum(map(len, self.gt_labels)),
             "num_tracker_dets": sum(map(len, self.result_labels)),
-            "gt_ids": self.truth_labels,
+            "gt_ids": self.gt_labels,
             "tracker_ids": self.result_labels,
             "similarity_scores": self.ious,
         }
 
 
-def prepare_sequence(sequence: ScoredSequence, protocol: ScoringProtocol) -> PreparedSequence:
-    """Apply the protocol's rules to one sequence that `check_sequence` passed; its results are of the scored class."""
-    truth, results = _by_frame(sequence.truth), _by_frame(sequence.results)
-    frames = list(zip(*(_frame_rows(table, sequence.info.length) for table in (truth, results)), strict=True))
-    truth_xyxy, results_xyxy = tlwh_to_xyxy(truth.boxes_tlwh), tlwh_to_xyxy(results.boxes_tlwh)
-    ious = [pairwise_iou(truth_xyxy[rows], results_xyxy[columns]) for rows, columns in frames]
-    scored = is_scored(truth, protocol)
+def preprocess_sequence(sequence: ScoredSequence, protocol: ScoringProtocol) -> PreprocessedSequence:
+    """Apply the protocol's rules to a sequence that passed `check_sequence`; its results are of the scored class."""
+    gt, results = _sort_by_frame(sequence.ground_truth), _sort_by_frame(sequence.results)
+    frames = list(zip(*(_frame_rows(table, sequence.info.length) for table in (gt, results)), strict=True))
+    gt_xyxy, results_xyxy = tlwh_to_xyxy(gt.boxes_tlwh), tlwh_to_xyxy(results.boxes_tlwh)
+    ious = [pairwise_iou(gt_xyxy[rows], results_xyxy[columns]) for rows, columns in frames]
+    scored = is_scored(gt, protocol)
     kept = np.ones(len(results), dtype=bool)
-    distractor = np.isin(truth.classes, protocol.distractors)
+    distractor = np.isin(gt.classes, protocol.distractors)
     for iou, (rows, columns) in zip(ious, frames, strict=True):
-        kept[columns.start + _on_distractors(iou, distractor[rows])] = False
-    truth_ids, truth_labels = _relabel(truth.ids, scored)
+        kept[columns.start + _matched_to_distractors(iou, distractor[rows])] = False
+    gt_ids, gt_labels = _relabel(gt.ids, scored)
     result_ids, result_labels = _relabel(results.ids, kept)
-    return PreparedSequence(
-        truth_labels=[truth_labels[rows][scored[rows]] for rows, _ in frames],
+    return PreprocessedSequence(
+        gt_labels=[gt_labels[rows][scored[rows]] for rows, _ in frames],
         result_labels=[result_labels[columns][kept[columns]] for _, columns in frames],
         ious=[iou[scored[rows]][:, kept[columns]] for iou, (rows, columns) in zip(ious, frames, strict=True)],
-        truth_ids=truth_ids,
+        gt_ids=gt_ids,
         result_ids=result_ids,
     )
 
 
-def _by_frame(table: BoxTable) -> BoxTable:
-    """Rows by frame, then identity: the order of rows in a file changes nothing."""
+def _sort_by_frame(table: BoxTable) -> BoxTable:
+    """Return the rows by frame, then identity, so that the order in a file does not matter."""
     return table[np.lexsort((table.ids, table.frames))]
 
 
 def _frame_rows(table: BoxTable, length: int) -> list[slice]:
-    """The rows of each frame 1..length, in a table that is sorted by frame."""
+    """Return the rows of each frame 1..length of a table sorted by frame."""
     edges = np.searchsorted(table.frames, np.arange(1, length + 2)).tolist()
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def is_scored(truth: BoxTable, protocol: ScoringProtocol) -> BoolArray:
-    """(N,) truth boxes that count: of the scored class where there are classes, and not marked 0.
+def is_scored(ground_truth: BoxTable, protocol: ScoringProtocol) -> BoolArray:
+    """(N,) mask of the ground-truth boxes that are scored: of the scored class, with a consider flag that is not 0.
 
-    MOT16/17/20 mark people only: another class that has no marked box in a file counts whole, as it does in training.
+    MOT16/17/20 flag people only: of another class without a flagged box all boxes are scored, as in training.
     """
-    marked = np.asarray(truth.confidences.astype(np.int64) != 0)
+    flagged = np.asarray(ground_truth.confidences.astype(np.int64) != 0)
     if not protocol.has_classes:
-        return marked
-    members = np.asarray(truth.classes == protocol.scored)
-    return members & marked if protocol.scored == PERSON or (members & marked).any() else members
+        return flagged
+    members = np.asarray(ground_truth.classes == protocol.scored)
+    return members & flagged if protocol.scored == PERSON or (members & flagged).any() else members
 
 
-def _on_distractors(iou: FloatArray, distractor: BoolArray) -> IntArray:
-    """Columns of `iou` (truths, results) that the best assignment of all truths at IoU 0.5 gives to distractors."""
+def _matched_to_distractors(iou: FloatArray, distractor: BoolArray) -> IntArray:
+    """Return the columns of `iou` that the optimal assignment at IoU 0.5 matches to distractor rows."""
     if not (iou[distractor] >= _THRESHOLD).any():
         return np.zeros(0, dtype=np.int64)
     scores = np.where(iou < _THRESHOLD, 0.0, iou)
@@ -107,7 +106,7 @@ def _on_distractors(iou: FloatArray, distractor: BoolArray) -> IntArray:
 
 
 def _relabel(ids: IntArray, kept: BoolArray) -> tuple[IntArray, IntArray]:
-    """Return the kept identities (n,) in order, and the label 0..n-1 of each row; -1 where it is not kept."""
+    """Return the kept identities (n,) in ascending order and the label 0..n-1 of each row, -1 for dropped rows."""
     labels = np.full(len(ids), -1, dtype=np.int64)
     unique, labels[kept] = np.unique(ids[kept], return_inverse=True)
     return unique, labels

@@ -1,16 +1,16 @@
-"""A report as a table for people to read."""
+"""Text table of an evaluation report."""
 
 from collections.abc import Mapping
 
 from fairmot.structures.report import EvalReport
 
-SHARES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1")
+PERCENTAGES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1")
 COUNTS = ("IDSW", "Frag", "CLR_FP", "CLR_FN", "MT", "PT", "ML")
 
 
 def format_table(report: EvalReport) -> str:
-    """Return aligned columns, a row a sequence and COMBINED last: shares in percent, then counts; `-` for no value."""
-    titles = ["sequence", *SHARES, *(name.removeprefix("CLR_") for name in COUNTS)]
+    """Return aligned columns, one row per sequence and COMBINED last: percentages, then counts; `-` for no value."""
+    titles = ["sequence", *PERCENTAGES, *(name.removeprefix("CLR_") for name in COUNTS)]
     rows = [
         titles,
         *(_row(name, scores) for name, scores in [*report.sequences.items(), ("COMBINED", report.combined)]),
@@ -20,8 +20,8 @@ def format_table(report: EvalReport) -> str:
 
 
 def _row(name: str, scores: Mapping[str, float]) -> list[str]:
-    shares = [f"{100 * scores[key]:.1f}" if key in scores else "-" for key in SHARES]
-    return [name, *shares, *(str(int(scores[key])) if key in scores else "-" for key in COUNTS)]
+    percentages = [f"{100 * scores[key]:.1f}" if key in scores else "-" for key in PERCENTAGES]
+    return [name, *percentages, *(str(int(scores[key])) if key in scores else "-" for key in COUNTS)]
 
 
 def _align(row: list[str], widths: list[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""CLEAR, identity and HOTA scores from TrackEval's own metric classes, MOTChallenge's official scorer.
+"""CLEAR, identity and HOTA scores by the metric classes of TrackEval, MOTChallenge's official scorer.
 
 Sources: Bernardin and Stiefelhagen 2008 (CLEAR MOT); Ristani et al. 2016 (IDF1); Luiten et al. 2021 (HOTA).
 """
@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from trackeval.metrics import CLEAR, HOTA, Identity
 
-from fairmot.evaluation.preprocess import PreparedSequence
+from fairmot.evaluation.preprocess import PreprocessedSequence
 
-RawScores = Mapping[str, Mapping[str, Any]]  # family -> TrackEval's names; HOTA's are arrays over 19 thresholds
+RawScores = Mapping[str, Mapping[str, Any]]  # metric family -> name -> value; HOTA's are arrays over 19 thresholds
 
 
-def score_sequence(prepared: PreparedSequence) -> RawScores:
-    """Return each family's raw scores of one sequence, for `trackeval_scores`."""
-    data = prepared.to_trackeval()
+def score_sequence(sequence: PreprocessedSequence) -> RawScores:
+    """Return the raw scores of one sequence, for `trackeval_scores`."""
+    data = sequence.to_trackeval()
     return {family: metric.eval_sequence(data) for family, metric in _metrics().items()}
 
 
 def trackeval_scores(raw: Mapping[str, RawScores]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Return (combined, by sequence) from each sequence's raw scores.
 
-    Combined adds counts and takes ratios of the sums. The HOTA family is averaged over its thresholds, last.
+    Combined scores are ratios of the summed counts. The HOTA family is averaged over its thresholds afterwards.
     """
     combined = {
         family: metric.combine_sequences({name: families[family] for name, families in raw.items()})

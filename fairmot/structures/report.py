@@ -1,8 +1,7 @@
-"""What scoring takes and gives: a sequence's truth and results, its events, and the report."""
+"""Structures of scoring: a sequence with ground truth and results, its event table, and the report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,58 +12,56 @@ from fairmot.structures.sequence import BoxTable, SequenceInfo
 
 @dataclass(frozen=True)
 class ScoredSequence:
-    """One sequence to score: what it is, its ground truth and a tracker's results.
+    """A sequence to score, with ground truth and results.
 
-    `truth_source` and `results_source` name the files in messages; empty where the tables were never files.
+    ground_truth_source, results_source: file names for messages; empty for tables in memory.
     """
 
     info: SequenceInfo
-    truth: BoxTable
+    ground_truth: BoxTable
     results: BoxTable
-    truth_source: str = ""
+    ground_truth_source: str = ""
     results_source: str = ""
 
 
 @dataclass(frozen=True)
 class EventTable:
-    """What became of each box, N rows by frame: a match, an identity switch, a miss or a false positive.
+    """N events of boxes, by frame: matches, identity switches, misses and false positives.
 
     frames: (N,) frame numbers from 1.
     kinds: (N,) text: MATCH, SWITCH, MISS or FP.
-    truth_ids, result_ids: (N,) identities as the files have them; meaningless where a kind has no such side.
+    gt_ids, result_ids: (N,) identities in the files; undefined for a kind without that side.
     ious: (N,) overlap of matches and switches, NaN for the others.
     """
 
     frames: IntArray
     kinds: npt.NDArray[np.str_]
-    truth_ids: IntArray
+    gt_ids: IntArray
     result_ids: IntArray
     ious: FloatArray
 
     def __post_init__(self) -> None:
-        for name in ("frames", "kinds", "truth_ids", "result_ids", "ious"):
-            array: npt.NDArray[Any] = getattr(self, name)
+        for name, array in vars(self).items():
             require_shape(name, array, (len(self.frames),))
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def count(self, kind: str) -> int:
-        """How many rows are of this kind."""
+        """Return the number of rows of this kind."""
         return int(np.count_nonzero(self.kinds == kind))
 
 
 @dataclass(frozen=True)
 class EvalReport:
-    """Scores of a run under TrackEval's names; fractions in [0, 1] (MOTA may be below 0) and counts.
+    """Scores under TrackEval's names: fractions in [0, 1] (MOTA may be negative) and counts.
 
-    combined: over all sequences: counts added and ratios taken of the sums, never averaged.
-    sequences: row -> the same names: each sequence, and with several classes `<sequence>/<class>` and
-        `COMBINED/<class>`.
-    protocol, reason: the MOTChallenge rules that were applied, and why those.
+    combined: over all sequences, as ratios of the summed counts.
+    sequences: scores by row: each sequence, and with several classes `<sequence>/<class>` and `COMBINED/<class>`.
+    protocol, reason: the applied MOTChallenge rules, and the reason for the choice.
     backend: trackeval or motmetrics.
-    notes: warnings, a line each.
-    events: sequence, or with several classes `<sequence>/<class>` -> its events, where they were asked for.
+    notes: warnings, one line each.
+    events: event tables by sequence, or with several classes by `<sequence>/<class>`, where requested.
     """
 
     combined: Mapping[str, float]

@@ -17,19 +17,19 @@ import numpy as np
 
 from fairmot.geometry.arrays import BoolArray, FloatArray, ImageArray
 
-LEAST_SIDE = 32  # px of the reduced image
+MIN_SIDE = 32  # px of the reduced image
 
 
 SCALE_LIMITS = (0.8, 1.25)  # least and largest singular value of a believable affine
 
 
-LARGEST_TURN = 30.0  # degrees
+MAX_ROTATION = 30.0  # degrees
 
 
-LARGEST_SHIFT = 0.5  # of the image's centre, in image sides
+MAX_SHIFT = 0.5  # of the image's centre, in image sides
 
 
-class ReducedGrey(NamedTuple):
+class GreyImage(NamedTuple):
     """A grey image (h, w) at a reduced size, and the height and width that it was reduced from."""
 
     grey: ImageArray
@@ -38,7 +38,7 @@ class ReducedGrey(NamedTuple):
     @property
     def is_small(self) -> bool:
         """Whether it is too small for an estimate."""
-        return bool(min(self.grey.shape) < LEAST_SIDE)
+        return bool(min(self.grey.shape) < MIN_SIDE)
 
     @property
     def pixel_xy(self) -> FloatArray:
@@ -51,22 +51,22 @@ def identity() -> FloatArray:
     return np.eye(2, 3)
 
 
-def reduce_image(image: ImageArray, side: int) -> ReducedGrey:
+def reduce_image(image: ImageArray, side: int) -> GreyImage:
     """Return `image` in grey, its longer side `side` px or less (0: as it is)."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
         raise ValueError(f"image: expected (H, W, 3) or (H, W) uint8, got {image.shape} {image.dtype}")
     height, width = image.shape[:2]
     if 0 in (height, width):
-        return ReducedGrey(np.zeros((height, width), np.uint8), (height, width))
+        return GreyImage(np.zeros((height, width), np.uint8), (height, width))
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.shape[2:] == (3,) else image, dtype=np.uint8)
     share = side / max(height, width)
     if 0 < share < 1:
         size_wh = max(1, round(width * share)), max(1, round(height * share))
         grey = np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return ReducedGrey(grey.reshape(grey.shape[:2]), (height, width))
+    return GreyImage(grey.reshape(grey.shape[:2]), (height, width))
 
 
-def mask_people(reduced: ReducedGrey, boxes_xyxy: FloatArray) -> ImageArray:
+def mask_boxes(reduced: GreyImage, boxes_xyxy: FloatArray) -> ImageArray:
     """Return (h, w) uint8: 0 in boxes (and a pixel around them), 255 elsewhere."""
     mask = np.full(reduced.grey.shape, 255, dtype=np.uint8)
     boxes_N4 = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
@@ -78,7 +78,7 @@ def mask_people(reduced: ReducedGrey, boxes_xyxy: FloatArray) -> ImageArray:
     return mask
 
 
-def to_full_size(small: FloatArray, reduced: ReducedGrey) -> FloatArray:
+def scale_affine(small: FloatArray, reduced: GreyImage) -> FloatArray:
     """Return the affine (2, 3) between full images from one between reduced images.
 
     A reduced pixel's centre x lies at (x + 0.5) * p - 0.5 in the full image, p its width there.
@@ -102,7 +102,7 @@ def is_plausible(matrix: FloatArray, size_hw: tuple[int, ...]) -> bool:
     size_wh = np.array(size_hw[1::-1], dtype=np.float64)
     shift = matrix[:, :2] @ (size_wh / 2) + matrix[:, 2] - size_wh / 2
     in_scale = SCALE_LIMITS[0] <= scales.min() and scales.max() <= SCALE_LIMITS[1]
-    return bool(in_scale and abs(turn) <= LARGEST_TURN and (np.abs(shift) <= LARGEST_SHIFT * size_wh).all())
+    return bool(in_scale and abs(turn) <= MAX_ROTATION and (np.abs(shift) <= MAX_SHIFT * size_wh).all())
 
 
 _LK_WINDOW = (11, 11)
@@ -169,14 +169,14 @@ class FlowMotion:
         before, self._before = self._before, None
         if now.is_small:
             return identity()
-        is_ground = mask_people(now, boxes_xyxy)
+        is_ground = mask_boxes(now, boxes_xyxy)
         small, corners_K2 = None, np.zeros((0, 2), np.float32)
         if before is not None and before.reduced.full_hw == now.full_hw:
             small, corners_K2 = self._follow(before, now.grey, is_ground)
         if len(corners_K2) < self._renew * self._corners:
             corners_K2 = self._find_corners(now.grey, is_ground)
         self._before = _FlowFrame(now, corners_K2)
-        return identity() if small is None else to_full_size(small, now)
+        return identity() if small is None else scale_affine(small, now)
 
     def _find_corners(self, grey: ImageArray, is_ground: ImageArray) -> FloatArray:
         """Return (K, 2) float32 corners outside people; K may be 0."""
@@ -249,11 +249,11 @@ class EccMotion:
         before, self._before = self._before, None
         if now.is_small:
             return identity()
-        self._before = _EccFrame(now, _halve(now.grey), mask_people(now, boxes_xyxy))
+        self._before = _EccFrame(now, _halve(now.grey), mask_boxes(now, boxes_xyxy))
         if before is None or before.reduced.full_hw != now.full_hw:
             return identity()
         small = self._align(before.levels, self._before.levels, before.is_ground & self._before.is_ground)
-        return identity() if small is None else to_full_size(small, now)
+        return identity() if small is None else scale_affine(small, now)
 
     def _align(self, before: list[ImageArray], now: list[ImageArray], is_ground: ImageArray) -> FloatArray | None:
         """Return the affine in pixels of the finest level, or None where none is to be believed."""
@@ -274,14 +274,14 @@ class EccMotion:
 class _FlowFrame(NamedTuple):
     """A frame and its (K, 2) float32 corners to follow into the next."""
 
-    reduced: ReducedGrey
+    reduced: GreyImage
     corners_K2: FloatArray
 
 
 class _EccFrame(NamedTuple):
     """A frame, its pyramid (finest level first), and (h, w) uint8 where no people are."""
 
-    reduced: ReducedGrey
+    reduced: GreyImage
     levels: list[ImageArray]
     is_ground: ImageArray
 

@@ -50,21 +50,21 @@ def postprocess(table: BoxTable, options: PostprocessOptions) -> BoxTable:
     In a table of fewer frames than `min_length` the tracks of all its frames stay.
     """
     frames = int(np.ptp(table.frames)) + 1 if len(table) else 0
-    kept = drop_short(table, min_length=min(options.min_track_length, frames))
+    kept = drop_short(table, min_track_length=min(options.min_track_length, frames))
     if options.interpolate == "linear":
         return interpolate_linear(kept, max_gap=options.max_gap)
     if options.interpolate == "gaussian":
-        return interpolate_gaussian(kept, max_gap=options.max_gap, smooth=options.tau)
+        return interpolate_gaussian(kept, max_gap=options.max_gap, tau=options.tau)
     return kept
 
 
-def drop_short(table: BoxTable, *, min_length: int) -> BoxTable:
+def drop_short(table: BoxTable, *, min_track_length: int) -> BoxTable:
     """Leave out the tracks seen in fewer than `min_length` frames; ValueError for a track that is twice in a frame."""
     rows = _by_track(table)
     _, track_of, lengths = np.unique(
         np.column_stack([rows.classes, rows.ids]), axis=0, return_inverse=True, return_counts=True
     )
-    return _by_frame(rows[lengths[track_of.ravel()] >= min_length])
+    return _by_frame(rows[lengths[track_of.ravel()] >= min_track_length])
 
 
 def interpolate_linear(table: BoxTable, *, max_gap: int) -> BoxTable:
@@ -75,7 +75,7 @@ def interpolate_linear(table: BoxTable, *, max_gap: int) -> BoxTable:
     return _by_frame(_fill(_by_track(table), max_gap))
 
 
-def interpolate_gaussian(table: BoxTable, *, max_gap: int, smooth: float) -> BoxTable:
+def interpolate_gaussian(table: BoxTable, *, max_gap: int, tau: float) -> BoxTable:
     """Fill gaps and smooth every box by Gaussian process regression over time.
 
     After the Gaussian-smoothed interpolation of Du et al., StrongSORT (2023): gaps are filled along straight lines;
@@ -90,12 +90,12 @@ def interpolate_gaussian(table: BoxTable, *, max_gap: int, smooth: float) -> Box
 
     ValueError for a track that is twice in a frame, or `smooth` of 1 or less.
     """
-    if smooth <= 1:
-        raise ValueError(f"smooth: {smooth} is not above 1")
+    if tau <= 1:
+        raise ValueError(f"smooth: {tau} is not above 1")
     filled = _fill(_by_track(table), max_gap)
     boxes = np.array(filled.boxes_tlwh, dtype=np.float64)
     for start, end in _pieces(filled):
-        boxes[start:end] = _smooth_piece(boxes[start:end], smooth)
+        boxes[start:end] = _smooth_piece(boxes[start:end], tau)
     return _by_frame(replace(filled, boxes_tlwh=boxes))
 
 

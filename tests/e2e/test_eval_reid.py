@@ -1,4 +1,4 @@
-"""`fairmot eval ... EVAL.REID True` as a user runs it, over frames drawn here."""
+"""`fairmot eval ... EVAL.REID True` on drawn frames."""
 
 import json
 import shutil
@@ -26,16 +26,16 @@ RATES = ["TPR@FAR=0.1", "TPR@FAR=0.01", "TPR@FAR=0.001", "TPR@FAR=0.0001"]
 
 
 def draw_sequence(folder, *, scored=(1, 2), images=FRAMES):
-    """Two people, one who is marked 0, and a car of the first person's number; the first frames have images."""
+    """Two people, one with flag 0, and a car with the first person's number; the first frames have images."""
     rows = []
     for frame in range(1, FRAMES + 1):
         image = np.full((128, 192, 3), 90, np.uint8)
-        for place, (identity, kind) in enumerate([(1, 1), (2, 1), (3, 1), (1, 3)]):
-            left, top = 10 + 45 * place + 2 * frame, 40
+        for index, (identity, kind) in enumerate([(1, 1), (2, 1), (3, 1), (1, 3)]):
+            left, top = 10 + 45 * index + 2 * frame, 40
             colour = COLOURS[4 if kind == 3 else identity]
             cv2.rectangle(image, (left, top), (left + 20, top + 50), colour, -1)
-            mark = int(identity in scored and kind == 1)
-            rows.append(f"{frame},{identity},{left},{top},20,50,{mark},{kind},1\n")
+            flag = int(identity in scored and kind == 1)
+            rows.append(f"{frame},{identity},{left},{top},20,50,{flag},{kind},1\n")
         if frame <= images:
             write_image(folder / "img1" / f"{frame:06d}.png", image)
     (folder / "gt").mkdir()
@@ -58,7 +58,7 @@ def save_weights(root, options):
 
 
 def run(root, *options, output="out"):
-    """Return the exit code and what `eval` with weights wrote to reid.json."""
+    """Return the reid.json of `eval` with weights."""
     save_weights(root, options)
     given = ["--config", f"{root}/slim.yaml", "--weights", f"{root}/w.pt", "--gt", f"{root}/gt"]
     assert main(["eval", *given, "--output", f"{root}/{output}", *options]) == 0
@@ -66,8 +66,8 @@ def run(root, *options, output="out"):
 
 
 @pytest.mark.parametrize("sampling", ["center", "center_bi", "roi_align", "pos_anchor"])
-def test_embeddings_at_the_true_boxes_are_scored(capsys, root, sampling):
-    """Two people in each of two sequences: 8 boxes a sequence; a person is nobody of the other sequence."""
+def test_embeddings_at_ground_truth_boxes_are_scored(capsys, root, sampling):
+    """Two people in each of two sequences: 8 boxes per sequence, identities counted per sequence."""
     scores = run(root, *SMALL, "MODEL.REID_SAMPLING", sampling)
     assert {name: scores[name] for name in ("genuine", "impostor", "boxes", "dimension", "sampling")} == {
         "genuine": 4 * 6,
@@ -79,14 +79,14 @@ def test_embeddings_at_the_true_boxes_are_scored(capsys, root, sampling):
     assert [name for name in scores if "TPR" in name] == RATES
     assert all(0 <= scores[name] <= 1 for name in RATES)
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line.startswith(f"re-ID at the true boxes: TPR {100 * scores[RATES[0]]:.1f} % at FAR 0.1, ")
-    assert line.endswith(f"(24 genuine and 96 impostors' pairs of 16 boxes); wrote {root}/out/reid.json")
+    assert line.startswith(f"re-ID at ground-truth boxes: TPR {100 * scores[RATES[0]]:.1f} % at FAR 0.1, ")
+    assert line.endswith(f"(24 genuine and 96 impostor pairs of 16 boxes); wrote {root}/out/reid.json")
     assert sorted(path.name for path in root.rglob("metrics.json")) == ["metrics.json"]
     assert "COMBINED" in json.loads((root / "out" / "metrics.json").read_text())
 
 
-def test_people_in_plain_colours_are_told_apart_without_training(root):
-    """In one of the sequences; the other one has nobody to score."""
+def test_untrained_embeddings_separate_plain_colours(root):
+    """One of the two sequences has no scored box."""
     draw_sequence(root / "gt" / "EMPTY", scored=())
     shutil.rmtree(root / "gt" / "STREET")
     scores = run(root, *SMALL)
@@ -94,8 +94,8 @@ def test_people_in_plain_colours_are_told_apart_without_training(root):
     assert scores["TPR@FAR=0.1"] > 0.5
 
 
-def test_copies_for_several_detectors_count_once(root):
-    """They hold the same pictures: a copy's boxes would be equal to those of an impostor."""
+def test_copies_for_several_detectors_are_scored_once(root):
+    """The copies have the same images: their boxes would be impostor pairs of distance 0."""
     shutil.rmtree(root / "gt" / "SQUARE")
     for detector in ("DPM", "SDP"):
         draw_sequence(root / "gt" / f"STREET-{detector}")
@@ -105,22 +105,22 @@ def test_copies_for_several_detectors_count_once(root):
     assert set(json.loads((root / "out" / "metrics.json").read_text())) == {"COMBINED", "STREET-DPM", "STREET-SDP"}
 
 
-def test_each_class_has_its_own_boxes_and_no_pair_joins_two(root):
-    """Cars are not marked, as in MOT17, and count all the same; a car's number may be a person's."""
+def test_pairs_are_of_one_class(root):
+    """Cars are not flagged, as in MOT17, and are scored; a car and a person have one identity number."""
     scores = run(root, *WITH_CARS)
     assert scores["boxes"] == 2 * FRAMES * 3
     assert scores["genuine"] == 2 * 6 * 3
     assert scores["impostor"] == (16 * 15 // 2 - 24) + (8 * 7 // 2 - 12)
 
 
-def test_a_prefix_of_the_embedding(root):
-    whole = run(root, *SMALL)
-    part = run(root, *SMALL, "PREDICT.REID_PREFIX", "4", output="part")
-    assert (whole["dimension"], part["dimension"]) == (16, 4)
-    assert whole["genuine"] == part["genuine"]
+def test_embedding_prefix_sets_the_dimension(root):
+    full = run(root, *SMALL)
+    prefix = run(root, *SMALL, "PREDICT.REID_PREFIX", "4", output="part")
+    assert (full["dimension"], prefix["dimension"]) == (16, 4)
+    assert full["genuine"] == prefix["genuine"]
 
 
-def test_rows_without_an_image_are_left_out_and_what_cannot_be_measured_is_null(capsys, root):
+def test_rows_without_an_image_are_dropped_and_no_pairs_give_null(capsys, root):
     shutil.rmtree(root / "gt")
     draw_sequence(root / "gt" / "ALONE", scored=(1,), images=1)
     scores = run(root, *SMALL)
@@ -134,13 +134,13 @@ def test_result_files_have_no_embeddings(capsys, root):
     arguments = ["--results", f"{root}/results", "--gt", f"{root}/gt", "--output", f"{root}/out"]
     assert main(["eval", *arguments, "EVAL.REID", "True"]) == 2
     assert capsys.readouterr().err == (
-        "fairmot eval: EVAL.REID: result files hold no embeddings; give --weights instead of --results, "
+        "fairmot eval: EVAL.REID: result files have no embeddings; give --weights instead of --results, "
         "or set it False\n"
     )
     assert not (root / "out").exists()
 
 
-def test_a_prefix_that_is_too_long_is_one_line_before_any_frame(capsys, root):
+def test_too_long_prefix_is_refused_before_any_frame(capsys, root):
     save_weights(root, SMALL)
     given = ["--config", f"{root}/slim.yaml", "--weights", f"{root}/w.pt", "--gt", f"{root}/gt"]
     assert main(["eval", *given, "--output", f"{root}/out", *SMALL, "PREDICT.REID_PREFIX", "17"]) == 2
@@ -150,8 +150,8 @@ def test_a_prefix_that_is_too_long_is_one_line_before_any_frame(capsys, root):
     assert not (root / "out" / "metrics.json").exists()
 
 
-def test_from_python(root):
+def test_python_call_equals_the_file(root):
     save_weights(root, SMALL)
-    scores = evaluate_reid(load_cfg(None, SMALL), weights=root / "w.pt", truth=root / "gt", output=root / "out")
+    scores = evaluate_reid(load_cfg(None, SMALL), weights=root / "w.pt", ground_truth=root / "gt", output=root / "out")
     assert scores.boxes == 16
     assert scores.to_dict().items() <= json.loads((root / "out" / "reid.json").read_text()).items()

@@ -25,8 +25,8 @@ def root(tmp_path):
     for name, found in (("STREET", 4), ("SQUARE", 2)):
         (tmp_path / "gt" / name / "gt").mkdir(parents=True)
         (tmp_path / "gt" / name / "seqinfo.ini").write_text(SEQINFO.format(name=name))
-        truth = [f"{frame},1,10,10,20,40,1,1,1\n" for frame in range(1, 5)]
-        (tmp_path / "gt" / name / "gt" / "gt.txt").write_text("".join(truth))
+        gt = [f"{frame},1,10,10,20,40,1,1,1\n" for frame in range(1, 5)]
+        (tmp_path / "gt" / name / "gt" / "gt.txt").write_text("".join(gt))
         (tmp_path / "results").mkdir(exist_ok=True)
         lines = [f"{frame},3,10,10,20,40,0.9,-1,-1,-1\n" for frame in range(1, found + 1)]
         (tmp_path / "results" / f"{name}.txt").write_text("".join(lines))
@@ -63,7 +63,7 @@ def test_scores_a_folder_of_results(capsys, root):
     assert lines[0] == "protocol mot17 (EVAL.PROTOCOL), scores by trackeval"
     assert [line.split()[0] for line in lines[1:5]] == ["sequence", "SQUARE", "STREET", "COMBINED"]
     assert lines[5] == f"wrote {root}/out/metrics.json, {root}/out/events"
-    assert captured.err == f"fairmot eval: {root}/results: no truth for OTHER.txt; not scored\n"
+    assert captured.err == f"fairmot eval: {root}/results: no ground truth for OTHER.txt; not scored\n"
     events = (root / "out" / "events" / "SQUARE.csv").read_text().splitlines()
     assert events[1:] == ["1,MATCH,1,3,1.000000", "2,MATCH,1,3,1.000000", "3,MISS,1,,", "4,MISS,1,,"]
 
@@ -73,7 +73,7 @@ def test_without_events_and_by_motmetrics(capsys, root):
     assert sorted(path.name for path in (root / "out").iterdir()) == ["metrics.json"]
     assert json.loads((root / "out" / "metrics.json").read_text())["COMBINED"]["MOTA"] == 0.75
     first, _, row, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith("protocol mot17 (the truth has no box of class 6")
+    assert first.startswith("protocol mot17 (the ground truth has no box of class 6")
     assert first.endswith("scores by motmetrics")
     assert row.split()[:5] == ["SQUARE", "-", "-", "-", "50.0"]
 
@@ -129,7 +129,7 @@ def test_wrong_use_is_one_line(capsys, root):
     assert "--video: only with --weights" in refuse(capsys, root, "--video")
     assert "--no-pipeline: only with --weights" in refuse(capsys, root, "--no-pipeline", "EVAL.PROTOCOL", "mot17")
     assert main(["eval", *options(root, "--output", f"{root}/results/SQUARE.txt")]) == 2
-    assert "a file, where a folder" in capsys.readouterr().err
+    assert "is a file; expected a folder" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -190,11 +190,11 @@ def test_a_signal_during_the_tracking_gives_its_code(monkeypatch, capsys, root):
 
 def test_the_table_and_json_lines_do_not_share_standard_output(capsys, root, fake_tracker):
     assert main([*with_weights(root), "--output", f"{root}/out", "--json", "-"]) == 2
-    assert "--json -: the table goes to standard output" in capsys.readouterr().err
+    assert "--json -: the table is written to standard output" in capsys.readouterr().err
     assert fake_tracker == []
 
 
-def test_wrong_truth_is_found_before_the_tracking(capsys, root, fake_tracker):
+def test_invalid_ground_truth_is_found_before_tracking(capsys, root, fake_tracker):
     (root / "gt" / "STREET" / "gt" / "gt.txt").write_text("1,1,10,10,20,40,1,99,1\n")
     assert main([*with_weights(root), "--output", f"{root}/out"]) == 2
     assert "gt.txt:1: class 99" in capsys.readouterr().err

@@ -33,8 +33,8 @@ def recall_on_training_frames(cfg, weights, *, frames, min_iou=0.5):
     load_weights(model, weights)
     predictor = build_predictor(cfg, model, device=resolve_device("cpu"))
     folder = Path(cfg.DATA.ROOT) / cfg.DATA.TRAIN[0]
-    truth = read_boxes(folder / "gt" / "gt.txt", "truth")
-    truth = truth[(truth.classes == 1) & (truth.confidences > 0) & (truth.frames <= frames)]
+    gt = read_boxes(folder / "gt" / "gt.txt", "truth")
+    gt = gt[(gt.classes == 1) & (gt.confidences > 0) & (gt.frames <= frames)]
     found = 0
     with open_frames(str(folder)) as source:
         for frame in source:
@@ -42,12 +42,12 @@ def recall_on_training_frames(cfg, weights, *, frames, min_iou=0.5):
                 break
             detections = predictor(frame.image)
             sure = detections[detections.scores > cfg.TRACKER.CONF_THRESHOLD]
-            overlaps = pairwise_iou(tlwh_to_xyxy(truth[truth.frames == frame.index].boxes_tlwh), sure.boxes_xyxy)
+            overlaps = pairwise_iou(tlwh_to_xyxy(gt[gt.frames == frame.index].boxes_tlwh), sure.boxes_xyxy)
             while overlaps.size and overlaps.max() >= min_iou:
                 person, detection = np.unravel_index(overlaps.argmax(), overlaps.shape)
                 overlaps[person, :] = overlaps[:, detection] = 0
                 found += 1
-    return found / len(truth)
+    return found / len(gt)
 
 
 @pytest.mark.slow

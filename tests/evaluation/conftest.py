@@ -25,29 +25,29 @@ def make_table(rows: Iterable[tuple[float, ...]]) -> BoxTable:
     )
 
 
-def make_sequence(truth: Iterable[tuple[float, ...]], results: Iterable[tuple[float, ...]], **info) -> ScoredSequence:
+def make_sequence(gt: Iterable[tuple[float, ...]], results: Iterable[tuple[float, ...]], **info) -> ScoredSequence:
     fields = {"name": "A", "root": Path("A"), "frame_rate": 30.0, "length": 20, "image_hw": (100, 100)} | info
-    return ScoredSequence(SequenceInfo(**fields), make_table(truth), make_table(results))
+    return ScoredSequence(SequenceInfo(**fields), make_table(gt), make_table(results))
 
 
 def make_random(seed: int, *, name: str = "A", frames: int = 12, people: int = 5) -> ScoredSequence:
     """People and other things that walk; results follow them with noise, gaps, strangers and swapped identities."""
     rng = np.random.default_rng(seed)
-    truth, results = [], []
+    gt, results = [], []
     for person in range(1, people + 1):
         kind = int(rng.choice([1, 1, 1, 7, 8, 3, 12]))
         mark = int(kind == 1 and rng.random() < 0.9)
         corner, step = rng.uniform(0, 40, 2), rng.normal(0, 1.5, 2)
         for frame in range(1, frames + 1):
             box = (*(corner + frame * step + rng.normal(0, 0.5, 2)), 15 + rng.random(), 30 + rng.random())
-            truth.append((frame, person, *box, mark, kind))
+            gt.append((frame, person, *box, mark, kind))
             if rng.random() < 0.8:
                 identity = 100 - (person if frame < frames // 2 or person > 2 else 3 - person)
                 noisy = (np.array(box) + rng.normal(0, 1.5, 4)).tolist()
                 results.append((frame, identity, *noisy, rng.random()))
     for frame in range(1, frames + 1, 3):
         results.append((frame, 200 + frame, *rng.uniform(0, 60, 2), 15.0, 30.0, 0.5))
-    return make_sequence(truth, results, name=name, root=Path(name), length=frames)
+    return make_sequence(gt, results, name=name, root=Path(name), length=frames)
 
 
 @pytest.fixture(scope="session")
@@ -69,5 +69,5 @@ def random_sequence() -> Callable[..., ScoredSequence]:
 def eval_data() -> Path:
     folder = SHARED / "data" / "eval"
     if not folder.is_dir():
-        pytest.skip("scoring truths are not here: shared/data/eval beside the repository")
+        pytest.skip("shared/data/eval is not available")
     return folder

@@ -1,27 +1,27 @@
 import pytest
 
 from fairmot.evaluation.checks import check_sequence
-from fairmot.evaluation.protocol import OWN, PROTOCOLS
+from fairmot.evaluation.protocol import CUSTOM, PROTOCOLS
 from fairmot.utils.errors import InputError
 
 MOT17 = PROTOCOLS["mot17"]
 
 
 @pytest.mark.parametrize(
-    ("truth", "results", "message"),
+    ("gt", "results", "message"),
     [
-        ([(21, 1, 0, 0, 9, 9, 1, 1)], [], "A truth: frame 21 is beyond the sequence's 20 frames"),
+        ([(21, 1, 0, 0, 9, 9, 1, 1)], [], "A ground truth: frame 21 is beyond the sequence's 20 frames"),
         ([], [(0, 1, 0, 0, 9, 9)], "A results: frame 0 is beyond the sequence's 20 frames"),
-        ([(2, 1, 0, 0, 9, 9, 1, 1)] * 2, [], "A truth: identity 1 is in frame 2 twice"),
+        ([(2, 1, 0, 0, 9, 9, 1, 1)] * 2, [], "A ground truth: identity 1 is in frame 2 twice"),
         ([], [(2, 1, 0, 0, 9, 9), (1, 1, 0, 0, 9, 9), (2, 1, 5, 5, 9, 9)], "A results: identity 1 is in frame 2 twice"),
         ([], [(2, 1, 0, 0, 9, 9, 1, -1), (2, 1, 5, 5, 9, 9, 1, 1)], "A results: identity 1 is in frame 2 twice"),
-        ([(2, 1, 0, 0, 9, 9, 1, 14)], [], "A truth: class 14 is not one of MOTChallenge's, 1 to 13"),
+        ([(2, 1, 0, 0, 9, 9, 1, 14)], [], "A ground truth: class 14 is not one of MOTChallenge's, 1 to 13"),
         ([], [(2, 1, 0, 0, 9, 9, 1, 3)], "A results: class 3 in column 8: only people are scored"),
     ],
 )
-def test_tables_that_cannot_be_scored(sequence, truth, results, message):
+def test_tables_that_cannot_be_scored(sequence, gt, results, message):
     with pytest.raises(InputError) as caught:
-        check_sequence(sequence(truth, results), MOT17)
+        check_sequence(sequence(gt, results), MOT17)
     assert str(caught.value) == message
 
 
@@ -33,9 +33,9 @@ def test_results_of_several_classes_need_one_of_them(sequence, kind):
 
 
 def test_own_classes_count_from_1_to_any_number(sequence):
-    check_sequence(sequence([(2, 1, 0, 0, 9, 9, 1, 80)], []), OWN)
-    with pytest.raises(InputError, match="A truth: class 0 is not a number from 1 up"):
-        check_sequence(sequence([(2, 1, 0, 0, 9, 9, 1, 0)], []), OWN)
+    check_sequence(sequence([(2, 1, 0, 0, 9, 9, 1, 80)], []), CUSTOM)
+    with pytest.raises(InputError, match="A ground truth: class 0 is not a number from 1 up"):
+        check_sequence(sequence([(2, 1, 0, 0, 9, 9, 1, 0)], []), CUSTOM)
 
 
 def test_objects_of_two_classes_may_share_a_number(sequence):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairmot.config.load import load_cfg
 from fairmot.evaluation.build import build_evaluator
 from fairmot.evaluation.evaluator import Evaluator, evaluate_tables
-from fairmot.evaluation.sequences import add_results, read_truths
+from fairmot.evaluation.sequences import add_results, read_ground_truth
 from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
 from fairmot.utils.errors import InputError
 
@@ -26,9 +26,9 @@ CONTRACT = {
 
 def pair(frames, swap_at=99):
     """Two people far apart, and results whose identities change places from frame `swap_at` on."""
-    truth = [(f, i, 100 * i, 0, 10, 20, 1, 1) for f in range(1, frames + 1) for i in (1, 2)]
-    results = [(f, 10 + (i if f < swap_at else 3 - i), 100 * i, 0, 10, 20) for f, i, *_ in truth]
-    return truth, results
+    gt = [(f, i, 100 * i, 0, 10, 20, 1, 1) for f in range(1, frames + 1) for i in (1, 2)]
+    results = [(f, 10 + (i if f < swap_at else 3 - i), 100 * i, 0, 10, 20) for f, i, *_ in gt]
+    return gt, results
 
 
 def test_perfect(sequence):
@@ -45,9 +45,9 @@ def test_no_results(sequence):
 
 
 def test_frames_without_results_count_as_misses(sequence):
-    """10 frames of truth, results in 5 of them: the published scorer looks at those 5 only and says MOTA 1."""
-    truth, results = pair(10)
-    scores = evaluate_tables([sequence(truth, [row for row in results if row[0] <= 5], length=10)]).combined
+    """10 frames of ground truth, results in 5 of them: the published scorer looks at those 5 only and says MOTA 1."""
+    gt, results = pair(10)
+    scores = evaluate_tables([sequence(gt, [row for row in results if row[0] <= 5], length=10)]).combined
     assert scores["MOTA"] == pytest.approx(0.5)
     assert scores["CLR_FN"] == 10
 
@@ -64,11 +64,11 @@ def test_swap_in_the_middle(sequence):
 
 def test_combined_adds_counts_and_averages_no_ratio(sequence):
     """8 of 10 boxes found in A, 10 of 30 in B: recall 18 / 40, where the mean of ratios is 0.57."""
-    truth_a = [(f, 1, 0, 0, 10, 20, 1, 1) for f in range(1, 11)]
-    truth_b = [(f, 1, 0, 0, 10, 20, 1, 1) for f in range(1, 31)]
+    gt_a = [(f, 1, 0, 0, 10, 20, 1, 1) for f in range(1, 11)]
+    gt_b = [(f, 1, 0, 0, 10, 20, 1, 1) for f in range(1, 31)]
     scenes = [
-        sequence(truth_a, [(f, 1, 0, 0, 10, 20) for f in range(1, 9)], name="A"),
-        sequence(truth_b, [(f, 1, 0, 0, 10, 20) for f in range(1, 11)], name="B", length=30),
+        sequence(gt_a, [(f, 1, 0, 0, 10, 20) for f in range(1, 9)], name="A"),
+        sequence(gt_b, [(f, 1, 0, 0, 10, 20) for f in range(1, 11)], name="B", length=30),
     ]
     report = evaluate_tables(scenes)
     assert report.combined["MOTA"] == pytest.approx(18 / 40)
@@ -99,7 +99,7 @@ def rename(table, rng):
 @settings(max_examples=20, deadline=None)
 def test_renaming_identities_changes_nothing(random_sequence, seed):
     scene, rng = random_sequence(seed), np.random.default_rng(seed)
-    renamed = replace(scene, truth=rename(scene.truth, rng), results=rename(scene.results, rng))
+    renamed = replace(scene, ground_truth=rename(scene.ground_truth, rng), results=rename(scene.results, rng))
     for backend in ("trackeval", "motmetrics"):
         scores = [Evaluator(backend=backend).evaluate([each]).combined for each in (scene, renamed)]
         assert_same(*scores)
@@ -109,9 +109,9 @@ def test_renaming_identities_changes_nothing(random_sequence, seed):
 @settings(max_examples=20, deadline=None)
 def test_the_order_of_rows_changes_nothing(random_sequence, seed):
     scene, rng = random_sequence(seed), np.random.default_rng(seed)
-    truth = scene.truth[rng.permutation(len(scene.truth))]
+    gt = scene.ground_truth[rng.permutation(len(scene.ground_truth))]
     results = scene.results[rng.permutation(len(scene.results))]
-    shuffled = replace(scene, truth=truth, results=results)
+    shuffled = replace(scene, ground_truth=gt, results=results)
     assert evaluate_tables([shuffled]).to_dict() == evaluate_tables([scene]).to_dict()
 
 
@@ -160,9 +160,9 @@ def test_equals_trackeval_from_the_files_on(random_sequence, tmp_path, seed, pro
     for index, name in enumerate(names):
         scene = random_sequence(100 * seed + index, name=name, frames=30, people=9)
         write_sequence_info(replace(scene.info, root=tmp_path / "gt" / name))
-        write_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.truth)
+        write_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.ground_truth)
         write_results(tmp_path / "results" / "me" / f"{name}.txt", scene.results)
-    read = add_results(read_truths(tmp_path / "gt"), tmp_path / "results" / "me")
+    read = add_results(read_ground_truth(tmp_path / "gt"), tmp_path / "results" / "me")
     report = Evaluator(protocol).evaluate(read.sequences)
     expected = trackeval_scores(tmp_path, names, protocol.upper())
     assert report.combined["CLR_TP"] > 100
@@ -174,7 +174,7 @@ def test_equals_trackeval_from_the_files_on(random_sequence, tmp_path, seed, pro
 @pytest.mark.parametrize("backend", ["trackeval", "motmetrics"])
 def test_real_sequences_equal_the_official_scores(eval_data, backend):
     folder = eval_data / "mot17-train-frcnn"
-    read = add_results(read_truths(folder / "gt"), folder / "results" / "MPNTrack")
+    read = add_results(read_ground_truth(folder / "gt"), folder / "results" / "MPNTrack")
     report = Evaluator(backend=backend).evaluate(read.sequences)
     expected = json.loads((folder / "expected.json").read_text())
     assert report.protocol == "mot17"
@@ -192,7 +192,7 @@ def test_the_builder_reads_its_section():
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [([], "no sequence to score"), (["A", "B", "A"], "A: the name of two"), (["COMBINED"], "COMBINED: not a name")],
+    [([], "no sequence to score"), (["A", "B", "A"], "A: the name of two"), (["COMBINED"], "COMBINED: not allowed")],
 )
 def test_wrong_sets_of_sequences(sequence, names, message):
     with pytest.raises(InputError, match=message):

@@ -7,9 +7,9 @@ from fairmot.evaluation.motmetrics_backend import format_events
 
 def test_each_event_of_a_worked_example(sequence):
     """Found, missed beside a false positive, found by another track."""
-    truth = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
+    gt = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
     results = [(1, 4, 0, 0, 10, 20), (2, 4, 50, 0, 10, 20), (3, 5, 0, 0, 10, 16)]
-    report = Evaluator(events=True).evaluate([sequence(truth, results, length=3)])
+    report = Evaluator(events=True).evaluate([sequence(gt, results, length=3)])
     events = report.events["A"]
     assert format_events(events) == (
         "frame,event,truth_id,result_id,iou\n1,MATCH,7,4,1.000000\n2,MISS,7,,\n2,FP,,4,\n3,SWITCH,7,5,0.800000\n"
@@ -48,18 +48,18 @@ def test_a_pairing_outlives_a_gap_in_motmetrics_only(sequence):
     TrackEval keeps a pair that was matched in the frame just before, and none here: the tighter box wins, a switch.
     motmetrics keeps the last pair however old it is: track 1 goes on.
     """
-    truth = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
+    gt = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
     results = [(1, 1, 0, 0, 10, 20), (2, 3, 500, 0, 10, 20), (3, 1, 0, 0, 10, 15), (3, 2, 0, 0, 10, 19)]
-    scene = sequence(truth, results, length=3)
+    scene = sequence(gt, results, length=3)
     switches = [Evaluator(backend=b).evaluate([scene]).combined["IDSW"] for b in ("trackeval", "motmetrics")]
     assert switches == [1, 0]
 
 
 def test_motp_is_an_overlap_and_combines_by_matches(sequence):
-    truth = [(1, 7, 0, 0, 10, 10, 1, 1)]
+    gt = [(1, 7, 0, 0, 10, 10, 1, 1)]
     scenes = [
-        sequence(truth, [(1, 1, 0, 0, 10, 8)], name="A", length=1),
-        sequence(truth, [], name="B", length=1),
+        sequence(gt, [(1, 1, 0, 0, 10, 8)], name="A", length=1),
+        sequence(gt, [], name="B", length=1),
         sequence([], [(1, 1, 0, 0, 9, 9)], name="C", length=1),
         sequence([], [], name="D", length=1),
     ]

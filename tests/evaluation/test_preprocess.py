@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from fairmot.evaluation.preprocess import prepare_sequence
+from fairmot.evaluation.preprocess import preprocess_sequence
 from fairmot.evaluation.protocol import PROTOCOLS
 
 PERSON, CAR, VEHICLE, STATIC, DISTRACTOR = 1, 3, 6, 7, 8
 MOT15, MOT17, MOT20 = PROTOCOLS["mot15"], PROTOCOLS["mot17"], PROTOCOLS["mot20"]
 
 
-def left(prepared):
-    """How many truths and results are left."""
-    return sum(map(len, prepared.truth_labels)), sum(map(len, prepared.result_labels))
+def left(preprocessed):
+    """Numbers of remaining ground-truth and result boxes."""
+    return sum(map(len, preprocessed.gt_labels)), sum(map(len, preprocessed.result_labels))
 
 
 def test_labels_and_overlaps(sequence):
@@ -19,50 +19,50 @@ def test_labels_and_overlaps(sequence):
         [(3, 44, 0, 0, 10, 20), (1, 30, 0, 0, 10, 10)],
         length=4,
     )
-    prepared = prepare_sequence(scene, MOT17)
-    assert [labels.tolist() for labels in prepared.truth_labels] == [[0], [], [0, 1], []]
-    assert [labels.tolist() for labels in prepared.result_labels] == [[0], [], [1], []]
-    assert [iou.tolist() for iou in prepared.ious] == [[[1.0]], [], [[0.5], [0.0]], []]
-    assert prepared.truth_ids.tolist() == [7, 9]
-    assert prepared.result_ids.tolist() == [30, 44]
+    preprocessed = preprocess_sequence(scene, MOT17)
+    assert [labels.tolist() for labels in preprocessed.gt_labels] == [[0], [], [0, 1], []]
+    assert [labels.tolist() for labels in preprocessed.result_labels] == [[0], [], [1], []]
+    assert [iou.tolist() for iou in preprocessed.ious] == [[[1.0]], [], [[0.5], [0.0]], []]
+    assert preprocessed.gt_ids.tolist() == [7, 9]
+    assert preprocessed.result_ids.tolist() == [30, 44]
 
 
 @pytest.mark.parametrize("kind", [2, STATIC, DISTRACTOR, 12])
 def test_a_result_on_a_distractor_is_taken_out(sequence, kind):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, kind)], [(1, 5, 1, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17)) == (0, 0)
+    assert left(preprocess_sequence(scene, MOT17)) == (0, 0)
 
 
 def test_a_result_on_another_class_stays_as_false_positive(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 1, CAR)], [(1, 5, 1, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17)) == (0, 1)
+    assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
 
 
 def test_class_6_is_a_distractor_in_mot20_only(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, VEHICLE)], [(1, 5, 1, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17)) == (0, 1)
-    assert left(prepare_sequence(scene, MOT20)) == (0, 0)
+    assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
+    assert left(preprocess_sequence(scene, MOT20)) == (0, 0)
 
 
 def test_mot15_scores_whatever_is_marked(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 1, -1), (1, 2, 50, 0, 10, 10, 0, -1)], [(1, 5, 1, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT15)) == (1, 1)
+    assert left(preprocess_sequence(scene, MOT15)) == (1, 1)
 
 
 def test_people_marked_zero_are_not_scored_and_results_on_them_stay(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, PERSON)], [(1, 5, 0, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17)) == (0, 1)
+    assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
 
 
 def test_all_truth_is_matched_before_distractors_take_results_out(sequence):
     """One result, on a person beside whom a distractor stands at IoU 0.67: the person has it, so it stays."""
     scene = sequence([(1, 1, 0, 0, 10, 10, 1, PERSON), (1, 2, 2, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17)) == (1, 1)
+    assert left(preprocess_sequence(scene, MOT17)) == (1, 1)
 
 
 def test_people_marked_zero_take_part_in_that_match(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, PERSON), (1, 2, 2, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17)) == (0, 1)
+    assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
 
 
 def test_of_two_results_the_distractors_one_goes(sequence):
@@ -70,42 +70,42 @@ def test_of_two_results_the_distractors_one_goes(sequence):
         [(1, 1, 0, 0, 10, 10, 1, PERSON), (1, 2, 2, 0, 10, 10, 0, DISTRACTOR)],
         [(1, 5, 2, 0, 10, 10), (1, 6, 0, 0, 10, 10)],
     )
-    prepared = prepare_sequence(scene, MOT17)
-    assert prepared.result_ids.tolist() == [6]
-    assert prepared.ious[0].tolist() == [[1.0]]
+    preprocessed = preprocess_sequence(scene, MOT17)
+    assert preprocessed.result_ids.tolist() == [6]
+    assert preprocessed.ious[0].tolist() == [[1.0]]
 
 
 def test_overlap_of_exactly_one_half_is_a_match(sequence):
     on_half = sequence([(1, 1, 0, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 20)])
     below = sequence([(1, 1, 0, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 20.01)])
-    assert left(prepare_sequence(on_half, MOT17)) == (0, 0)
-    assert left(prepare_sequence(below, MOT17)) == (0, 1)
+    assert left(preprocess_sequence(on_half, MOT17)) == (0, 0)
+    assert left(preprocess_sequence(below, MOT17)) == (0, 1)
 
 
 def test_a_class_that_a_file_never_marks_counts_whole(sequence):
     """As in training: MOT17 marks people only, so that its cars are all marked 0."""
     cars = [(1, number, 20 * number, 0, 10, 10, 0, CAR) for number in (1, 2)]
     person = (1, 5, 200, 0, 10, 10, 0, PERSON)
-    assert left(prepare_sequence(sequence([*cars, person], []), MOT17.for_class(CAR))) == (2, 0)
+    assert left(preprocess_sequence(sequence([*cars, person], []), MOT17.for_class(CAR))) == (2, 0)
     marked = (1, 3, 60, 0, 10, 10, 1, CAR)
-    assert left(prepare_sequence(sequence([*cars, marked], []), MOT17.for_class(CAR))) == (1, 0)
-    assert left(prepare_sequence(sequence([person], []), MOT17)) == (0, 0)
+    assert left(preprocess_sequence(sequence([*cars, marked], []), MOT17.for_class(CAR))) == (1, 0)
+    assert left(preprocess_sequence(sequence([person], []), MOT17)) == (0, 0)
 
 
 def test_distractors_are_those_of_people_alone(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 1, 0, 10, 10)])
-    assert left(prepare_sequence(scene, MOT17.for_class(PERSON))) == (0, 0)
-    assert left(prepare_sequence(scene, MOT17.for_class(CAR))) == (0, 1)
+    assert left(preprocess_sequence(scene, MOT17.for_class(PERSON))) == (0, 0)
+    assert left(preprocess_sequence(scene, MOT17.for_class(CAR))) == (0, 1)
 
 
 def test_nothing_at_all(sequence):
-    prepared = prepare_sequence(sequence([], [], length=2), MOT17)
-    assert [iou.shape for iou in prepared.ious] == [(0, 0), (0, 0)]
+    preprocessed = preprocess_sequence(sequence([], [], length=2), MOT17)
+    assert [iou.shape for iou in preprocessed.ious] == [(0, 0), (0, 0)]
 
 
 def test_tables_are_left_alone(random_sequence):
     scene = random_sequence(1)
-    before = scene.results.boxes_tlwh.copy(), scene.truth.ids.copy()
-    prepare_sequence(scene, MOT17)
+    before = scene.results.boxes_tlwh.copy(), scene.ground_truth.ids.copy()
+    preprocess_sequence(scene, MOT17)
     assert np.array_equal(before[0], scene.results.boxes_tlwh)
-    assert np.array_equal(before[1], scene.truth.ids)
+    assert np.array_equal(before[1], scene.ground_truth.ids)

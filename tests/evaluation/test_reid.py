@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.evaluation import reid
-from fairmot.evaluation.protocol import OWN, PROTOCOLS
+from fairmot.evaluation.protocol import CUSTOM, PROTOCOLS
 from fairmot.evaluation.reid import score_embeddings, scored_boxes
 
 
@@ -121,14 +121,14 @@ def test_wrong_shapes_are_refused():
     [
         pytest.param(PROTOCOLS["mot17"], ["pedestrian"], [0, 4], [0, 0], id="people"),
         pytest.param(PROTOCOLS["mot17"], ["car", "pedestrian"], [0, 2, 4], [1, 0, 1], id="cars, which are not marked"),
-        pytest.param(PROTOCOLS["mot15"], ["pedestrian"], [0, 3, 4], [0, 0, 0], id="truth without classes"),
-        pytest.param(OWN, ["tram", "bus"], [0, 3, 4], [0, 1, 0], id="classes of one's own"),
+        pytest.param(PROTOCOLS["mot15"], ["pedestrian"], [0, 3, 4], [0, 0, 0], id="gt without classes"),
+        pytest.param(CUSTOM, ["tram", "bus"], [0, 3, 4], [0, 1, 0], id="classes of one's own"),
     ],
 )
 def test_the_boxes_are_those_that_scoring_counts(sequence, protocol, names, ids, kinds):
     """Five boxes: a person, one marked 0, a car, something that looks like a person, a person."""
     classes = [1, 1, 3, 2 if names == ["tram", "bus"] else 8, 1]
     marked = zip([1, 0, 0, 1, 1], classes, strict=True)
-    truth = [(1, number, 0, 0, 9, 9, mark, kind) for number, (mark, kind) in enumerate(marked)]
-    boxes = scored_boxes(sequence(truth, []), protocol, classes=names)
+    gt = [(1, number, 0, 0, 9, 9, mark, kind) for number, (mark, kind) in enumerate(marked)]
+    boxes = scored_boxes(sequence(gt, []), protocol, classes=names)
     assert (boxes.ids.tolist(), boxes.classes.tolist()) == (ids, kinds)

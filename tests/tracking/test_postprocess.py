@@ -57,7 +57,7 @@ both = pytest.mark.parametrize(
     "interpolate",
     [
         lambda rows, max_gap: interpolate_linear(rows, max_gap=max_gap),
-        lambda rows, max_gap: interpolate_gaussian(rows, max_gap=max_gap, smooth=10.0),
+        lambda rows, max_gap: interpolate_gaussian(rows, max_gap=max_gap, tau=10.0),
     ],
     ids=["linear", "gaussian"],
 )
@@ -163,7 +163,7 @@ class TestInterpolateGaussian:
     @pytest.mark.parametrize("length", [40, WINDOW, WINDOW + 1, 1300])
     def test_jitter_is_smoothed_whatever_the_length(self, length):
         true, noisy = self.wave(length, 2.0)
-        found = interpolate_gaussian(table(np.arange(length) + 1, np.ones(length), noisy), max_gap=9, smooth=10.0)
+        found = interpolate_gaussian(table(np.arange(length) + 1, np.ones(length), noisy), max_gap=9, tau=10.0)
         errors = [np.sqrt(((boxes - true) ** 2).mean()) for boxes in (found.boxes_tlwh, noisy)]
         assert errors[0] < 0.6 * errors[1]
         assert self.jumps(found.boxes_tlwh) < 0.35 * self.jumps(noisy)  # at the windows' borders too
@@ -172,7 +172,7 @@ class TestInterpolateGaussian:
         true, noisy = self.wave(160, 0.2)
         kept = np.r_[0:70, 90:160]
         rows = table(kept + 1, np.ones(len(kept)), noisy[kept])
-        curved, straight = interpolate_gaussian(rows, max_gap=20, smooth=10.0), interpolate_linear(rows, max_gap=20)
+        curved, straight = interpolate_gaussian(rows, max_gap=20, tau=10.0), interpolate_linear(rows, max_gap=20)
         errors = [np.abs(found.boxes_tlwh[70:90, :2] - true[70:90, :2]).mean() for found in (curved, straight)]
         assert errors[0] < errors[1]
 
@@ -184,44 +184,44 @@ class TestInterpolateGaussian:
         centre = noisy[:, 0] + noisy[:, 2] / 2
         line = np.polyval(np.polyfit(times, centre, 1), times)
         wanted = line + kernel @ np.linalg.solve(kernel + 1e-6 * np.eye(60), centre - line)
-        found = interpolate_gaussian(table(times + 1, np.ones(60), noisy), max_gap=9, smooth=10.0).boxes_tlwh
+        found = interpolate_gaussian(table(times + 1, np.ones(60), noisy), max_gap=9, tau=10.0).boxes_tlwh
         np.testing.assert_allclose(found[:, 0] + found[:, 2] / 2, wanted, atol=1e-4)
 
     def test_what_an_open_gap_parts_is_smoothed_apart(self):
         _, noisy = self.wave(60, 2.0)
         near, far = np.arange(60) + 1, np.arange(60) + 200
-        alone = interpolate_gaussian(table(near, np.ones(60), noisy), max_gap=9, smooth=10.0)
+        alone = interpolate_gaussian(table(near, np.ones(60), noisy), max_gap=9, tau=10.0)
         rows = table(np.r_[near, far], np.ones(120), np.r_[noisy, 500 - noisy[:, [0, 1]].repeat(2, axis=1)])
-        together = interpolate_gaussian(rows, max_gap=9, smooth=10.0)
+        together = interpolate_gaussian(rows, max_gap=9, tau=10.0)
         np.testing.assert_array_equal(together.boxes_tlwh[:60], alone.boxes_tlwh)
 
     def test_a_single_sighting_stays(self):
         rows = table([5], [1], [[1, 2, 3, 4]])
-        np.testing.assert_allclose(interpolate_gaussian(rows, max_gap=9, smooth=10.0).boxes_tlwh, [[1, 2, 3, 4]])
+        np.testing.assert_allclose(interpolate_gaussian(rows, max_gap=9, tau=10.0).boxes_tlwh, [[1, 2, 3, 4]])
 
     def test_no_box_gets_smaller_than_any_that_was_seen(self):
         boxes = np.array([[0, 0, 100, 200]] * 10 + [[0, 0, 2, 3]] * 3 + [[0, 0, 100, 200]] * 10, dtype=float)
-        found = interpolate_gaussian(table(np.arange(23) + 1, np.ones(23), boxes), max_gap=9, smooth=10.0)
+        found = interpolate_gaussian(table(np.arange(23) + 1, np.ones(23), boxes), max_gap=9, tau=10.0)
         assert (found.boxes_tlwh[:, 2:] >= (2, 3)).all()
 
     @pytest.mark.parametrize("smooth", [1.0, 0.0, -3.0])
     def test_a_smoothness_of_one_or_less_is_refused(self, smooth):
         with pytest.raises(ValueError, match=r"smooth: .* is not above 1"):
-            interpolate_gaussian(table([1], [1]), max_gap=9, smooth=smooth)
+            interpolate_gaussian(table([1], [1]), max_gap=9, tau=smooth)
 
 
 class TestDropShort:
     @given(rows=sightings(), min_length=st.integers(0, 12))
     @settings(max_examples=60)
     def test_tracks_stay_whole_or_go_whole(self, rows, min_length):
-        kept = keys_of(drop_short(rows, min_length=min_length))
+        kept = keys_of(drop_short(rows, min_track_length=min_length))
         lengths: dict[tuple[int, int], int] = {}
         for _, *track in keys_of(rows):
             lengths[tuple(track)] = lengths.get(tuple(track), 0) + 1
         assert kept == sorted(key for key in keys_of(rows) if lengths[key[1:]] >= min_length)
 
     def test_gaps_do_not_count(self):
-        assert len(drop_short(table([1, 9], [1, 1]), min_length=3)) == 0
+        assert len(drop_short(table([1, 9], [1, 1]), min_track_length=3)) == 0
 
 
 class TestRefine:
@@ -243,7 +243,7 @@ class TestRefine:
         rng = np.random.default_rng(0)
         rows = table(np.arange(1, 61), np.ones(60), rng.normal((0, 0, 50, 90), 4, (60, 4)))
         found = postprocess(rows, PostprocessOptions("gaussian", tau=8.0))
-        wanted = interpolate_gaussian(rows, max_gap=20, smooth=8.0)
+        wanted = interpolate_gaussian(rows, max_gap=20, tau=8.0)
         np.testing.assert_array_equal(found.boxes_tlwh, wanted.boxes_tlwh)
         assert np.abs(found.boxes_tlwh - rows.boxes_tlwh).max() > 1
 
@@ -266,6 +266,6 @@ def test_ten_thousand_frames_cost_as_much_a_frame_as_a_thousand(monkeypatch):
     work = []
     for length in (1000, 10_000):
         solved.clear()
-        interpolate_gaussian(table(np.arange(length) + 1, np.ones(length)), max_gap=9, smooth=10.0)
+        interpolate_gaussian(table(np.arange(length) + 1, np.ones(length)), max_gap=9, tau=10.0)
         work.append(sum(solved))
     assert 0 < work[1] < 11 * work[0]

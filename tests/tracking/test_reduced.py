@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmot.tracking.camera_motion import identity, is_plausible, mask_people, reduce_image, to_full_size
+from fairmot.tracking.camera_motion import identity, is_plausible, mask_boxes, reduce_image, scale_affine
 
 RNG = np.random.default_rng(0)
 
@@ -46,7 +46,7 @@ class TestReduceImage:
 class TestMaskPeople:
     def test_boxes_and_a_pixel_around_them_are_left_out(self):
         reduced = reduce_image(np.zeros((80, 160), np.uint8), 80)
-        mask = mask_people(reduced, np.array([[20.0, 20, 40, 60]]))
+        mask = mask_boxes(reduced, np.array([[20.0, 20, 40, 60]]))
         rows, columns = np.nonzero(mask == 0)
         assert (columns.min(), columns.max(), rows.min(), rows.max()) == (9, 21, 9, 31)
         assert set(np.unique(mask)) == {0, 255}
@@ -54,9 +54,9 @@ class TestMaskPeople:
     def test_boxes_outside_and_without_numbers_do_no_harm(self):
         reduced = reduce_image(np.zeros((40, 40), np.uint8), 0)
         boxes = np.array([[-90.0, -90, -50, -50], [100, 100, 120, 130], [np.nan, 0, 9, 9], [0, 0, np.inf, 9]])
-        assert (mask_people(reduced, boxes) == 255).all()
-        assert (mask_people(reduced, np.zeros((0, 4))) == 255).all()
-        assert (mask_people(reduced, np.array([[-1e30, -1e30, 1e30, 1e30]])) == 0).all()
+        assert (mask_boxes(reduced, boxes) == 255).all()
+        assert (mask_boxes(reduced, np.zeros((0, 4))) == 255).all()
+        assert (mask_boxes(reduced, np.array([[-1e30, -1e30, 1e30, 1e30]])) == 0).all()
 
 
 @given(
@@ -70,7 +70,7 @@ class TestMaskPeople:
 def test_a_reduced_affine_carries_the_same_points_in_the_full_image(degrees, scale, shift, size_hw, side):
     reduced = reduce_image(np.zeros(size_hw, np.uint8), side)
     small = turned(degrees, scale, (shift, -shift))
-    full = to_full_size(small, reduced)
+    full = scale_affine(small, reduced)
     pixel = np.array(size_hw[::-1]) / np.array(reduced.grey.shape[::-1])
     points = np.array([[0.0, 0.0], [30.0, 5.0], [7.0, 50.0]])
     carried = points @ small[:, :2].T + small[:, 2]

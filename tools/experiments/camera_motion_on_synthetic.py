@@ -32,7 +32,7 @@ from fairmot.tracking.camera_motion import (
     EccMotion,
     FlowMotion,
     identity,
-    mask_people,
+    mask_boxes,
     reduce_image,
 )
 
@@ -84,8 +84,8 @@ def picture_error(found: FloatArray, before: View, now: View) -> float:
     first, second = reduce_image(before.image, 0), reduce_image(now.image, 0)
     size_wh = second.full_hw[::-1]
     carried = cv2.warpAffine(first.grey, found, size_wh)
-    ground = cv2.warpAffine(mask_people(first, before.people_xyxy), found, size_wh, flags=cv2.INTER_NEAREST)
-    compared = (ground > 0) & (mask_people(second, now.people_xyxy) > 0)
+    ground = cv2.warpAffine(mask_boxes(first, before.people_xyxy), found, size_wh, flags=cv2.INTER_NEAREST)
+    compared = (ground > 0) & (mask_boxes(second, now.people_xyxy) > 0)
     return float(cv2.absdiff(carried, second.grey)[compared].mean())
 
 

@@ -32,7 +32,7 @@ from stand_in_looks import LooksOptions, embed_people
 from stand_in_people import PeopleOptions, jitter_boxes, score_people
 from stand_in_scene import Scene, read_scene
 
-from fairmot.evaluation.sequences import read_truths
+from fairmot.evaluation.sequences import read_ground_truth
 from fairmot.formats.detection_cache import MIN_SAVED_SCORE, DetectionCache, write_cache
 from fairmot.formats.images import read_image
 from fairmot.formats.motchallenge import list_images
@@ -61,7 +61,7 @@ def detect(sequence: ScoredSequence, options: StandInOptions, *, seed: int) -> D
     Each part draws from a generator of its own: another number in one changes nothing in the others.
     """
     rngs = [make_rng(seed, zlib.crc32(sequence.info.name.encode()), part) for part in range(7)]
-    scene = read_scene(sequence.info, sequence.truth, rngs[0])
+    scene = read_scene(sequence.info, sequence.ground_truth, rngs[0])
     people = find_people(scene, options, rngs[1:4])
     spots = (
         people,
@@ -125,7 +125,7 @@ def write_caches(
     """
     paths = []
     output.mkdir(parents=True, exist_ok=True)
-    for sequence in read_truths(gt).sequences:
+    for sequence in read_ground_truth(gt).sequences:
         cache = detect(sequence, options, seed=seed)
         paths.append(output / f"{sequence.info.name}.npz")
         write_cache(paths[-1], follow_camera(cache, sequence.info) if camera_motion else cache)

@@ -29,7 +29,7 @@ from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
 from fairmot.evaluation.evaluator import evaluate_tables
-from fairmot.evaluation.sequences import read_truths
+from fairmot.evaluation.sequences import read_ground_truth
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.models.build import build_model
@@ -115,8 +115,8 @@ def perfect_embeddings(table: BoxTable) -> FloatArray:
 
 def trained_embeddings(predictor: Predictor, folder: Path, table: BoxTable) -> FloatArray:
     """Return (N, D) unit embeddings of the rows of `table`, read in the frames of the sequence at `folder`."""
-    found = embed_rows(predictor, folder, table)
-    return found.embeddings[np.argsort(found.rows)]
+    rows, embeddings = embed_rows(predictor, folder, table)
+    return embeddings[np.argsort(rows)]
 
 
 def as_observations(table: BoxTable, embeddings: FloatArray, length: int) -> Iterator[TrackerInput]:
@@ -147,8 +147,8 @@ def compare(
     cfg: CfgNode, predictor: Predictor, folder: Path, *, missing: DropOuts, rng: np.random.Generator
 ) -> SeedScores:
     """Track the true boxes of the sequence `folder` three ways and score each."""
-    (truth,) = read_truths(folder).sequences
-    people = scored_people(truth.truth)
+    (truth,) = read_ground_truth(folder).sequences
+    people = scored_people(truth.ground_truth)
     seen = drop_out(people, missing, rng)
     perfect = perfect_embeddings(seen)
     return SeedScores(

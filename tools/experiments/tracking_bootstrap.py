@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairmot.evaluation.checks import check_sequence
-from fairmot.evaluation.preprocess import prepare_sequence
+from fairmot.evaluation.preprocess import preprocess_sequence
 from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.sequences import cut_sequence
 from fairmot.evaluation.trackeval_backend import score_sequence
@@ -60,7 +60,7 @@ def count_segments(sequences: Sequence[ScoredSequence], frames: int = 0) -> Floa
     for sequence in sequences:
         check_sequence(sequence, protocol)
         for part in cut_evenly(sequence.info.length, frames or max(1, sequence.info.length)):
-            rows.append(_counts(score_sequence(prepare_sequence(cut_sequence(sequence, part), protocol))))
+            rows.append(_counts(score_sequence(preprocess_sequence(cut_sequence(sequence, part), protocol))))
     return np.stack(rows)
 
 

@@ -35,7 +35,7 @@ from fairmot.commands.tune.data import SequencePart
 from fairmot.commands.tune.trial import track_part
 from fairmot.config.load import dump_cfg
 from fairmot.config.node import CfgNode
-from fairmot.evaluation.sequences import read_truths
+from fairmot.evaluation.sequences import read_ground_truth
 from fairmot.formats.atomic import atomic_write, write_text
 from fairmot.formats.detection_cache import read_cache
 from fairmot.structures.report import ScoredSequence
@@ -141,7 +141,7 @@ def do(bench: Bench, job: Job) -> str:
 def run_row(cfg: CfgNode, truth: Path, caches: Path) -> list[ScoredSequence]:
     """Return the sequences with what a configuration tracks of their caches, the offline steps included."""
     tracked = []
-    for sequence in read_truths(truth).sequences:
+    for sequence in read_ground_truth(truth).sequences:
         cache = read_cache(caches / f"{sequence.info.name}.npz")
         tracked.append(track_part(cfg, SequencePart(tuple(cache.tracker_inputs()), sequence)))
     return tracked

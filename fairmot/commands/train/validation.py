@@ -17,7 +17,7 @@ from fairmot.engine.predictor import Predictor
 from fairmot.engine.trainer import Trainer
 from fairmot.evaluation.evaluator import evaluate_tables
 from fairmot.evaluation.protocol import choose_protocol
-from fairmot.evaluation.sequences import cut_sequence, read_truths
+from fairmot.evaluation.sequences import cut_sequence, read_ground_truth
 from fairmot.formats.text_io import append_row
 from fairmot.models.inference import prepare_for_inference
 from fairmot.structures.report import ScoredSequence
@@ -71,7 +71,7 @@ def build_validation(cfg: CfgNode, run: Run, writer: "SummaryWriter | None") -> 
 
 
 def _read_span(span: SequenceSpan) -> Span:
-    (sequence,) = read_truths(span.folder).sequences
+    (sequence,) = read_ground_truth(span.folder).sequences
     indices = span.split.range_of(sequence.info.length)
     if not indices:
         raise InputError(f"DATA.VAL: {span.folder}: none of its {sequence.info.length} frames belongs to the split")

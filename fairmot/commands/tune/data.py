@@ -14,7 +14,7 @@ from fairmot.commands.track.camera_motion import build_replay_motion_step
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.checks import check_sequence
 from fairmot.evaluation.protocol import choose_protocol
-from fairmot.evaluation.sequences import cut_sequence, read_truths
+from fairmot.evaluation.sequences import cut_sequence, read_ground_truth
 from fairmot.formats.detection_cache import DetectionCache, read_cache
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.tracker_input import TrackerInput
@@ -69,7 +69,7 @@ def read_tune_data(
 
     Raises InputError for a missing or malformed cache or ground truth, different lengths, or a wrong `holdout`.
     """
-    sequences = read_truths(ground_truth).sequences
+    sequences = read_ground_truth(ground_truth).sequences
     choice = choose_protocol(sequences, cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES)
     files = _find_caches(caches)
     parts = []
@@ -77,12 +77,12 @@ def read_tune_data(
         check_sequence(sequence, choice.protocol, num_classes=len(cfg.DATA.CLASSES))
         parts.append(_read_part(cfg, sequence, files, with_camera_motion=with_camera_motion))
     tuned, held_out = _split(parts, holdout, seed=cfg.SEED)
-    if held_out and not sum(len(part.ground_truth.truth) for part in held_out):
+    if held_out and not sum(len(part.ground_truth.ground_truth) for part in held_out):
         raise InputError("--holdout: the held-out part has no ground-truth box")
-    if not sum(len(part.ground_truth.truth) for part in tuned):
+    if not sum(len(part.ground_truth.ground_truth) for part in tuned):
         raise InputError(f"{ground_truth}: no ground-truth box in the tuned part")
     warnings = _warnings([ground_truth, *caches], [part.name for part in tuned], has_held_out=bool(held_out))
-    protocol = "auto" if choice.protocol.name == "own" else choice.protocol.name
+    protocol = "auto" if choice.protocol.name == "custom" else choice.protocol.name
     return TuneData(tuple(tuned), tuple(held_out), protocol, warnings)
 
 
@@ -223,7 +223,7 @@ def _digest(part: SequencePart) -> str:
 
 
 def _arrays(part: SequencePart) -> Iterator[npt.NDArray[Any]]:
-    table = part.ground_truth.truth
+    table = part.ground_truth.ground_truth
     yield from (table.frames, table.ids, table.boxes_tlwh, table.confidences, table.classes)
     for each in part.inputs:
         detections = each.detections

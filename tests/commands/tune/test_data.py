@@ -83,8 +83,8 @@ def test_split_default_of_one_sequence_holds_out_its_second_half(one):
     counts = [len(each.detections) for each in (*tuned.inputs, *held.inputs)]
     assert counts == cache.frame_counts.tolist()
     assert held.ground_truth.info.length == 10
-    assert len(held.ground_truth.truth) == 10 * PEOPLE
-    assert held.ground_truth.truth.frames.min() == 1
+    assert len(held.ground_truth.ground_truth) == 10 * PEOPLE
+    assert held.ground_truth.ground_truth.frames.min() == 1
 
 
 def test_split_one_sequence_by_fraction(one):

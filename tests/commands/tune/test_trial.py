@@ -55,7 +55,7 @@ def test_objective_equals_the_score_of_replayed_results(world, tmp_path, changes
             written.ids.tolist(),
         )
         assert np.abs(ours.boxes_tlwh[order] - written.boxes_tlwh).max() < 1e-3
-    report = evaluate_results(cfg, results=tmp_path / "results", truth=world / "gt", output=tmp_path / "scores")
+    report = evaluate_results(cfg, results=tmp_path / "results", ground_truth=world / "gt", output=tmp_path / "scores")
     expected = {name: report.combined[name] for name in SCORES}
     assert {name: scores[name] for name in SCORES} == pytest.approx(expected, abs=1e-3)  # files round the boxes
 

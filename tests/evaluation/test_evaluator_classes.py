@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from trackeval.metrics import CLEAR, HOTA, Identity
 
 from fairmot.evaluation.evaluator import Evaluator, evaluate_tables
-from fairmot.evaluation.preprocess import prepare_sequence
+from fairmot.evaluation.preprocess import preprocess_sequence
 from fairmot.evaluation.protocol import PROTOCOLS, choose_protocol
 from fairmot.evaluation.trackeval_backend import score_sequence
 from fairmot.utils.errors import InputError
 
-PEDESTRIAN, CAR = 1, 3  # in truth; results number the class list from 1
+PEDESTRIAN, CAR = 1, 3  # in ground truth; results number the class list from 1
 TWO = ("pedestrian", "car")
 COUNTS = ("CLR_TP", "CLR_FP", "CLR_FN", "IDSW", "IDTP", "IDFP", "IDFN", "MT", "ML")
 
@@ -25,14 +25,14 @@ def crossing(*, confused=0, frames=10):
     The person is found throughout; the car too, but its track breaks in the middle; in the first `confused` frames the
     car is also taken for a person.
     """
-    truth, results = [], []
+    gt, results = [], []
     for frame in range(1, frames + 1):
         person, car = (10.0 * frame, 0, 10, 20), (110.0 - 10 * frame, 5, 40, 20)
-        truth += [(frame, 1, *person, 1, PEDESTRIAN), (frame, 2, *car, 1, CAR)]
+        gt += [(frame, 1, *person, 1, PEDESTRIAN), (frame, 2, *car, 1, CAR)]
         results += [(frame, 7, *person, 0.9, 1), (frame, 8 if frame <= frames // 2 else 9, *car, 0.9, 2)]
         if frame <= confused:
             results.append((frame, 10, *car, 0.5, 1))
-    return truth, results
+    return gt, results
 
 
 def test_worked_example(sequence):
@@ -53,25 +53,25 @@ def test_worked_example(sequence):
 
 
 def test_the_right_box_with_the_wrong_class_is_wrong_twice(sequence):
-    truth, results = crossing()
+    gt, results = crossing()
     swapped = [(*row[:7], 3 - row[7]) for row in results]
-    scores = evaluate_tables([sequence(truth, swapped, length=10)], classes=TWO).combined
+    scores = evaluate_tables([sequence(gt, swapped, length=10)], classes=TWO).combined
     assert [scores[name] for name in ("CLR_TP", "CLR_FP", "CLR_FN")] == [0, 20, 20]
 
 
 def test_own_classes_are_numbered_in_the_list_s_order(sequence):
-    truth, results = crossing(confused=2)
-    own = [(*row[:7], 1 if row[7] == PEDESTRIAN else 2) for row in truth]
+    gt, results = crossing(confused=2)
+    own = [(*row[:7], 1 if row[7] == PEDESTRIAN else 2) for row in gt]
     report = evaluate_tables([sequence(own, results, length=10)], classes=("walker", "tram"))
-    assert (report.protocol, report.reason) == ("own", "DATA.CLASSES has a name that is not MOTChallenge's")
+    assert (report.protocol, report.reason) == ("custom", "DATA.CLASSES has a name that is not MOTChallenge's")
     assert report.sequences["A/tram"]["IDF1"] == pytest.approx(0.5)
     assert report.combined["MOTA"] == pytest.approx(17 / 20)
 
 
 def test_one_class_that_is_no_pedestrian(sequence):
-    truth, results = crossing()
+    gt, results = crossing()
     cars = [(*row[:7], -1) for row in results if row[7] == 2]
-    report = evaluate_tables([sequence(truth, cars, length=10)], classes=("car",))
+    report = evaluate_tables([sequence(gt, cars, length=10)], classes=("car",))
     assert list(report.to_dict()) == ["COMBINED", "A"]
     assert report.combined["MOTA"] == pytest.approx(0.9)
 
@@ -116,7 +116,7 @@ def test_a_sequence_is_trackeval_s_detection_averaged_combination_of_its_classes
     raw = {}
     for place, (kind, number) in enumerate(zip(TWO, (PEDESTRIAN, CAR), strict=True), 1):
         part = replace(scene, results=scene.results[scene.results.classes == place])
-        raw[kind] = score_sequence(prepare_sequence(part, PROTOCOLS["mot17"].for_class(number)))
+        raw[kind] = score_sequence(preprocess_sequence(part, PROTOCOLS["mot17"].for_class(number)))
     quiet = {"PRINT_CONFIG": False}
     for family, metric in (("HOTA", HOTA()), ("CLEAR", CLEAR(quiet)), ("Identity", Identity(quiet))):
         expected = metric.combine_classes_det_averaged({kind: scores[family] for kind, scores in raw.items()})
@@ -134,17 +134,18 @@ def test_events_of_each_class(sequence):
 def test_class_lists_and_rules_that_do_not_go_together(sequence):
     classless, with_classes = sequence([(1, 1, 0, 0, 9, 9)], []), sequence([(1, 1, 0, 0, 9, 9, 1, 1)], [])
     with pytest.raises(
-        InputError, match=r"DATA.CLASSES: pedestrian, car, where truth has no classes \(mot15: the truth"
+        InputError,
+        match=r"DATA.CLASSES: pedestrian, car, but the ground truth has no classes \(mot15: the ground truth",
     ):
         choose_protocol([classless], classes=TWO)
-    with pytest.raises(InputError, match=r"DATA.CLASSES: car, where truth has no classes"):
+    with pytest.raises(InputError, match=r"DATA.CLASSES: car, but the ground truth has no classes"):
         choose_protocol([with_classes], "mot15", classes=("car",))
     with pytest.raises(
         InputError, match=r"EVAL.PROTOCOL mot17: DATA.CLASSES \(boat\) are not MOTChallenge's; use auto"
     ):
         choose_protocol([with_classes], "mot17", classes=("boat",))
     assert choose_protocol([classless], classes=("boat",)).protocol.name == "mot15"
-    assert choose_protocol([with_classes], classes=("boat",)).protocol.name == "own"
+    assert choose_protocol([with_classes], classes=("boat",)).protocol.name == "custom"
 
 
 def test_class_6_is_in_question_for_people_only(sequence):

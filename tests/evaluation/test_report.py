@@ -7,8 +7,8 @@ from fairmot.structures.report import EvalReport, EventTable
 
 
 def test_table_is_aligned_with_combined_last(sequence):
-    truth = [(1, 1, 0, 0, 10, 10, 1, 1)]
-    scenes = [sequence(truth, truth and [(1, 5, 0, 0, 10, 10)], name="A"), sequence(truth, [], name="LONGER")]
+    gt = [(1, 1, 0, 0, 10, 10, 1, 1)]
+    scenes = [sequence(gt, gt and [(1, 5, 0, 0, 10, 10)], name="A"), sequence(gt, [], name="LONGER")]
     assert format_table(Evaluator().evaluate(scenes)).splitlines() == [
         "sequence   HOTA   DetA   AssA   MOTA   IDF1  IDSW  Frag  FP  FN  MT  PT  ML",
         "A         100.0  100.0  100.0  100.0  100.0     0     0   0   0   1   0   0",

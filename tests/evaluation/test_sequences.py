@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairmot.evaluation.sequences import add_results, read_truths
+from fairmot.evaluation.sequences import add_results, read_ground_truth
 from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
 from fairmot.utils.errors import InputError
 
@@ -13,7 +13,7 @@ def root(tmp_path, random_sequence):
     for seed, name in enumerate(("A", "B")):
         scene = random_sequence(seed, name=name)
         write_sequence_info(replace(scene.info, root=tmp_path / "gt" / name))
-        write_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.truth)
+        write_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.ground_truth)
         write_results(tmp_path / "results" / f"{name}.txt", scene.results)
     return tmp_path
 
@@ -25,50 +25,50 @@ def add_images(root, name, count):
 
 
 def test_reads_all_sequences_or_one(root):
-    both = add_results(read_truths(root / "gt"), root / "results")
+    both = add_results(read_ground_truth(root / "gt"), root / "results")
     assert [sequence.info.name for sequence in both.sequences] == ["A", "B"]
     assert all(len(sequence.results) for sequence in both.sequences)
     assert both.notes == ()
-    one = add_results(read_truths(root / "gt" / "B"), root / "results")
+    one = add_results(read_ground_truth(root / "gt" / "B"), root / "results")
     assert [sequence.info.name for sequence in one.sequences] == ["B"]
-    assert one.notes == (f"{root / 'results'}: no truth for A.txt; not scored",)
+    assert one.notes == (f"{root / 'results'}: no ground truth for A.txt; not scored",)
 
 
 def test_results_may_be_called_as_the_folder_or_as_seqinfo_says(root):
     (root / "gt" / "A").rename(root / "gt" / "A-folder")
-    assert len(add_results(read_truths(root / "gt"), root / "results").sequences[0].results)
+    assert len(add_results(read_ground_truth(root / "gt"), root / "results").sequences[0].results)
     (root / "results" / "A.txt").rename(root / "results" / "A-folder.txt")
-    assert len(add_results(read_truths(root / "gt"), root / "results").sequences[0].results)
+    assert len(add_results(read_ground_truth(root / "gt"), root / "results").sequences[0].results)
 
 
 @pytest.mark.parametrize(("images", "length"), [(0, 12), (5, 12), (12, 12), (15, 12)])
 def test_length_is_what_images_or_truth_reach(root, images, length):
     add_images(root, "A", images)
-    assert read_truths(root / "gt" / "A").sequences[0].info.length == length
+    assert read_ground_truth(root / "gt" / "A").sequences[0].info.length == length
 
 
 def test_a_cut_sequence_is_scored_over_what_is_here(root):
-    info = read_truths(root / "gt" / "A").sequences[0].info
+    info = read_ground_truth(root / "gt" / "A").sequences[0].info
     write_sequence_info(replace(info, length=600))
-    assert read_truths(root / "gt" / "A").sequences[0].info.length == 600
+    assert read_ground_truth(root / "gt" / "A").sequences[0].info.length == 600
     add_images(root, "A", 14)
-    cut = read_truths(root / "gt" / "A")
+    cut = read_ground_truth(root / "gt" / "A")
     assert cut.sequences[0].info.length == 14
-    assert cut.notes == ("A: 14 of the 600 frames in seqinfo.ini are here to score",)
+    assert cut.notes == ("A: scored over 14 of the 600 frames in seqinfo.ini",)
 
 
 def test_missing_files(root):
     (root / "results" / "B.txt").unlink()
     with pytest.raises(InputError, match=r"results/B\.txt: no such result file; a sequence without results"):
-        add_results(read_truths(root / "gt"), root / "results")
+        add_results(read_ground_truth(root / "gt"), root / "results")
     (root / "results" / "A.txt").unlink()
     with pytest.raises(InputError, match=r"results/A\.txt: no such result file \(2 of 2 are missing\)"):
-        add_results(read_truths(root / "gt"), root / "results")
+        add_results(read_ground_truth(root / "gt"), root / "results")
     with pytest.raises(InputError, match="nowhere: no such folder of results"):
-        add_results(read_truths(root / "gt"), root / "nowhere")
+        add_results(read_ground_truth(root / "gt"), root / "nowhere")
     (root / "gt" / "A" / "gt" / "gt.txt").unlink()
     with pytest.raises(InputError, match=r"A/gt/gt\.txt: no such file"):
-        read_truths(root / "gt")
+        read_ground_truth(root / "gt")
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_missing_files(root):
 def test_wrong_lines_of_results_are_named(root, text, message):
     (root / "results" / "A.txt").write_text(text)
     with pytest.raises(InputError, match=message):
-        add_results(read_truths(root / "gt"), root / "results")
+        add_results(read_ground_truth(root / "gt"), root / "results")
 
 
 def test_wrong_lines_of_truth_are_named(root):
     path = root / "gt" / "A" / "gt" / "gt.txt"
     path.write_text("1,1,0,0,9,9,1,1,1\n1,2,0,0,9,9,1,1,1\n1,1,0,0,9,9,1,1,1\n")
     with pytest.raises(InputError, match=r"gt\.txt:3: identity 1 is in frame 1 twice"):
-        read_truths(root / "gt")
+        read_ground_truth(root / "gt")

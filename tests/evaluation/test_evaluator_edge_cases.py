@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairmot.evaluation.evaluator import Evaluator
-from fairmot.evaluation.sequences import add_results, read_truths
+from fairmot.evaluation.sequences import add_results, read_ground_truth
 
 pytestmark = pytest.mark.dataset
 SETS = ("ordinary", "holes", "distractors", "unscored", "empty", "perfect", "noisy")
@@ -17,7 +17,7 @@ def expected(eval_data):
 
 
 def evaluate(eval_data, results, backend="trackeval"):
-    read = add_results(read_truths(eval_data / "edge" / "gt"), eval_data / "edge" / "results" / results)
+    read = add_results(read_ground_truth(eval_data / "edge" / "gt"), eval_data / "edge" / "results" / results)
     return Evaluator(backend=backend).evaluate(read.sequences)
 
 
@@ -59,8 +59,12 @@ def test_mostly_tracked_begins_at_80_percent_in_motmetrics_and_above_it_in_track
 
 @pytest.mark.parametrize("folder", ["mot17-mini", "mot17-half/val", "mot17-half/train"])
 def test_auto_knows_the_real_sequences(eval_data, folder):
-    truths = read_truths(eval_data.parent / folder)
-    report = Evaluator().evaluate(truths.sequences)
+    sequence_set = read_ground_truth(eval_data.parent / folder)
+    report = Evaluator().evaluate(sequence_set.sequences)
     assert (report.protocol, report.combined["MOTA"]) == ("mot17", 0.0)
-    cut = [f"{s.info.name}: {s.info.length} of the" for s in truths.sequences] if folder == "mot17-mini" else []
-    assert [note.startswith(start) for note, start in zip(truths.notes, cut, strict=True)] == [True] * len(cut)
+    cut = (
+        [f"{s.info.name}: scored over {s.info.length} of the" for s in sequence_set.sequences]
+        if folder == "mot17-mini"
+        else []
+    )
+    assert [note.startswith(start) for note, start in zip(sequence_set.notes, cut, strict=True)] == [True] * len(cut)

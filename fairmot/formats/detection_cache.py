@@ -1,9 +1,9 @@
-"""Detection caches: what a predictor said of a whole sequence, in one `.npz`, so that trackers can be compared alone.
+"""Detection cache: the detections of a sequence in one `.npz`, from which trackers can be run and compared alone.
 
-Arrays: `frame_counts` (F,), `boxes_xyxy` (N, 4) pixels, `scores` (N,), `embeddings` (N, D) unit length, `frame_rate`
-(1/s), and where there is more than one class `classes` (N,). Where it is known, `times` (F,) seconds since the first
-frame, `camera_motion` (F, 2, 3) affines that carry points of the previous frame to this one, `frame_numbers` (F,) where
-they are not 1 to F, `can_initiate` (N,) which detections may start a track. Other arrays in the file are left alone.
+Arrays: `frame_counts` (F,), `boxes_xyxy` (N, 4) in pixels, `scores` (N,), `embeddings` (N, D) of unit length,
+`frame_rate` in 1/s, and with several classes `classes` (N,). Optional: `times` (F,) seconds since the first frame,
+`camera_motion` (F, 2, 3) affines that map points of the previous frame to this one, `frame_numbers` (F,) if not 1 to F,
+`can_initiate` (N,) which detections may start a track. Other arrays in the file are ignored.
 """
 
 import zipfile
@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,28 +22,47 @@ from fairmot.structures.detections import Detections
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
 
-MIN_SAVED_SCORE = 0.1  # a written cache keeps scores from here up
+MIN_SAVED_SCORE = 0.1  # detections below are not written
 REQUIRED = ("frame_counts", "boxes_xyxy", "scores", "embeddings", "frame_rate")
 OPTIONAL = ("classes", "times", "camera_motion", "frame_numbers", "can_initiate")
-_AXES = {"frame_rate": 0, "boxes_xyxy": 2, "embeddings": 2, "camera_motion": 3}  # the others have one
-_KINDS = {"frame_counts": "iu", "classes": "iu", "frame_numbers": "iu", "can_initiate": "b"}  # the others: "iuf"
+
+
+class ArraySpec(NamedTuple):
+    """Array of a cache: type, shape of a row (0 for any length), and the kinds of numbers accepted when reading."""
+
+    dtype: type[np.generic]
+    row: tuple[int, ...] = ()
+    kinds: str = "iuf"
+
+
+ARRAYS = {
+    "frame_counts": ArraySpec(np.int64, (), "iu"),
+    "frame_numbers": ArraySpec(np.int64, (), "iu"),
+    "times": ArraySpec(np.float64),
+    "camera_motion": ArraySpec(np.float64, (2, 3)),
+    "boxes_xyxy": ArraySpec(np.float32, (4,)),
+    "scores": ArraySpec(np.float32),
+    "classes": ArraySpec(np.int64, (), "iu"),
+    "can_initiate": ArraySpec(np.bool_, (), "b"),
+    "embeddings": ArraySpec(np.float32, (0,)),
+}
 
 
 @dataclass(frozen=True)
 class DetectionCache:
     """N detections of F frames, in frame order.
 
-    frame_counts: (F,) detections in each frame.
-    boxes_xyxy, scores, embeddings: (N, 4), (N,) and (N, D), float32; boxes in pixels, embeddings at unit length.
-    frame_rate: frames a second.
-    classes: (N,) class index from 0; zeros when not given.
-    times: (F,) seconds since the first frame, NaN where a frame's is not known; None where none is.
-    camera_motion: (F, 2, 3) float64, carries points of the previous frame to this one; None where it is not known.
-    frame_numbers: (F,) growing from 1 or more; 1 to F when not given. A gap is frames that nobody saw.
+    frame_counts: (F,) number of detections in each frame.
+    boxes_xyxy, scores, embeddings: (N, 4), (N,) and (N, D), float32; boxes in pixels, embeddings of unit length.
+    frame_rate: 1/s.
+    classes: (N,) class index from 0; default: zeros.
+    times: (F,) seconds since the first frame, NaN where unknown; None if all are unknown.
+    camera_motion: (F, 2, 3) float64, maps points of the previous frame to this one; None if unknown.
+    frame_numbers: (F,) increasing, from 1 or more; default: 1 to F. Missing numbers are missing frames.
     can_initiate: (N,) which detections may start a track; None for all.
 
-    Raises ValueError, its message starting with the array's name: shapes that disagree, negative counts or classes,
-    values that are not finite, a frame rate that is not above 0, frame numbers that do not grow, times that go back.
+    Raises ValueError, starting with the array's name: inconsistent shapes, negative counts or classes, values that are
+    not finite, a frame rate that is not positive, frame numbers that do not increase, times that decrease.
     """
 
     frame_counts: IntArray
@@ -67,7 +86,7 @@ class DetectionCache:
     def _check_detections(self, count: int) -> None:
         require_shape("frame_counts", self.frame_counts, (None,))
         if (self.frame_counts < 0).any() or self.frame_counts.sum() != count:
-            raise ValueError(f"frame_counts: {self.frame_counts.sum()} detections in all, the scores are {count}")
+            raise ValueError(f"frame_counts: {self.frame_counts.sum()} detections in total, but {count} scores")
         require_shape("boxes_xyxy", self.boxes_xyxy, (count, 4))
         require_shape("embeddings", self.embeddings, (count, None))
         require_shape("classes", self.class_index, (count,))
@@ -77,7 +96,7 @@ class DetectionCache:
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name}: a value is not finite")
         if not np.isfinite(self.frame_rate) or self.frame_rate <= 0:
-            raise ValueError(f"frame_rate: {self.frame_rate} is not a number above 0")
+            raise ValueError(f"frame_rate: {self.frame_rate} is not a positive number")
         if self.can_initiate is not None:
             require_shape("can_initiate", self.can_initiate, (count,))
 
@@ -88,7 +107,7 @@ class DetectionCache:
             if np.isinf(known).any():
                 raise ValueError("times: a value is infinite")
             if (np.diff(known) < 0).any():
-                raise ValueError("times: they go back")
+                raise ValueError("times: not ascending")
         if self.camera_motion is not None:
             require_shape("camera_motion", self.camera_motion, (frames, 2, 3))
             if not np.isfinite(self.camera_motion).all():
@@ -96,16 +115,16 @@ class DetectionCache:
         if self.frame_numbers is not None:
             require_shape("frame_numbers", self.frame_numbers, (frames,))
             if frames and (self.frame_numbers[0] < 1 or (np.diff(self.frame_numbers) < 1).any()):
-                raise ValueError("frame_numbers: they do not grow from 1 or more")
+                raise ValueError("frame_numbers: not increasing from 1 or more")
 
     @classmethod
     def from_frames(cls, frames: Iterable[Detections], *, frame_rate: float) -> "DetectionCache":
-        """Return the cache of a sequence's detections, frame after frame."""
-        kept = list(frames)
-        some = [frame for frame in kept if len(frame)]
+        """Return the cache of a sequence's detections, given by frame."""
+        by_frame = list(frames)
+        some = [frame for frame in by_frame if len(frame)]
         nothing = np.zeros((0, some[0].embeddings.shape[1] if some else 0))
         return cls(
-            frame_counts=np.array([len(frame) for frame in kept], dtype=np.int64),
+            frame_counts=np.array([len(frame) for frame in by_frame], dtype=np.int64),
             boxes_xyxy=np.concatenate([np.zeros((0, 4)), *(frame.boxes_xyxy for frame in some)]).astype(np.float32),
             scores=np.concatenate([np.zeros(0), *(frame.scores for frame in some)]).astype(np.float32),
             embeddings=np.concatenate([nothing, *(frame.embeddings for frame in some)]).astype(np.float32),
@@ -115,7 +134,7 @@ class DetectionCache:
 
     @property
     def class_index(self) -> IntArray:
-        """(N,) the classes, never None."""
+        """(N,) class indices; never None."""
         if self.classes is None:
             raise ValueError("classes: not set")
         return self.classes
@@ -132,28 +151,28 @@ class DetectionCache:
             yield Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.class_index[rows])
 
     def tracker_inputs(self) -> Iterator[TrackerInput]:
-        """Yield what a tracker is told of each frame."""
+        """Yield the tracker's input of each frame."""
         numbers = np.arange(1, len(self) + 1) if self.frame_numbers is None else self.frame_numbers
         ends = np.cumsum(self.frame_counts)
-        for place, (number, detections) in enumerate(zip(numbers, self.frames(), strict=True)):
-            time = None if self.times is None or np.isnan(self.times[place]) else float(self.times[place])
-            rows = slice(int(ends[place]) - len(detections), int(ends[place]))
+        for index, (number, detections) in enumerate(zip(numbers, self.frames(), strict=True)):
+            time = None if self.times is None or np.isnan(self.times[index]) else float(self.times[index])
+            rows = slice(int(ends[index]) - len(detections), int(ends[index]))
             yield TrackerInput(
                 frame=int(number),
                 detections=detections,
                 time=time,
-                camera_motion=None if self.camera_motion is None else self.camera_motion[place],
+                camera_motion=None if self.camera_motion is None else self.camera_motion[index],
                 can_initiate=None if self.can_initiate is None else self.can_initiate[rows],
             )
 
     def truncate_embeddings(self, length: int) -> "DetectionCache":
-        """Return the cache with the first `length` values of each embedding, scaled to unit length again."""
+        """Return the cache with the first `length` values of each embedding, normalized to unit length."""
         first_NL = self.embeddings[:, :length]
         norms_N1 = np.linalg.norm(first_NL, axis=1, keepdims=True)
         return replace(self, embeddings=first_NL / np.maximum(norms_N1, np.finfo(np.float32).tiny))
 
     def with_min_score(self, score: float) -> "DetectionCache":
-        """Return the cache without the detections below `score`; its frames stay."""
+        """Return the cache without the detections below `score`; all frames remain."""
         kept = self.scores >= np.float32(score)
         frame_of_row = np.repeat(np.arange(len(self)), self.frame_counts)
         return replace(
@@ -168,27 +187,20 @@ class DetectionCache:
 
 
 def read_cache(path: Path) -> DetectionCache:
-    """Read a detection cache; InputError names the file and the array that is missing or wrong."""
+    """Read a detection cache; InputError with the file and the missing or invalid array."""
     arrays = _load_arrays(path)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
-        raise InputError(f"{path}: array {missing[0]} is missing; a detection cache holds {', '.join(REQUIRED)}")
-    for name, array in arrays.items():
-        if not _is_fit(name, array):
+        raise InputError(f"{path}: array {missing[0]} is missing; a detection cache has {', '.join(REQUIRED)}")
+    frame_rate = arrays.pop("frame_rate")
+    for name, array in {"frame_rate": frame_rate, **arrays}.items():
+        spec = ARRAYS.get(name, ArraySpec(np.float64))
+        has_shape = array.size == 1 if name == "frame_rate" else array.ndim == 1 + len(spec.row)
+        if array.dtype.kind not in spec.kinds or not has_shape:
             raise InputError(f"{path}: {name}: {array.dtype} of shape {array.shape} does not fit a detection cache")
+    typed: dict[str, Any] = {name: array.astype(ARRAYS[name].dtype) for name, array in arrays.items()}
     try:
-        return DetectionCache(
-            frame_counts=arrays["frame_counts"].astype(np.int64),
-            boxes_xyxy=arrays["boxes_xyxy"].astype(np.float32),
-            scores=arrays["scores"].astype(np.float32),
-            embeddings=arrays["embeddings"].astype(np.float32),
-            frame_rate=float(arrays["frame_rate"].reshape(())),
-            classes=_as(arrays, "classes", np.int64),
-            times=_as(arrays, "times", np.float64),
-            camera_motion=_as(arrays, "camera_motion", np.float64),
-            frame_numbers=_as(arrays, "frame_numbers", np.int64),
-            can_initiate=_as(arrays, "can_initiate", np.bool_),
-        )
+        return DetectionCache(**typed, frame_rate=float(frame_rate.reshape(())))
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -201,7 +213,7 @@ def write_cache(path: Path, cache: DetectionCache) -> None:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write a cache's arrays by name (`.npz`) atomically; mapped ones go from file to file, a piece at a time."""
+    """Write a cache's arrays by name (`.npz`) atomically; memory-mapped arrays are copied in pieces."""
     if path.suffix != ".npz":
         raise InputError(f"{path}: a detection cache is a .npz file")
     with atomic_write(path) as temporary:
@@ -209,24 +221,14 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _load_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the file's arrays that a cache is made of, by name."""
+    """Return the cache's arrays in a file, by name."""
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one bare array")
+            raise ValueError("a single array")
         with file:
             return {name: file[name] for name in (*REQUIRED, *OPTIONAL) if name in file}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError) as error:
         raise InputError(f"{path}: not a readable .npz file: {' '.join(str(error).split())}") from None
-
-
-def _is_fit(name: str, array: npt.NDArray[Any]) -> bool:
-    """Say whether an array has the kind of numbers and the number of axes that its name asks for."""
-    single = name == "frame_rate" and array.size == 1
-    return array.dtype.kind in _KINDS.get(name, "iuf") and (array.ndim == _AXES.get(name, 1) or single)
-
-
-def _as(arrays: Mapping[str, npt.NDArray[Any]], name: str, kind: type[np.generic]) -> npt.NDArray[Any] | None:
-    return arrays[name].astype(kind) if name in arrays else None

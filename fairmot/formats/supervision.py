@@ -1,7 +1,7 @@
-"""To and from the `Detections` of the package supervision, for its annotators, zones and counters.
+"""Conversion to and from `Detections` of the package supervision, for its annotators, zones and counters.
 
-The package is optional, and imported where something is made for it. Its arrays: `xyxy` (N, 4), `confidence` (N,),
-`class_id` (N,), `tracker_id` (N,), and `data`, names to arrays of N. Source: supervision 0.31, `sv.Detections`.
+The package is optional and imported when an object of it is created. Its arrays: `xyxy` (N, 4), `confidence` (N,),
+`class_id` (N,), `tracker_id` (N,) and `data`, a dict of arrays of length N. Source: supervision 0.31, `sv.Detections`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ EMBEDDING = "embedding"
 
 
 class SupervisionDetections(Protocol):
-    """What is read of supervision's `Detections`, N of them; the package itself is not needed for that."""
+    """Attributes of supervision's `Detections` that are read; reading does not need the package."""
 
     @property
     def xyxy(self) -> npt.NDArray[Any]:
@@ -37,16 +37,15 @@ class SupervisionDetections(Protocol):
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """Names to arrays of N."""
+        """Arrays of length N by name."""
 
 
 def detections_from_supervision(found: SupervisionDetections, embeddings: FloatArray | None = None) -> Detections:
-    """Return supervision's detections as ours, in the same order.
+    """Return supervision's detections as `fairmot` detections in the same order.
 
-    embeddings: (N, D) of unit length, `Predictor.embed(image, found.xyxy)` for example; None takes those in
-        `found.data["embedding"]`, or zeros where there are none: such detections are like nobody, and a tracker matches
-        them by overlap.
-    Where `found` has no scores they are 1, where it has no classes they are 0. Raises ValueError when shapes disagree.
+    embeddings: (N, D) of unit length, for example of `Predictor.embed(image, found.xyxy)`; None: those in
+        `found.data["embedding"]`, else zeros, with which a tracker matches by overlap only.
+    Missing scores are set to 1, missing classes to 0. Raises ValueError for inconsistent shapes.
     """
     count = len(found.xyxy)
     given = found.data.get(EMBEDDING) if embeddings is None else embeddings
@@ -59,9 +58,9 @@ def detections_from_supervision(found: SupervisionDetections, embeddings: FloatA
 
 
 def detections_to_supervision(detections: Detections) -> Any:
-    """Return detections as an `sv.Detections`; embeddings are in `data["embedding"]`, and come back from there.
+    """Return detections as `sv.Detections`, with the embeddings in `data["embedding"]`.
 
-    Raises InputError where the package is not installed.
+    Raises InputError if the package is not installed.
     """
     return _package().Detections(
         xyxy=detections.boxes_xyxy,
@@ -72,10 +71,10 @@ def detections_to_supervision(detections: Detections) -> Any:
 
 
 def tracks_to_supervision(tracks: Tracks) -> Any:
-    """Return the tracks of one frame as an `sv.Detections` with `tracker_id`.
+    """Return the tracks of one frame as `sv.Detections` with `tracker_id`.
 
     In `data`: `stage` (association stage, in lower case), `cost` of that match (NaN for an initiation), `age` (frames)
-    and `detection_index`. Raises InputError where the package is not installed.
+    and `detection_index`. Raises InputError if the package is not installed.
     """
     return _package().Detections(
         xyxy=tlwh_to_xyxy(tracks.boxes_tlwh),
@@ -97,4 +96,4 @@ def _package() -> Any:
     try:
         return import_module("supervision")
     except ImportError as error:
-        raise InputError(f"the package supervision is not here ({error}): pip install supervision") from None
+        raise InputError(f"the package supervision is not installed ({error}): pip install supervision") from None

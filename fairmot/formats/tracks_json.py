@@ -1,4 +1,4 @@
-"""Tracks and decisions as JSON lines, for programs: an object on a line of its own for each frame, or each decision.
+"""JSON lines of tracks and tracker events: one object per frame, or per event.
 
 {"sequence": "street", "frame": 7, "time": 0.24, "tracks": [{"id": 3, "box": [12.5, 40.0, 31.2, 88.9], ...}]}
 """
@@ -29,15 +29,12 @@ def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | No
     return f"{json.dumps(row, allow_nan=False)}\n"
 
 
-def format_events(decisions: Iterable[TrackEvent]) -> Iterator[str]:
-    """Yield a line for each decision, in the tracker's order; a key that says nothing is left out."""
-    for decision in decisions:
-        row = {key: _number(value, 6) if isinstance(value, float) else value for key, value in _fields(decision)}
+def format_events(events: Iterable[TrackEvent]) -> Iterator[str]:
+    """Yield a line for each event in the given order; unset keys are left out."""
+    for event in events:
+        fields = event.to_dict().items()
+        row = {key: _number(value, 6) if isinstance(value, float) else value for key, value in fields}
         yield f"{json.dumps(row, allow_nan=False)}\n"
-
-
-def _fields(decision: TrackEvent) -> Iterable[tuple[str, Any]]:
-    return decision.to_dict().items()
 
 
 def _track(tracks: Tracks, index: int) -> dict[str, Any]:
@@ -54,5 +51,5 @@ def _track(tracks: Tracks, index: int) -> dict[str, Any]:
 
 
 def _number(value: float, digits: int) -> float | None:
-    """Return a rounded plain number, None for what JSON cannot say."""
+    """Return a rounded number, None for NaN and infinity, which JSON does not have."""
     return round(float(value), digits) if math.isfinite(value) else None

@@ -36,7 +36,7 @@ def assert_equal(left: DetectionCache, right: DetectionCache) -> None:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(counts=st.lists(st.integers(0, 4), max_size=6), dimension=st.integers(0, 5))
-def test_read_after_write_gives_the_same(tmp_path: Path, counts: list[int], dimension: int) -> None:
+def test_written_cache_is_read_unchanged(tmp_path: Path, counts: list[int], dimension: int) -> None:
     cache = DetectionCache(**make_arrays(tuple(counts), dimension))
     write_cache(tmp_path / "cache.npz", cache)
     assert_equal(read_cache(tmp_path / "cache.npz"), cache)
@@ -52,13 +52,13 @@ def test_frames_and_from_frames_are_inverse() -> None:
     assert len(cache) == 3
 
 
-def test_no_frames_and_frames_without_detections() -> None:
+def test_cache_without_frames_or_detections() -> None:
     nothing = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 0)))
     assert DetectionCache.from_frames([nothing, nothing], frame_rate=30.0).frame_counts.tolist() == [0, 0]
     assert list(DetectionCache.from_frames([], frame_rate=30.0).frames()) == []
 
 
-def test_written_caches_keep_scores_from_a_tenth_up(tmp_path: Path) -> None:
+def test_written_cache_keeps_scores_from_0_1_up(tmp_path: Path) -> None:
     arrays = make_arrays()
     arrays["scores"] = np.array([0.099, 0.1, 0.05], np.float32)
     write_cache(tmp_path / "cache.npz", DetectionCache(**arrays))
@@ -67,7 +67,7 @@ def test_written_caches_keep_scores_from_a_tenth_up(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cache.boxes_xyxy, arrays["boxes_xyxy"][1:2])
 
 
-def test_other_arrays_are_ignored_and_types_made_ours(tmp_path: Path) -> None:
+def test_other_arrays_are_ignored_and_types_converted(tmp_path: Path) -> None:
     arrays = make_arrays()
     arrays |= {"note": np.array("any"), "expected_tracks": np.zeros((1, 7)), "frame_rate": np.array([14.0], np.float32)}
     arrays["scores"] = arrays["scores"].astype(np.float64)
@@ -82,7 +82,7 @@ def test_other_arrays_are_ignored_and_types_made_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("frame_counts", np.array([2, 2]), "frame_counts: 4 detections in all, the scores are 3"),
+        ("frame_counts", np.array([2, 2]), "frame_counts: 4 detections in total, but 3 scores"),
         ("frame_counts", np.array([4, -1]), "frame_counts"),
         ("frame_counts", np.array([1.5, 1.5]), "frame_counts: float64"),
         ("boxes_xyxy", np.zeros((3, 5)), "boxes_xyxy: expected shape"),
@@ -92,16 +92,16 @@ def test_other_arrays_are_ignored_and_types_made_ours(tmp_path: Path) -> None:
         ("embeddings", np.zeros(3), "embeddings: float64 of shape"),
         ("embeddings", np.zeros((2, 8)), "embeddings: expected shape"),
         ("embeddings", np.full((3, 8), np.nan), "embeddings: a value is not finite"),
-        ("frame_rate", np.array(0.0), "frame_rate: 0.0 is not a number above 0"),
+        ("frame_rate", np.array(0.0), "frame_rate: 0.0 is not a positive number"),
         ("frame_rate", np.array([25.0, 30.0]), "frame_rate: float64 of shape"),
         ("classes", np.array([0, 1]), "classes: expected shape"),
         ("classes", np.array([0, 1, -1]), "classes: a class index is below 0"),
         ("scores", np.array([{}, 1, 2], dtype=object), "not a readable"),
-        ("times", np.array([0.0, 1.0, 0.5]), "times: they go back"),
+        ("times", np.array([0.0, 1.0, 0.5]), "times: not ascending"),
         ("times", np.array([0.0, 1.0, np.inf]), "times: a value is infinite"),
     ],
 )
-def test_a_wrong_array_is_named(tmp_path: Path, name: str, value: np.ndarray, message: str) -> None:
+def test_invalid_array_is_named(tmp_path: Path, name: str, value: np.ndarray, message: str) -> None:
     path = save(tmp_path / "cache.npz", make_arrays() | {name: value})
     with pytest.raises(InputError) as error:
         read_cache(path)
@@ -111,19 +111,19 @@ def test_a_wrong_array_is_named(tmp_path: Path, name: str, value: np.ndarray, me
 
 
 @pytest.mark.parametrize("name", ["frame_counts", "boxes_xyxy", "scores", "embeddings", "frame_rate"])
-def test_a_missing_array_is_named(tmp_path: Path, name: str) -> None:
+def test_missing_array_is_named(tmp_path: Path, name: str) -> None:
     arrays = make_arrays()
     del arrays[name]
     with pytest.raises(InputError, match=f"array {name} is missing"):
         read_cache(save(tmp_path / "cache.npz", arrays))
 
 
-def test_files_that_are_no_cache(tmp_path: Path) -> None:
+def test_file_that_is_no_cache_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("1,1,0,0\n")
     (tmp_path / "empty.npz").write_bytes(b"")
     np.save(tmp_path / "bare.npy", np.zeros(3))
-    whole = save(tmp_path / "whole.npz", make_arrays()).read_bytes()
-    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    content = save(tmp_path / "full.npz", make_arrays()).read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
     for name in ("text.npz", "empty.npz", "bare.npy", "cut.npz"):
         with pytest.raises(InputError, match="not a readable"):
             read_cache(tmp_path / name)
@@ -132,7 +132,7 @@ def test_files_that_are_no_cache(tmp_path: Path) -> None:
             read_cache(tmp_path / name)
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cache.npz"
     cache = DetectionCache(**make_arrays())
     write_cache(path, cache)
@@ -147,6 +147,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert [item.name for item in tmp_path.iterdir()] == ["cache.npz"]
 
 
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
+def test_other_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a detection cache is"):
         write_cache(tmp_path / "cache.npy", DetectionCache(**make_arrays()))

@@ -1,4 +1,4 @@
-"""det.txt files: scores of any scale come to [0, 1] in their order, and what is wrong is named by its line."""
+"""Files of public detections: normalized scores, and errors with line numbers."""
 
 import numpy as np
 import pytest
@@ -25,35 +25,35 @@ def det(tmp_path):
 
 @settings(max_examples=40)
 @given(any_scores)
-def test_mapped_scores_lie_in_the_unit_interval_and_keep_their_order(raw):
-    scores, how = normalize_scores(raw)
-    assert how
+def test_normalized_scores_are_in_0_1_and_keep_their_order(raw):
+    scores, rule = normalize_scores(raw)
+    assert rule
     assert ((scores >= 0) & (scores <= 1)).all()
     assert (np.diff(scores[np.argsort(raw, kind="stable")]) >= 0).all()
 
 
 @settings(max_examples=40)
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1)))
-def test_scores_in_the_unit_interval_are_left_alone(raw):
+def test_scores_in_0_1_are_unchanged(raw):
     np.testing.assert_array_equal(normalize_scores(raw).scores, raw)
 
 
 @pytest.mark.parametrize(
-    ("raw", "expected", "how"),
+    ("raw", "expected", "rule"),
     [
-        ([-1, -1], [1, 1], "absent, taken as 1"),
+        ([-1, -1], [1, 1], "missing, set to 1"),
         ([0, 50, 200], [0, 0.25, 1], "divided by the largest, 200"),
-        ([-np.log(3), 0, np.log(3)], [0.25, 0.5, 0.75], "logits, through the logistic function"),
-        ([-1, 0.5], [1 / (1 + np.e), 1 / (1 + np.exp(-0.5))], "logits, through the logistic function"),
+        ([-np.log(3), 0, np.log(3)], [0.25, 0.5, 0.75], "mapped by the logistic function"),
+        ([-1, 0.5], [1 / (1 + np.e), 1 / (1 + np.exp(-0.5))], "mapped by the logistic function"),
     ],
 )
-def test_each_scale_has_its_rule(raw, expected, how):
-    scores, said = normalize_scores(np.array(raw, dtype=np.float64))
+def test_each_scale_has_its_rule(raw, expected, rule):
+    scores, applied = normalize_scores(np.array(raw, dtype=np.float64))
     np.testing.assert_allclose(scores, expected)
-    assert said == how
+    assert applied == rule
 
 
-def test_columns_that_are_absent(det):
+def test_optional_columns_have_defaults(det):
     six = read_public_detections(det("1,-1,10,20,30,40\n2,-1,11,21,31,41\n"))
     assert (six.table.confidences.tolist(), six.table.classes.tolist()) == ([1, 1], [-1, -1])
     seven = read_public_detections(det("2,-1,10,20,30,40,0.5\n1,-1,1,2,0,4,0.25\n"))
@@ -63,7 +63,7 @@ def test_columns_that_are_absent(det):
     assert (ten.table.confidences.tolist(), ten.table.classes.tolist()) == ([1, 0.5], [3, -1])
 
 
-def test_an_empty_file_holds_no_boxes(det):
+def test_empty_file_has_no_boxes(det):
     assert len(read_public_detections(det("")).table) == 0
 
 
@@ -79,13 +79,13 @@ def test_an_empty_file_holds_no_boxes(det):
         ("frame,id,left,top,width,height,score\n", "det.txt:1: not a row of numbers"),
     ],
 )
-def test_what_is_wrong_is_named_by_file_and_line(det, text, message):
+def test_invalid_row_is_named_by_file_and_line(det, text, message):
     with pytest.raises(InputError, match=message):
         read_public_detections(det(text))
 
 
 @pytest.mark.dataset
-def test_the_challenge_s_own_files():
+def test_files_of_mot17_are_read():
     if not MINI.is_dir():
         pytest.skip(f"{MINI} is absent: the frames and detections of MOT17")
     files = sorted(MINI.glob("*/det/det.txt"))
@@ -93,6 +93,6 @@ def test_the_challenge_s_own_files():
     for path in files:
         found = read_public_detections(path)
         raw = np.loadtxt(path, delimiter=",")
-        assert found.score_rule == "as they are"
+        assert found.score_rule == "unchanged"
         np.testing.assert_array_equal(found.table.boxes_tlwh, raw[:, 2:6])
         np.testing.assert_array_equal(found.table.confidences, raw[:, 6])

@@ -1,4 +1,4 @@
-"""Detections and tracks go to the package supervision and come back; without the package one line says so."""
+"""Conversion of detections and tracks to and from the package supervision."""
 
 import sys
 from types import SimpleNamespace
@@ -51,7 +51,7 @@ def some_detections(draw):
 
 @settings(max_examples=40)
 @given(some_detections())
-def test_detections_come_back_as_they_went(sv, detections):
+def test_detections_are_unchanged_after_conversion_and_back(sv, detections):
     back = detections_from_supervision(detections_to_supervision(detections))
     for name in ("boxes_xyxy", "scores", "embeddings", "classes"):
         np.testing.assert_array_equal(getattr(back, name), getattr(detections, name), err_msg=name)
@@ -60,14 +60,14 @@ def test_detections_come_back_as_they_went(sv, detections):
 
 @settings(max_examples=40)
 @given(some_detections(), st.data())
-def test_embeddings_follow_what_supervision_selects(sv, detections, data):
+def test_embeddings_follow_a_selection(sv, detections, data):
     kept = data.draw(hnp.arrays(np.bool_, len(detections)))
     back = detections_from_supervision(detections_to_supervision(detections)[kept])
     np.testing.assert_array_equal(back.embeddings, detections.embeddings[kept])
     np.testing.assert_array_equal(back.boxes_xyxy, detections.boxes_xyxy[kept])
 
 
-def test_tracks_keep_their_story(sv):
+def test_tracks_keep_stage_cost_and_age(sv):
     found = tracks_to_supervision(TRACKS)
     assert isinstance(found, sv.Detections)
     assert found.tracker_id.tolist() == [3, 5]
@@ -79,14 +79,14 @@ def test_tracks_keep_their_story(sv):
     assert found[found.data["stage"] == "overlap"].tracker_id.tolist() == [5]
 
 
-def test_a_frame_without_tracks(sv):
+def test_frame_without_tracks_is_empty(sv):
     nothing = TRACKS[np.zeros(2, dtype=np.bool_)]
     assert len(tracks_to_supervision(nothing)) == 0
 
 
 @settings(max_examples=40)
 @given(st.integers(0, 6), st.integers(0, 2**32 - 1))
-def test_tracks_are_told_in_full(sv, count, seed):
+def test_tracks_are_converted_completely(sv, count, seed):
     rng = np.random.default_rng(seed)
     tracks = Tracks(
         ids=rng.permutation(count) + 1,
@@ -99,7 +99,7 @@ def test_tracks_are_told_in_full(sv, count, seed):
         costs=rng.uniform(size=count),
     )
     found = tracks_to_supervision(tracks)
-    told = Tracks(
+    converted = Tracks(
         ids=found.tracker_id,
         boxes_tlwh=xyxy_to_tlwh(found.xyxy),
         scores=found.confidence,
@@ -109,12 +109,12 @@ def test_tracks_are_told_in_full(sv, count, seed):
         stages=np.array([AssociationStage[name.upper()] for name in found.data["stage"]], dtype=np.int64),
         costs=found.data["cost"],
     )
-    np.testing.assert_allclose(told.boxes_tlwh, tracks.boxes_tlwh)
+    np.testing.assert_allclose(converted.boxes_tlwh, tracks.boxes_tlwh)
     for name in ("ids", "scores", "classes", "detection_index", "ages", "stages", "costs"):
-        np.testing.assert_array_equal(getattr(told, name), getattr(tracks, name), err_msg=name)
+        np.testing.assert_array_equal(getattr(converted, name), getattr(tracks, name), err_msg=name)
 
 
-def test_what_supervision_does_not_tell():
+def test_missing_scores_classes_and_embeddings_have_defaults():
     found = SimpleNamespace(xyxy=np.array([[0, 0, 4, 8]]), confidence=None, class_id=None, data={})
     detections = detections_from_supervision(found)
     assert (detections.scores.tolist(), detections.class_index.tolist()) == ([1], [0])
@@ -122,7 +122,7 @@ def test_what_supervision_does_not_tell():
     assert detections.boxes_xyxy.dtype == np.float32
 
 
-def test_embeddings_that_are_given_come_first():
+def test_given_embeddings_take_precedence():
     found = SimpleNamespace(
         xyxy=np.zeros((1, 4)), confidence=np.array([0.5]), class_id=np.array([2]), data={"embedding": np.zeros((1, 9))}
     )
@@ -139,7 +139,7 @@ def test_detections_without_embeddings_are_tracked_by_overlap(sv):
     assert tracks.ids.tolist() == [1, 2]
 
 
-def test_supervision_s_annotators_draw_tracks(sv):
+def test_annotators_draw_tracks(sv):
     image = np.zeros((80, 100, 3), dtype=np.uint8)
     tracks = tracks_to_supervision(TRACKS)
     labels = [f"{track} {stage}" for track, stage in zip(tracks.tracker_id, tracks.data["stage"], strict=True)]
@@ -151,11 +151,11 @@ def test_supervision_s_annotators_draw_tracks(sv):
 
 
 @pytest.mark.parametrize("convert", [tracks_to_supervision, detections_to_supervision])
-def test_without_the_package_one_line_says_how_to_get_it(monkeypatch, convert):
+def test_missing_package_is_one_line(monkeypatch, convert):
     monkeypatch.setitem(sys.modules, "supervision", None)
     given = {
         tracks_to_supervision: TRACKS,
         detections_to_supervision: Detections(np.zeros((1, 4)), np.ones(1), np.ones((1, 1))),
     }
-    with pytest.raises(InputError, match=r"^the package supervision is not here .*: pip install supervision$"):
+    with pytest.raises(InputError, match=r"^the package supervision is not installed .*: pip install supervision$"):
         convert(given[convert])

@@ -20,7 +20,7 @@ def make_tracks():
     )
 
 
-def test_a_frame_is_one_line_of_plain_numbers():
+def test_frame_is_one_line_of_plain_numbers():
     line = format_tracks("street", np.int64(7), make_tracks(), time=0.2400000001)
     assert line.endswith("\n")
     assert line.count("\n") == 1
@@ -41,18 +41,18 @@ def test_a_frame_is_one_line_of_plain_numbers():
     }  # fmt: skip
 
 
-def test_a_frame_without_tracks_has_a_line_too():
+def test_frame_without_tracks_has_a_line():
     line = format_tracks("street", 1, make_tracks()[np.zeros(0, np.int64)])
     assert json.loads(line) == {"sequence": "street", "frame": 1, "time": None, "tracks": []}
 
 
-def test_decisions_leave_out_what_they_do_not_say():
-    decisions = [
+def test_events_leave_out_unset_keys():
+    events = [
         TrackEvent(5, "matched", 3, detection=1, stage="overlap", cost=0.12345678, score=0.5),
         TrackEvent(6, "lost", 3),
         TrackEvent(40, "removed", 3, reason="lost for longer than the buffer"),
     ]
-    assert [json.loads(line) for line in format_events(decisions)] == [
+    assert [json.loads(line) for line in format_events(events)] == [
         {
             "frame": 5,
             "event": "matched",

@@ -104,7 +104,7 @@ def test_rows_come_by_frame_in_any_order_of_the_file(boxes):
     found = boxes("3,-1,1,1,5,5,0.3\n1,-1,2,1,5,5,0.1\n3,-1,3,1,5,5,0.2\n")
     scores = [found.table.confidences[found.rows(frame)].tolist() for frame in (1, 2, 3, 4)]
     assert scores == [[0.1], [], [0.3, 0.2], []]
-    assert str(found).endswith("street.txt: 3 boxes in 2 frames, scores as they are")
+    assert str(found).endswith("street.txt: 3 boxes in 2 frames, scores unchanged")
 
 
 def test_rows_of_other_classes_are_left_out(boxes):

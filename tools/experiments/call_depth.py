@@ -34,7 +34,7 @@ LOSS_LIMIT, DECODE_LIMIT = 12, 15
 
 
 class CallChains:
-    """Profile function that keeps the deepest chain of the package's frames that ends in each of some functions.
+    """Trace function that keeps the deepest chain of the package's frames that ends in each of some functions.
 
     targets: name -> outermost function of the chain, and whether a code object is an end of it.
     """
@@ -44,7 +44,8 @@ class CallChains:
         self.chains: dict[str, list[str]] = {name: [] for name in targets}
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        if event != "call" or not _is_own(frame.f_code):
+        """Record the call of a function; the result None turns off tracing within it."""
+        if not _is_own(frame.f_code):
             return
         for name, (start, is_end) in self.targets.items():
             if is_end(frame.f_code):
@@ -80,12 +81,13 @@ def measure_chains(work: Path) -> dict[str, list[str]]:
         }
     )
     argv = ["train", "--config", str(CONFIG), "--output", str(work / "run"), "DATA.ROOT", str(work / "data"), *TINY]
-    sys.setprofile(chains)
+    previous = sys.gettrace()
+    sys.settrace(chains)
     try:
         with redirect_stdout(sys.stderr):
             code = run_fairmot(argv)
     finally:
-        sys.setprofile(None)
+        sys.settrace(previous)
     if code:
         raise RuntimeError(f"the training ended with code {code}")
     return chains.chains

@@ -1,4 +1,4 @@
-"""From the LOSS section to a criterion."""
+"""Builders of the criterion from the LOSS section."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,8 +9,8 @@ from fairmot.config.derived import embedding_lengths
 from fairmot.config.node import CfgNode
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.joint import JointLoss
-from fairmot.losses.matryoshka import NestedIdentityLoss
-from fairmot.losses.partial_fc import PartialIdentityLoss
+from fairmot.losses.matryoshka import MatryoshkaLoss
+from fairmot.losses.partial_fc import PartialFCLoss
 from fairmot.losses.softmax_losses import CircleLoss, FocalCrossEntropy
 from fairmot.losses.task_weighting import (
     MGDAUB,
@@ -27,9 +27,9 @@ from fairmot.utils.distributed import Distributed
 def build_criterion(
     cfg: CfgNode, *, num_identities: int | Sequence[int], world: Distributed | None = None, seed: int = 0
 ) -> JointLoss:
-    """Return the joint loss for so many training identities, of the one class or of each (0 and more).
+    """Return the joint loss for a number of training identities (0 or more), of the only class or of each class.
 
-    world: the processes that a classifier of sampled identities is split over; seed: of its start and its samples.
+    world: ranks that a sampled classifier is sharded over; seed: of its initial weights and its samples.
     """
     return JointLoss(
         build_identity(cfg, num_identities=num_identities, world=world, seed=seed),
@@ -42,7 +42,7 @@ def build_criterion(
 def build_identity(
     cfg: CfgNode, *, num_identities: int | Sequence[int], world: Distributed | None = None, seed: int = 0
 ) -> nn.Module:
-    """Return what LOSS.IDENTITY names, for each of the lengths that are trained where MODEL.REID_NESTED has some."""
+    """Return the identity loss LOSS.IDENTITY, for each trained length of the embedding (MODEL.REID_NESTED)."""
     loss, count, lengths = cfg.LOSS, num_identities, embedding_lengths(cfg)
     focal = FocalCrossEntropy(gamma=loss.FOCAL_GAMMA)
     circle = CircleLoss(margin=loss.CIRCLE_MARGIN, scale=loss.CIRCLE_SCALE)
@@ -52,14 +52,14 @@ def build_identity(
         "focal": lambda length: IdentityLoss(length, count, logit_loss=focal),
         "circle": lambda length: IdentityLoss(length, count, logit_loss=circle, cosine=True),
         "triplet": lambda _: triplet,
-        "partial_fc": partial(PartialIdentityLoss, num_identities=count, rate=loss.SAMPLE_RATE, seed=seed, world=world),
+        "partial_fc": partial(PartialFCLoss, num_identities=count, rate=loss.SAMPLE_RATE, seed=seed, world=world),
     }
     parts = {length: kinds[loss.IDENTITY](length) for length in lengths}
-    return parts[lengths[0]] if len(lengths) == 1 else NestedIdentityLoss(parts)
+    return parts[lengths[0]] if len(lengths) == 1 else MatryoshkaLoss(parts)
 
 
 def build_task_weighting(cfg: CfgNode) -> TaskWeighting:
-    """Return what LOSS.BALANCE names."""
+    """Return the task weighting LOSS.BALANCE."""
     loss = cfg.LOSS
     kinds: dict[str, Callable[[], TaskWeighting]] = {
         "uncertainty": partial(UncertaintyWeighting, start_det=loss.START_DET, start_id=loss.START_ID),

@@ -1,15 +1,15 @@
-"""Heatmap loss. Legend: B images, C classes, H W map size."""
+"""Focal loss of the heatmap. Legend: B images, C classes, H W map size."""
 
 import torch
 from torch import nn
 
 
 class HeatmapFocalLoss(nn.Module):
-    """Penalty-reduced focal loss on a Gaussian heatmap, divided by the number of objects.
+    """Penalty-reduced focal loss on a Gaussian heatmap, divided by the number of objects (at least 1).
 
-    Cells where the target is exactly 1 are positives; the others count less the nearer they lie to one. With no
-    object in the batch only the negatives count, undivided. Source: Law & Deng, CornerNet, equation 1 (alpha, beta);
-    FairMOT, equation 1. Probabilities are clamped to [floor, 1 - floor], as published.
+    Cells with target 1 are positives; negatives weigh (1 - target)^beta. Probabilities are clamped to
+    [floor, 1 - floor], as in the reference implementation.
+    Source: Law & Deng, CornerNet, equation 1 (alpha, beta); FairMOT, equation 1.
     """
 
     def __init__(self, *, alpha: float = 2.0, beta: float = 4.0, floor: float = 1e-4) -> None:
@@ -21,7 +21,7 @@ class HeatmapFocalLoss(nn.Module):
     def forward(
         self, logits_BCHW: torch.Tensor, target_BCHW: torch.Tensor, centres: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(B, C, H, W) logits and targets in [0, 1] -> scalar, divided by `centres`, the target's own if not given."""
+        """(B, C, H, W) logits and targets in [0, 1] -> scalar; centres: divisor, by default the positives' number."""
         probability = logits_BCHW.sigmoid().clamp(self.floor, 1 - self.floor)
         is_centre = target_BCHW == 1
         positive = (1 - probability).pow(self.alpha) * probability.log() * is_centre

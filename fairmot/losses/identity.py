@@ -1,4 +1,4 @@
-"""Re-ID as classification of training identities. Legend: N embeddings, D dims."""
+"""Identity classification loss of the re-ID embeddings. Legend: N embeddings, D dimensions."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from fairmot.structures.outputs import EmbeddingSamples
 
 
 def embedding_scale(num_identities: int) -> float:
-    """Return the length embeddings are given before the classifier: sqrt(2) ln(n - 1), as published.
+    """Return the scale of normalised embeddings before the classifier: sqrt(2) ln(n - 1).
 
-    Below four identities that falls under sqrt(2) ln 2, down to minus infinity for one, so it stops there.
+    At least sqrt(2) ln 2, where the reference implementation goes down to minus infinity for one identity.
 
     >>> round(embedding_scale(500), 3)
     8.786
@@ -25,19 +25,17 @@ def embedding_scale(num_identities: int) -> float:
 
 
 class IdentityLoss(nn.Module):
-    """Classification of the embeddings at object centres; owns the classifiers, one a class.
+    """Classification of embeddings among the training identities of their class.
 
-    num_identities: identities of the one class, or of each. An object is told from those of its own class, and the
-    embedding's scale is that of its class. The loss is the sum of all objects' losses divided by their number, whatever
-    their class: each object weighs the same, and one class with cross-entropy gives the published loss.
+    num_identities: identities of the only class, or of each class. The loss is the sum over all objects divided by
+    their number, so each object has the same weight whatever its class. Without an object of known identity it is 0,
+    with finite gradients. Source: FairMOT, equation 3.
 
-    logit_loss: what an object's logits cost, the published softmax cross-entropy if not given.
-    cosine: the logits are cosines to the classifier's rows, without scale and bias.
+    logit_loss: loss of an object's logits, by default softmax cross-entropy as in the reference implementation.
+    cosine: use cosines to the classifier's rows as logits, without scale and bias.
 
-    `classifier` holds the classes' rows one after another, so that each parameter has a gradient in every step,
-    whichever classes a batch shows; a class without identities has no row. With no identity at all one row is kept.
-    With no object of known identity the loss is 0, and finite gradients flow.
-    Source: FairMOT, equation 3.
+    `classifier` contains the rows of all classes one after another (at least one row), so that every parameter has a
+    gradient in each step.
     """
 
     def __init__(
@@ -49,20 +47,20 @@ class IdentityLoss(nn.Module):
         cosine: bool = False,
     ) -> None:
         super().__init__()
-        self.counts = at_least_one(num_identities)
+        self.counts = identity_counts(num_identities)
         self.scales = tuple(map(embedding_scale, self.counts))
         self.logit_loss = logit_loss
         self.cosine = cosine
         self.classifier = nn.Linear(reid_dim, sum(self.counts), bias=not cosine)
 
     def forward(self, samples: EmbeddingSamples, known: torch.Tensor) -> torch.Tensor:
-        """Embeddings and their identities -> scalar, divided by `known`, the objects of known identity in the step."""
+        """Embeddings and identities -> scalar; known: divisor, objects of known identity in the step (at least 1)."""
         rows = torch.split(self.classifier.weight, list(self.counts))
         biases = [None] * len(rows) if self.cosine else torch.split(self.classifier.bias, list(self.counts))
         sums = []
         for kind, (weight, bias) in enumerate(zip(rows, biases, strict=True)):
             if len(weight):
-                own = samples if len(self.counts) == 1 else samples.of_class(kind)
+                own = samples if len(self.counts) == 1 else samples.select_class(kind)
                 unit_ND = functional.normalize(own.embeddings_ND, dim=1)
                 if self.cosine:
                     logits = functional.linear(unit_ND, functional.normalize(weight, dim=1))
@@ -72,7 +70,7 @@ class IdentityLoss(nn.Module):
         return torch.stack(sums).sum() / known.clamp(min=1)
 
 
-def at_least_one(num_identities: int | Sequence[int]) -> tuple[int, ...]:
-    """Return the identities of each class, the first of which gets one where there is none at all."""
+def identity_counts(num_identities: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the number of identities of each class, with one for the first class where there is none at all."""
     counts = (num_identities,) if isinstance(num_identities, int) else tuple(num_identities)
     return counts if sum(counts) else (1, *counts[1:])

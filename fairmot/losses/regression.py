@@ -1,4 +1,4 @@
-"""L1 loss at object centres, for box sides and offsets. Legend: B images, K objects, D values an object."""
+"""L1 loss of box sides and offsets at object centres. Legend: B images, K objects, D values per object."""
 
 import torch
 from torch import nn
@@ -7,9 +7,9 @@ from fairmot.codec.points import gather_at
 
 
 class ObjectL1Loss(nn.Module):
-    """Mean absolute error over the values of the objects present; 0 when there is none.
+    """Mean absolute error over the values of the objects; 0 without objects.
 
-    Source: FairMOT, equation 2. The denominator is the number of values + 1e-4, as published.
+    Source: FairMOT, equation 2. The divisor is the number of values + 1e-4, as in the reference implementation.
     """
 
     def forward(
@@ -20,9 +20,9 @@ class ObjectL1Loss(nn.Module):
         mask_BK: torch.Tensor,
         objects: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(B, D, H, W) map read at `indices_BK` where `mask_BK`, against (B, K, D) -> scalar.
+        """(B, D, H, W) map at `indices_BK` where `mask_BK`, and (B, K, D) targets -> scalar.
 
-        objects: how many there are to divide by; those of the mask if not given.
+        objects: number to divide by, by default that of the mask.
         """
         mask_BKD = mask_BK[..., None].to(map_BDHW.dtype).expand_as(target_BKD)
         errors_BKD = (gather_at(map_BDHW, indices_BK) - target_BKD).abs() * mask_BKD

@@ -1,7 +1,7 @@
-"""Softmax cross-entropy over some rows of a classifier that all processes hold together.
+"""Softmax cross-entropy over sampled rows of a classifier that is sharded over the ranks.
 
-Legend: N embeddings of all processes, n of this one, M those whose own identity's row this process holds, D dims,
-R rows of this process, K of them that count in this pass.
+Legend: N embeddings of all ranks, n of this rank, M embeddings whose identity's row is on this rank, D dimensions,
+R rows of this rank, K of them in the sample.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,19 +15,19 @@ from fairmot.utils.distributed import Distributed, all_gather_concatenated, all_
 CHUNK = 1 << 13  # rows whose logits are in memory at a time
 
 
-class Everyone(NamedTuple):
-    """The embeddings of all processes, by rank, outside the graph."""
+class GatheredEmbeddings(NamedTuple):
+    """Embeddings of all ranks, in the order of ranks, detached."""
 
     inputs_ND: torch.Tensor
-    rows_N: torch.Tensor  # int64, of their own identities, in the whole table
+    rows_N: torch.Tensor  # int64, of their identities, in the full table
     weights_N: torch.Tensor
-    own: slice  # those of this process
+    own: slice  # those of this rank
 
     @classmethod
     def gather(
         cls, inputs_nD: torch.Tensor, rows_n: torch.Tensor, weights_n: torch.Tensor, world: Distributed
-    ) -> "Everyone":
-        """Exchange them."""
+    ) -> "GatheredEmbeddings":
+        """Exchange the embeddings of all ranks."""
         packed = all_gather_concatenated(world, torch.cat([inputs_nD, weights_n[:, None]], dim=1))
         first = sum(map(len, packed[: world.rank]))
         inputs_ND, weights_N1 = torch.split(torch.cat(packed), [inputs_nD.shape[1], 1], dim=1)
@@ -35,63 +35,62 @@ class Everyone(NamedTuple):
         return cls(inputs_ND, rows_N, weights_N1[:, 0], slice(first, first + len(rows_n)))
 
 
-class Problem(NamedTuple):
-    """What a pass's softmax runs over: for each class its embeddings, against the chosen rows that are its own."""
+class SoftmaxSample(NamedTuple):
+    """Embeddings and sampled rows of a forward pass; the softmax of each class runs over its own."""
 
-    everyone: Everyone
-    samples: Sequence[torch.Tensor]  # of each class the places of its embeddings among N
-    chosen_K: torch.Tensor  # int64, rising, among R
-    spans: Sequence[range]  # of each class the places of its rows among K
-    rows: range  # of this process in the whole table
+    gathered: GatheredEmbeddings
+    samples: Sequence[torch.Tensor]  # of each class the indices of its embeddings among N
+    chosen_K: torch.Tensor  # int64, increasing, among R
+    spans: Sequence[range]  # of each class the range of its rows among K
+    rows: range  # of this rank in the full table
     world: Distributed
 
 
 class SampledSoftmax(torch.autograd.Function):
-    """The sum of the cross-entropies of all processes' embeddings, by weights; the same number on every process.
+    """Weighted sum of the cross-entropies of all ranks' embeddings; the same value on every rank.
 
-    Value and gradients are computed in `forward`, where all processes meet; going backward is no meeting. The logits
-    exist for `CHUNK` rows at a time and are computed twice: for the softmax's denominator, and for its gradient.
+    Value and gradients are computed in `forward`, so that `backward` has no collective. Logits exist for `CHUNK` rows
+    at a time and are computed twice: for the softmax's denominator and for its gradient.
 
-    The gradient by a process's own embeddings is multiplied by the number of processes, since
-    DistributedDataParallel takes the mean over the processes afterwards; those by the rows, which are sparse, are not:
-    nobody else has these rows.
+    The gradient of a rank's embeddings is multiplied by the number of ranks, since DistributedDataParallel averages
+    over the ranks afterwards; the sparse gradients of the rows are not, since each row is on one rank only.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, inputs_nD: torch.Tensor, weight_RD: torch.Tensor, bias_R: torch.Tensor, problem: Problem
+        ctx: Any, inputs_nD: torch.Tensor, weight_RD: torch.Tensor, bias_R: torch.Tensor, sample: SoftmaxSample
     ) -> torch.Tensor:
-        """Return the scalar; `inputs_nD` are those that `problem` holds of this process."""
+        """Return the scalar; `inputs_nD` are this rank's embeddings of `sample`."""
         del inputs_nD
-        table = _Table(weight_RD, bias_R, problem)
-        normalizers_N, targets_N = table.measure()
-        inputs_ND, weight_KD, bias_K = table.differentiate(normalizers_N)
-        inputs_nD = problem.world.all_reduce(inputs_ND)[problem.everyone.own] * problem.world.world_size
-        ctx.save_for_backward(problem.chosen_K, inputs_nD, weight_KD, bias_K)
+        shard = _ClassifierShard(weight_RD, bias_R, sample)
+        normalizers_N, targets_N = shard.measure()
+        inputs_ND, weight_KD, bias_K = shard.differentiate(normalizers_N)
+        inputs_nD = sample.world.all_reduce(inputs_ND)[sample.gathered.own] * sample.world.world_size
+        ctx.save_for_backward(sample.chosen_K, inputs_nD, weight_KD, bias_K)
         ctx.rows = len(weight_RD)
-        return (problem.everyone.weights_N * (normalizers_N - targets_N)).sum()
+        return (sample.gathered.weights_N * (normalizers_N - targets_N)).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return the gradients that `forward` found."""
+        """Return the gradients computed by `forward`."""
         chosen_K, inputs_nD, weight_KD, bias_K = ctx.saved_tensors
         weight, bias = (_scatter(chosen_K, upstream * values, ctx.rows) for values in (weight_KD, bias_K))
         return upstream * inputs_nD, weight, bias, None
 
 
-class _Table:
-    """This process's rows at work on a problem."""
+class _ClassifierShard:
+    """Logits of this rank's rows for a sample, and their gradients."""
 
-    def __init__(self, weight_RD: torch.Tensor, bias_R: torch.Tensor, problem: Problem) -> None:
-        self.weight_RD, self.bias_R, self.problem = weight_RD, bias_R, problem
-        self.inputs_ND, self.weights_N = problem.everyone.inputs_ND, problem.everyone.weights_N
-        rows_N = problem.everyone.rows_N - problem.rows.start
-        (self.own_M,) = torch.nonzero((rows_N >= 0) & (rows_N < len(problem.rows)), as_tuple=True)
+    def __init__(self, weight_RD: torch.Tensor, bias_R: torch.Tensor, sample: SoftmaxSample) -> None:
+        self.weight_RD, self.bias_R, self.sample = weight_RD, bias_R, sample
+        self.inputs_ND, self.weights_N = sample.gathered.inputs_ND, sample.gathered.weights_N
+        rows_N = sample.gathered.rows_N - sample.rows.start
+        (self.own_M,) = torch.nonzero((rows_N >= 0) & (rows_N < len(sample.rows)), as_tuple=True)
         self.targets_M = rows_N[self.own_M]
 
     def measure(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return, of each embedding, (N,) the logarithm of the softmax's denominator and its own identity's logit."""
+        """Return (N,) log denominators of the softmax and (N,) logits of the true identities, over all ranks."""
         normalizers_N = torch.full_like(self.weights_N, -torch.inf)
         for samples, _, logits in self._logits():
             normalizers_N[samples] = torch.logaddexp(normalizers_N[samples], logits.logsumexp(1))
@@ -100,36 +99,36 @@ class _Table:
         targets_N[self.own_M] += self.bias_R[self.targets_M]
         if not len(targets_N):
             return normalizers_N, targets_N
-        everyone_P2N = all_gather_stacked(self.problem.world, torch.stack([normalizers_N, targets_N]))
-        return everyone_P2N[:, 0].logsumexp(0), everyone_P2N[:, 1].sum(0)
+        ranks_P2N = all_gather_stacked(self.sample.world, torch.stack([normalizers_N, targets_N]))
+        return ranks_P2N[:, 0].logsumexp(0), ranks_P2N[:, 1].sum(0)
 
     def differentiate(self, normalizers_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the sum's gradients: this process's part of those by the inputs, and those by its chosen rows."""
+        """Return the gradients of the inputs (this rank's part), and of the sampled rows' weights and biases."""
         inputs_ND = torch.zeros_like(self.inputs_ND)
-        weight_KD = self.weight_RD.new_zeros(len(self.problem.chosen_K), self.weight_RD.shape[1])
+        weight_KD = self.weight_RD.new_zeros(len(self.sample.chosen_K), self.weight_RD.shape[1])
         bias_K = weight_KD.new_zeros(len(weight_KD))
-        for samples, places, logits in self._logits():
-            shares = logits.sub_(normalizers_N[samples, None]).exp_().mul_(self.weights_N[samples, None])
-            torch.mm(shares.T, self.inputs_ND[samples], out=weight_KD[places])
-            bias_K[places] = shares.sum(0)
-            inputs_ND[samples] += shares @ self.weight_RD[self.problem.chosen_K[places]]
+        for samples, rows, logits in self._logits():
+            probabilities = logits.sub_(normalizers_N[samples, None]).exp_().mul_(self.weights_N[samples, None])
+            torch.mm(probabilities.T, self.inputs_ND[samples], out=weight_KD[rows])
+            bias_K[rows] = probabilities.sum(0)
+            inputs_ND[samples] += probabilities @ self.weight_RD[self.sample.chosen_K[rows]]
         weights_M1 = self.weights_N[self.own_M, None]
-        places_M = torch.searchsorted(self.problem.chosen_K, self.targets_M)
-        weight_KD.index_add_(0, places_M, self.inputs_ND[self.own_M] * weights_M1, alpha=-1)
-        bias_K.index_add_(0, places_M, weights_M1[:, 0], alpha=-1)
+        index_M = torch.searchsorted(self.sample.chosen_K, self.targets_M)
+        weight_KD.index_add_(0, index_M, self.inputs_ND[self.own_M] * weights_M1, alpha=-1)
+        bias_K.index_add_(0, index_M, weights_M1[:, 0], alpha=-1)
         inputs_ND[self.own_M] -= weights_M1 * self.weight_RD[self.targets_M]
         return inputs_ND, weight_KD, bias_K
 
     def _logits(self) -> Iterator[tuple[torch.Tensor, slice, torch.Tensor]]:
-        """Give, chunk by chunk, embeddings of a class, places among K of rows of it, and their logits."""
-        for samples, span in zip(self.problem.samples, self.problem.spans, strict=True):
+        """Yield embeddings of a class, a chunk of its rows among K, and their logits."""
+        for samples, span in zip(self.sample.samples, self.sample.spans, strict=True):
             for first in range(span.start, span.stop if len(samples) else span.start, CHUNK):
-                places = slice(first, min(first + CHUNK, span.stop))
-                rows = self.problem.chosen_K[places]
-                yield samples, places, torch.addmm(self.bias_R[rows], self.inputs_ND[samples], self.weight_RD[rows].T)
+                rows = slice(first, min(first + CHUNK, span.stop))
+                index = self.sample.chosen_K[rows]
+                yield samples, rows, torch.addmm(self.bias_R[index], self.inputs_ND[samples], self.weight_RD[index].T)
 
 
 def _scatter(chosen_K: torch.Tensor, values: torch.Tensor, rows: int) -> torch.Tensor:
-    """Return (K, ...) values as the sparse gradient of a table of so many rows."""
+    """Return (K, ...) values as the sparse gradient of a table with `rows` rows."""
     shape = (rows, *values.shape[1:])
     return torch.sparse_coo_tensor(chosen_K[None], values, shape, is_coalesced=True, check_invariants=False)

@@ -1,6 +1,6 @@
-"""How the two tasks, detection and identity, are weighed against one another.
+"""Weighting of the detection loss against the identity loss.
 
-Legend: g1, g2 the tasks' gradients on the map that they share, L1, L2 their losses, w1, w2 their weights.
+Legend: g1, g2 gradients of the two tasks on their shared map, L1, L2 losses, w1, w2 weights.
 """
 
 import math
@@ -13,10 +13,10 @@ from fairmot.structures.outputs import TaskGradientStats
 
 
 class TaskWeighting(nn.Module, ABC):
-    """Two losses -> the total; what the kinds of balance have in common.
+    """Base class: from the losses of both tasks to the total loss.
 
-    reads: when `observe` wants a step's `TaskGradientStats`: never, before the total is made, or after the step;
-    projects: whether each task has a backward pass of its own, and `join` makes one gradient of the two.
+    needs_gradients: when `update` needs a step's `TaskGradientStats`: `never`, `before` the total loss, `after` the
+        step; merges_gradients: whether each task has a backward pass of its own, and `merge_gradients` joins the two.
     """
 
     needs_gradients = "never"
@@ -30,18 +30,18 @@ class TaskWeighting(nn.Module, ABC):
 
     @abstractmethod
     def weights(self) -> torch.Tensor:
-        """Return (2,) the factors that the losses have in the total now; none of their values is in a graph."""
+        """Return the (2,) current factors of the losses in the total, detached."""
 
-    def update(self, reading: TaskGradientStats) -> None:
-        """Take in what a step's gradients were."""
+    def update(self, stats: TaskGradientStats) -> None:
+        """Adapt the weights to the gradients of a step."""
 
     def merge_gradients(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the gradient to go along, from each task's own (lists of tensors of the same shapes)."""
+        """Return the update direction from the gradients of both tasks (lists of tensors of equal shapes)."""
         return [a + b for a, b in zip(first, second, strict=True)]
 
 
 class UncertaintyWeighting(TaskWeighting):
-    """Balance by learnt log variances: 0.5 (e^-s1 L1 + e^-s2 L2 + s1 + s2).
+    """Uncertainty weighting by learned log variances: 0.5 (e^-s1 L1 + e^-s2 L2 + s1 + s2).
 
     Source: Kendall et al. 2018, equation 10; FairMOT, equation 5. The result may be negative.
     """
@@ -62,42 +62,42 @@ class UncertaintyWeighting(TaskWeighting):
 
 
 class FixedWeighting(TaskWeighting):
-    """The sum of the losses by given weights."""
+    """Weighted sum of the losses with constant weights."""
 
     def __init__(self, weights: tuple[float, float] = (1.0, 1.0)) -> None:
         super().__init__()
         self.register_buffer("fixed_2", torch.tensor(weights), persistent=False)
 
     def weights(self) -> torch.Tensor:
-        """Return the given weights."""
+        """Return the constant weights."""
         fixed_2: torch.Tensor = self.get_buffer("fixed_2")
         return fixed_2
 
 
 class PCGrad(FixedWeighting):
-    """PCGrad: where the tasks' gradients conflict, each loses its part along the other before they are added.
+    """PCGrad: conflicting gradients are projected onto each other's normal plane before they are added.
 
-    The gradients are those of the parameters that both tasks reach, of the losses by their fixed weights.
-    Source: Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, algorithm 1; with two tasks the order
-    that it draws has no effect.
+    It concerns the parameters that both tasks reach, and the losses multiplied by their constant weights.
+    Source: Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, algorithm 1; with two tasks its random
+    order has no effect.
     """
 
     merges_gradients = True
 
     def merge_gradients(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the sum of both without what works against one of them."""
+        """Return the sum of the projected gradients."""
         return project_conflicts(first, second)
 
 
 class MGDAUB(TaskWeighting):
-    """MGDA-UB: the shares, of sum 1, whose combined gradient on the shared map is shortest.
+    """MGDA-UB: convex combination of the losses whose gradient on the shared map has the least norm.
 
-    w1 = (g2 - g1) g2 / |g1 - g2|^2, cut to [0, 1]. The combination lowers both losses, or is 0 at a Pareto-stationary
-    point. Where a step has no gradient of a task at all (no object of known identity), the other one's share is 1.
-    normalize: what each loss is divided by before, `none`, `l2` its gradient's norm, `loss` its value. The shares, of
-    sum 1, are then those of the divided losses, and the total is of these: it does not depend on the losses' scale. The
-    source's code solves for divided gradients too, but applies the shares to the losses as they were, which makes `l2`
-    of two tasks the same as equal weights.
+    w1 = (g2 - g1) g2 / |g1 - g2|^2, clamped to [0, 1], w2 = 1 - w1. The combination lowers both losses, or is 0 at a
+    Pareto-stationary point. Where a step has no gradient of one task (no object of known identity), the weight of the
+    other is 1.
+    normalize: divisor of each loss: `none`, `l2` (norm of its gradient) or `loss` (its value). The weights are those of
+    the divided losses, of which the total is made, so it does not depend on the losses' scale. The source's code
+    applies them to the undivided losses, which makes `l2` of two tasks the same as equal weights.
     Source: Sener & Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS 2018, equations 6, 9 and
     algorithm 1.
     """
@@ -110,57 +110,57 @@ class MGDAUB(TaskWeighting):
         self.register_buffer("weights_2", torch.full((2,), 0.5))
 
     def weights(self) -> torch.Tensor:
-        """Return the weights of the last reading, halves before the first."""
+        """Return the weights of the last update, initially 0.5."""
         weights_2: torch.Tensor = self.get_buffer("weights_2")
         return weights_2
 
-    def update(self, reading: TaskGradientStats) -> None:
-        """Weigh the losses anew."""
-        is_finite, is_complete = _judge(reading)
+    def update(self, stats: TaskGradientStats) -> None:
+        """Set the weights of minimum norm."""
+        is_finite, has_both = _check_stats(stats)
         if not is_finite:
             return
-        g11, g12, g22 = reading.products_3.unbind()
+        g11, g12, g22 = stats.products_3.unbind()
         divisors_2 = {
-            "none": torch.ones_like(reading.losses_2),
+            "none": torch.ones_like(stats.losses_2),
             "l2": torch.stack([g11, g22]).sqrt(),
-            "loss": reading.losses_2,
-        }[self.normalize].clamp(min=torch.finfo(reading.losses_2.dtype).tiny ** 0.5)
+            "loss": stats.losses_2,
+        }[self.normalize].clamp(min=torch.finfo(stats.losses_2.dtype).tiny ** 0.5)
         first, second = divisors_2.unbind()
-        share = (g22 == 0).to(g11.dtype)
-        if is_complete:
-            share = min_norm_share(g11 / first**2, g12 / (first * second), g22 / second**2)
-        self.weights().copy_(torch.stack([share, 1 - share]) / divisors_2)
+        weight = (g22 == 0).to(g11.dtype)
+        if has_both:
+            weight = min_norm_weight(g11 / first**2, g12 / (first * second), g22 / second**2)
+        self.weights().copy_(torch.stack([weight, 1 - weight]) / divisors_2)
 
 
-def min_norm_share(g11: torch.Tensor, g12: torch.Tensor, g22: torch.Tensor) -> torch.Tensor:
-    """Return the share in [0, 1] of the first of two vectors in their convex combination of least norm.
+def min_norm_weight(g11: torch.Tensor, g12: torch.Tensor, g22: torch.Tensor) -> torch.Tensor:
+    """Return the weight in [0, 1] of the first of two vectors in their convex combination of least norm.
 
-    gij: their dot products, scalars. A half where the vectors are equal.
+    gij: their dot products, scalars. 0.5 where the vectors are equal. Source: Sener & Koltun, algorithm 1.
 
     >>> one, none = torch.tensor(1.0), torch.tensor(0.0)
-    >>> float(min_norm_share(one, none, 3 * one))  # at right angles
+    >>> float(min_norm_weight(one, none, 3 * one))  # orthogonal vectors
     0.75
-    >>> float(min_norm_share(one, 2 * one, 4 * one))  # (1, 0) and (2, 0): the shorter one alone
+    >>> float(min_norm_weight(one, 2 * one, 4 * one))  # (1, 0) and (2, 0): the shorter one alone
     1.0
     """
     squared = g11 + g22 - 2 * g12
-    share = (g22 - g12) / torch.where(squared > 0, squared, torch.ones_like(squared))
-    return torch.where(squared > 0, share.clamp(0, 1), torch.full_like(share, 0.5))
+    weight = (g22 - g12) / torch.where(squared > 0, squared, torch.ones_like(squared))
+    return torch.where(squared > 0, weight.clamp(0, 1), torch.full_like(weight, 0.5))
 
 
 class GradNorm(TaskWeighting):
-    """Weights, of sum 2, that follow the tasks' gradient norms: the one that learns slower is favoured.
+    """GradNorm: weights, of sum 2, that follow the tasks' gradient norms and favour the task that learns slower.
 
-    With G_i = w_i |g_i| and r_i the task's share of its first loss that is left, relative to the mean of both, the
-    weights go down the gradient of sum_i |G_i - mean(G) r_i^alpha|, its targets held fixed, by steps of `rate`, and are
-    then scaled to the sum 2. The norms are taken on the shared map rather than on the last shared layer's weights, and
-    divided by mean(|g|), so that the step does not depend on the losses' scale. No weight falls below `least`, and a
-    step without a gradient of a task (no object of known identity) moves none.
+    With G_i = w_i |g_i| and r_i the fraction of its first loss that a task still has, relative to the mean of both, the
+    weights descend the gradient of sum_i |G_i - mean(G) r_i^alpha|, its targets held constant, by steps of `rate`, and
+    are then scaled to the sum 2. The norms are taken on the shared map instead of the last shared layer's weights, and
+    divided by mean(|g|), so that the step does not depend on the losses' scale. No weight falls below `minimum`; a step
+    without a gradient of one task (no object of known identity) changes none.
     Source: Chen et al., GradNorm, ICML 2018, equations 1 and 2, algorithm 1.
     """
 
     needs_gradients = "after"
-    least = 1e-3
+    minimum = 1e-3
 
     def __init__(self, *, alpha: float = 1.5, rate: float = 0.025) -> None:
         super().__init__()
@@ -170,35 +170,35 @@ class GradNorm(TaskWeighting):
         self.register_buffer("first_losses_2", torch.full((2,), math.nan))
 
     def weights(self) -> torch.Tensor:
-        """Return the weights now."""
+        """Return the current weights."""
         weights_2: torch.Tensor = self.get_buffer("weights_2")
         return weights_2
 
-    def update(self, reading: TaskGradientStats) -> None:
-        """Move the weights one step."""
-        if not all(_judge(reading)):
+    def update(self, stats: TaskGradientStats) -> None:
+        """Make one descent step of the weights."""
+        if not all(_check_stats(stats)):
             return
         first_losses_2 = self.get_buffer("first_losses_2")
-        first_losses_2.copy_(torch.where(first_losses_2.isnan(), reading.losses_2, first_losses_2))
-        norms_2 = reading.products_3[[0, 2]].sqrt()
+        first_losses_2.copy_(torch.where(first_losses_2.isnan(), stats.losses_2, first_losses_2))
+        norms_2 = stats.products_3[[0, 2]].sqrt()
         norms_2 = norms_2 / norms_2.mean()
-        left_2 = reading.losses_2 / first_losses_2
-        targets_2 = (self.weights() * norms_2).mean() * (left_2 / left_2.mean()).pow(self.alpha)
+        ratios_2 = stats.losses_2 / first_losses_2
+        targets_2 = (self.weights() * norms_2).mean() * (ratios_2 / ratios_2.mean()).pow(self.alpha)
         slopes_2 = norms_2 * (self.weights() * norms_2 - targets_2).sign()
-        moved_2 = (self.weights() - self.rate * slopes_2).clamp(min=self.least)
+        moved_2 = (self.weights() - self.rate * slopes_2).clamp(min=self.minimum)
         self.weights().copy_(2 * moved_2 / moved_2.sum())
 
 
-def _judge(reading: TaskGradientStats) -> tuple[bool, bool]:
-    """Return whether it is finite (float16's gradients overflow until their scale is found), and has both tasks."""
-    finite = reading.products_3.isfinite().all() & reading.losses_2.isfinite().all()
-    complete = (reading.products_3[[0, 2]] > 0).all()
-    is_finite, is_complete = torch.stack([finite, complete]).tolist()
-    return is_finite, is_complete
+def _check_stats(stats: TaskGradientStats) -> tuple[bool, bool]:
+    """Return whether they are finite (float16 gradients may overflow), and whether both tasks have a gradient."""
+    finite = stats.products_3.isfinite().all() & stats.losses_2.isfinite().all()
+    both = (stats.products_3[[0, 2]] > 0).all()
+    is_finite, has_both = torch.stack([finite, both]).tolist()
+    return is_finite, has_both
 
 
 def project_conflicts(first: list[torch.Tensor], second: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Return the sum of two gradients (lists of the same shapes), each without what works against the other.
+    """Return the sum of two gradients (lists of equal shapes), each without its component against the other.
 
     >>> [total] = project_conflicts([torch.tensor([1.0, 0.0])], [torch.tensor([-1.0, 1.0])])
     >>> total  # (1, 0) without its part along (-1, 1), and (-1, 1) without its part along (1, 0)
@@ -209,15 +209,12 @@ def project_conflicts(first: list[torch.Tensor], second: list[torch.Tensor]) -> 
     g11, g12, g22 = (dot(a, b) for a, b in ((first, first), (first, second), (second, second)))
     conflict = g12.clamp(max=0)
     tiny = torch.finfo(g12.dtype).tiny
-    of_first, of_second = 1 - conflict / g11.clamp(min=tiny), 1 - conflict / g22.clamp(min=tiny)
-    return [of_first * a + of_second * b for a, b in zip(first, second, strict=True)]
+    factor_1, factor_2 = 1 - conflict / g11.clamp(min=tiny), 1 - conflict / g22.clamp(min=tiny)
+    return [factor_1 * a + factor_2 * b for a, b in zip(first, second, strict=True)]
 
 
 def dot(first: list[torch.Tensor], second: list[torch.Tensor]) -> torch.Tensor:
-    """Return the dot product of two lists of tensors of the same shapes, in float32 at least."""
-    products = [torch.sum(_wide(a) * _wide(b)) for a, b in zip(first, second, strict=True)]
+    """Return the dot product of two lists of tensors of equal shapes, in float32 or float64."""
+    dtype = torch.float64 if first[0].dtype == torch.float64 else torch.float32
+    products = [torch.sum(a.to(dtype) * b.to(dtype)) for a, b in zip(first, second, strict=True)]
     return torch.stack(products).sum()
-
-
-def _wide(values: torch.Tensor) -> torch.Tensor:
-    return values if values.dtype == torch.float64 else values.float()

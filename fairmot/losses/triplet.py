@@ -1,6 +1,6 @@
-"""Re-ID as distances between embeddings, without a classifier.
+"""Batch-hard triplet loss of the re-ID embeddings.
 
-Legend: N embeddings, D dims, A of them anchors, R of them at a time.
+Legend: N embeddings, D dimensions, A anchors, R embeddings processed at a time.
 """
 
 import torch
@@ -9,18 +9,17 @@ from torch.nn import functional
 
 from fairmot.structures.outputs import EmbeddingSamples
 
-ROWS = 1 << 10  # embeddings whose distances to all are in memory at a time
+ROWS = 1 << 10  # embeddings whose distances to all others are in memory at a time
 
 
 class TripletLoss(nn.Module):
-    """Batch-hard triplets: an embedding is to lie nearer to all of its identity than to any other of its class.
+    """Batch-hard triplet loss: weighted mean over the anchors of [margin + d_positive - d_negative]+.
 
-    The mean over the anchors of [margin + its farthest positive's distance - its nearest negative's]+, the distances
-    Euclidean between unit embeddings (0 to 2). An anchor is an embedding that has a positive, another one of the same
-    class and identity, and a negative, one of the same class and another identity; by weights, where there are any.
-    Both are looked for in the pass at hand alone: among the images that a process has of one part of a batch.
-    The mean is multiplied by the pass's share of the step's objects of known identity, so that shares add up. Without
-    an anchor the loss is 0, and finite gradients flow.
+    d are Euclidean distances between unit embeddings (0 to 2) to the farthest positive (same class and identity) and
+    the nearest negative (same class, another identity); an anchor is an embedding that has both. They are searched
+    among the images that one forward pass of a rank contains. The mean is multiplied by this pass's fraction of the
+    step's objects of known identity, so that the losses of all passes add up. Without an anchor the loss is 0, with
+    finite gradients.
     Source: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification, 2017, equation 5.
     """
 
@@ -29,55 +28,52 @@ class TripletLoss(nn.Module):
         self.margin = margin
 
     def forward(self, samples: EmbeddingSamples, known: torch.Tensor) -> torch.Tensor:
-        """Embeddings and their identities -> scalar; known: the objects of known identity in the step."""
+        """Embeddings and their identities -> scalar; known: objects of known identity in the step."""
         weights_N = samples.weights_N
         if weights_N is None:
             weights_N = samples.embeddings_ND.new_ones(len(samples.embeddings_ND))
         unit_ND = functional.normalize(samples.embeddings_ND, dim=1)
         anchors_A, positives_A, negatives_A = mine_triplets(unit_ND.detach(), samples)
-        near_A, far_A = (_distances(unit_ND[anchors_A], unit_ND[others]) for others in (negatives_A, positives_A))
+        near_A, far_A = (  # equal embeddings have gradient 0
+            torch.linalg.vector_norm(unit_ND[anchors_A] - unit_ND[others], dim=1)
+            for others in (negatives_A, positives_A)
+        )
         losses_A = (self.margin + far_A - near_A).clamp(min=0)
         weights_A = weights_N[anchors_A]
-        mean = (weights_A * losses_A).sum() / weights_A.sum().clamp(min=torch.finfo(weights_A.dtype).tiny)
+        mean: torch.Tensor = (weights_A * losses_A).sum() / weights_A.sum().clamp(min=torch.finfo(weights_A.dtype).tiny)
         return mean * weights_N.sum() / known.clamp(min=1)
 
 
 def mine_triplets(unit_ND: torch.Tensor, samples: EmbeddingSamples) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the places of the anchors, and of each one's farthest positive and nearest negative: (A,) int64 each.
+    """Return the indices of the anchors, their farthest positives and nearest negatives: (A,) int64 each.
 
     >>> unit_ND = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.8, 0.6]])
     >>> identities_N, classes_N = torch.tensor([3, 3, 3, 5]), torch.zeros(4, dtype=torch.int64)
     >>> mine_triplets(unit_ND, EmbeddingSamples(unit_ND, identities_N, classes_N))
     (tensor([0, 1, 2]), tensor([1, 0, 0]), tensor([3, 3, 3]))
     """
-    found = [_mine(unit_ND, samples, first) for first in range(0, len(unit_ND), ROWS)]
+    found = [_mine_chunk(unit_ND, samples, first) for first in range(0, len(unit_ND), ROWS)]
     if not found:
-        nothing = torch.zeros(0, dtype=torch.int64, device=unit_ND.device)
-        return nothing, nothing, nothing
+        none = torch.zeros(0, dtype=torch.int64, device=unit_ND.device)
+        return none, none, none
     anchors_A, positives_A, negatives_A = map(torch.cat, zip(*found, strict=True))
     return anchors_A, positives_A, negatives_A
 
 
-def _mine(
+def _mine_chunk(
     unit_ND: torch.Tensor, samples: EmbeddingSamples, first: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the same of the R embeddings from `first` on."""
+    """Return the triplets whose anchors are among the R embeddings from `first` on."""
     rows = slice(first, first + ROWS)
     same_class_RN, same_RN = (
         values[rows, None] == values[None] for values in (samples.classes_N, samples.identities_N)
     )
     positive_RN = same_class_RN & same_RN
     negative_RN = same_class_RN & ~same_RN
-    places_R = torch.arange(len(positive_RN), device=unit_ND.device)
-    positive_RN[places_R, first + places_R] = False  # itself
+    index_R = torch.arange(len(positive_RN), device=unit_ND.device)
+    positive_RN[index_R, first + index_R] = False  # itself
     (anchors_A,) = torch.nonzero(positive_RN.any(1) & negative_RN.any(1), as_tuple=True)
     cosines_AN = unit_ND[rows][anchors_A] @ unit_ND.T
     farthest_A = cosines_AN.masked_fill(~positive_RN[anchors_A], torch.inf).argmin(1)
     nearest_A = cosines_AN.masked_fill(~negative_RN[anchors_A], -torch.inf).argmax(1)
     return first + anchors_A, farthest_A, nearest_A
-
-
-def _distances(first_AD: torch.Tensor, second_AD: torch.Tensor) -> torch.Tensor:
-    """Return (A,) Euclidean distances; where two embeddings are equal the gradient is 0."""
-    distances_A: torch.Tensor = torch.linalg.vector_norm(first_AD - second_AD, dim=1)
-    return distances_A

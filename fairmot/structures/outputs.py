@@ -33,8 +33,8 @@ class EmbeddingSamples(NamedTuple):
     classes_N: torch.Tensor  # int64 from 0
     weights_N: torch.Tensor | None = None  # those of one object sum to 1; None where each object has one embedding
 
-    def of_class(self, kind: int) -> "EmbeddingSamples":
-        """Return those of one class."""
+    def select_class(self, kind: int) -> "EmbeddingSamples":
+        """Return the embeddings of one class."""
         own_N = self.classes_N == kind
         weights_N = None if self.weights_N is None else self.weights_N[own_N]
         return EmbeddingSamples(self.embeddings_ND[own_N], self.identities_N[own_N], self.classes_N[own_N], weights_N)

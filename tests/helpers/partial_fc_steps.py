@@ -10,7 +10,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from fairmot.config.load import load_cfg
-from fairmot.losses.partial_fc import PartialIdentityLoss
+from fairmot.losses.partial_fc import PartialFCLoss
 from fairmot.optim.build import build_optimizer
 from fairmot.structures.outputs import EmbeddingSamples
 from fairmot.utils.distributed import Distributed, gather_shards
@@ -41,7 +41,7 @@ def make_steps(world: Distributed, *, rate: float, parts: int, optimizer: str) -
     """Return each step's loss, and the weights and the whole table after the last, as this process sees them."""
     torch.manual_seed(0)
     model = torch.nn.Linear(5, DIMS).double()
-    criterion = PartialIdentityLoss(DIMS, COUNTS, rate=rate, seed=3, world=world).double()
+    criterion = PartialFCLoss(DIMS, COUNTS, rate=rate, seed=3, world=world).double()
     keys = ["SOLVER.OPTIMIZER", optimizer, "SOLVER.BASE_LR", "0.05", "SOLVER.WEIGHT_DECAY", "0.01"]
     learner = build_optimizer(load_cfg(None, keys), model=model, criterion=criterion)
     losses = []

@@ -11,7 +11,7 @@ from torch.nn import functional
 from fairmot.config.load import load_cfg
 from fairmot.losses.build import build_identity
 from fairmot.losses.identity import IdentityLoss
-from fairmot.losses.matryoshka import NestedIdentityLoss
+from fairmot.losses.matryoshka import MatryoshkaLoss
 from fairmot.losses.softmax_losses import CircleLoss, FocalCrossEntropy, cross_entropy
 from fairmot.losses.triplet import TripletLoss, mine_triplets
 from fairmot.structures.outputs import EmbeddingSamples
@@ -99,7 +99,7 @@ def test_embeddings_that_share_an_object_weigh_as_one(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_identities_of_one_class_have_nothing_to_do_with_another_class_s(kind):
     loss = build(kind)
-    parts = [MANY.of_class(kind) for kind in (0, 2)]
+    parts = [MANY.select_class(kind) for kind in (0, 2)]
     apart = sum(float(loss(part, torch.tensor(7)).detach()) for part in parts)
     together = float(loss(MANY, torch.tensor(7)).detach())
     if kind == "triplet":  # means over anchors: of both classes together, or of each
@@ -286,7 +286,7 @@ def test_triplets_of_two_shares_count_by_their_objects():
 @pytest.mark.parametrize("kind", KINDS)
 def test_nested_is_the_mean_over_the_prefixes(kind):
     loss = build(kind, "MODEL.REID_NESTED", "(3, 7)")
-    assert isinstance(loss, NestedIdentityLoss)
+    assert isinstance(loss, MatryoshkaLoss)
     assert list(loss.prefixes) == ["12", "7", "3"]
     alone = []
     for length, part in loss.prefixes.items():

@@ -13,7 +13,7 @@ from fairmot.config.load import load_cfg
 from fairmot.losses import partial_fc, sampled_softmax
 from fairmot.losses.build import build_criterion
 from fairmot.losses.identity import IdentityLoss
-from fairmot.losses.partial_fc import PartialIdentityLoss
+from fairmot.losses.partial_fc import PartialFCLoss
 from fairmot.optim.build import build_optimizer
 from fairmot.structures.outputs import EmbeddingSamples
 from fairmot.utils.distributed import Distributed, is_sharded
@@ -38,7 +38,7 @@ def full_and_sampled(counts, **options):
     """A full softmax and a sampled one with the same classifier."""
     torch.manual_seed(0)
     full = IdentityLoss(DIMS, counts).double()
-    sampled = PartialIdentityLoss(DIMS, counts, **{"rate": 1.0, **options}).double()
+    sampled = PartialFCLoss(DIMS, counts, **{"rate": 1.0, **options}).double()
     sampled.load_state_dict({**full.state_dict(), "draws": torch.tensor(0)})
     return full, sampled
 
@@ -88,7 +88,7 @@ def test_below_rate_1_the_softmax_runs_over_the_sample():
     identities = [3, 40, 3]
     full, sampled = full_and_sampled(50, rate=0.3)
     positives = np.array([3, 40])
-    chosen = torch.as_tensor(PartialIdentityLoss(DIMS, 50, rate=0.3).draw(positives))
+    chosen = torch.as_tensor(PartialFCLoss(DIMS, 50, rate=0.3).draw(positives))
     assert 2 < len(chosen) < 50
     samples = samples_of(identities, [0, 0, 0])
     value = sampled(samples, torch.tensor(1))
@@ -104,7 +104,7 @@ def test_below_rate_1_the_softmax_runs_over_the_sample():
 
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.9, 1.0])
 def test_the_sample_holds_all_positives_and_its_share_is_the_rate_s(rate):
-    criterion = PartialIdentityLoss(DIMS, (400, 0, 600), rate=rate, seed=5)
+    criterion = PartialFCLoss(DIMS, (400, 0, 600), rate=rate, seed=5)
     positives = np.array([0, 7, 399, 400, 999])
     sizes, hits = [], np.zeros(1000)
     for _ in range(200):
@@ -121,30 +121,30 @@ def test_the_sample_holds_all_positives_and_its_share_is_the_rate_s(rate):
 
 
 def test_more_positives_than_the_rate_allows_are_the_whole_sample():
-    criterion = PartialIdentityLoss(DIMS, 20, rate=0.1)
+    criterion = PartialFCLoss(DIMS, 20, rate=0.1)
     assert criterion.draw(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_each_pass_draws_anew_and_a_resume_goes_on_drawing():
-    first, second = (PartialIdentityLoss(DIMS, 100, rate=0.3, seed=1) for _ in range(2))
+    first, second = (PartialFCLoss(DIMS, 100, rate=0.3, seed=1) for _ in range(2))
     nobody = np.zeros(0, np.int64)
     drawn = [first.draw(nobody).tolist() for _ in range(3)]
     assert len({tuple(rows) for rows in drawn}) == 3
     assert int(first.state_dict()["draws"]) == 3
     assert [second.draw(nobody).tolist() for _ in range(2)] == drawn[:2]
-    resumed = PartialIdentityLoss(DIMS, 100, rate=0.3, seed=1)
+    resumed = PartialFCLoss(DIMS, 100, rate=0.3, seed=1)
     resumed.load_state_dict(second.state_dict())
     assert resumed.draw(nobody).tolist() == drawn[2]
-    assert PartialIdentityLoss(DIMS, 100, rate=0.3, seed=2).draw(nobody).tolist() != drawn[0]
+    assert PartialFCLoss(DIMS, 100, rate=0.3, seed=2).draw(nobody).tolist() != drawn[0]
 
 
 @pytest.mark.parametrize("size", [2, 3, 7, 60])
 def test_neither_the_start_nor_a_draw_depends_on_the_split(size, monkeypatch):
     monkeypatch.setattr(partial_fc, "FILL", 7)
     counts, positives = (30, 0, 21), np.array([2, 29, 30])
-    whole = PartialIdentityLoss(DIMS, counts, rate=0.4, seed=9)
+    whole = PartialFCLoss(DIMS, counts, rate=0.4, seed=9)
     parts = [
-        PartialIdentityLoss(DIMS, counts, rate=0.4, seed=9, world=Distributed(rank=rank, world_size=size))
+        PartialFCLoss(DIMS, counts, rate=0.4, seed=9, world=Distributed(rank=rank, world_size=size))
         for rank in range(size)
     ]
     for name, table in whole.classifier.items():
@@ -156,7 +156,7 @@ def test_neither_the_start_nor_a_draw_depends_on_the_split(size, monkeypatch):
 
 
 def test_the_start_is_that_of_a_linear_layer():
-    weight, bias = (value.detach() for value in classifier_of(PartialIdentityLoss(64, 20_000, seed=4)).values())
+    weight, bias = (value.detach() for value in classifier_of(PartialFCLoss(64, 20_000, seed=4)).values())
     weight, bias = (weight, bias) if weight.ndim == 2 else (bias, weight)
     for values in (weight, bias):
         assert float(values.abs().max()) <= 1 / 8
@@ -168,7 +168,7 @@ def test_the_start_is_that_of_a_linear_layer():
 def test_the_graph_can_be_gone_through_twice():
     """As a balance does that reads gradients before the backward pass."""
     samples = samples_of([1, 4, 4], [0, 0, 0])
-    value = PartialIdentityLoss(DIMS, 50, rate=0.5).double()(samples, torch.tensor(3))
+    value = PartialFCLoss(DIMS, 50, rate=0.5).double()(samples, torch.tensor(3))
     (first,) = torch.autograd.grad(2 * value, samples.embeddings_ND, retain_graph=True)
     value.backward()
     torch.testing.assert_close(first, 2 * samples.embeddings_ND.grad)
@@ -200,7 +200,7 @@ def test_a_gpu_makes_the_same_steps(rate):
     for device in ("cpu", "cuda"):
         torch.manual_seed(1)
         model = nn.Linear(DIMS, DIMS).double().to(device)
-        criterion = PartialIdentityLoss(DIMS, (30, 0, 6), rate=rate, seed=3).double().to(device)
+        criterion = PartialFCLoss(DIMS, (30, 0, 6), rate=rate, seed=3).double().to(device)
         learner = build_optimizer(load_cfg(None, ["SOLVER.BASE_LR", "0.01"]), model=model, criterion=criterion)
         for step in range(3):
             samples = samples_of([2, 1, 0, 5, 0], [0, 2, 0, 2, 2], seed=step)

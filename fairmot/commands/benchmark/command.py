@@ -1,4 +1,4 @@
-"""`fairmot benchmark`: ours and a reference, timed in turn in one run."""
+"""Job `benchmark`: ours and a reference, timed in alternation in one run."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ import torch
 import torchvision
 from tqdm import tqdm
 
+from fairmot.commands.benchmark.evaluation import benchmark_eval
 from fairmot.commands.benchmark.loader import benchmark_data
 from fairmot.commands.benchmark.model import benchmark_model, describe_model
 from fairmot.commands.benchmark.timing import BenchmarkRow
@@ -22,17 +23,18 @@ from fairmot.config.node import CfgNode
 from fairmot.formats.atomic import check_writable, write_text
 from fairmot.utils.errors import InputError
 
-SUBJECTS = ("model", "data", "train", "tracker")
+SUBJECTS = ("model", "train", "data", "tracker", "eval")
 
 EXAMPLES = """\
 fairmot benchmark model --device cuda --json model.json
 fairmot benchmark train --config configs/quickstart.yaml
 fairmot benchmark tracker --repeats 3
+fairmot benchmark eval
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the tool's options."""
+    """Declare the options of the job."""
     parser.add_argument("subject", choices=SUBJECTS, help="part to measure")
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: FairMOT's DLA-34)")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
@@ -45,15 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="tracker: folder of street.npz, crowd.npz and noisy.npz (default: synthetic)",
     )
+    parser.add_argument("--gt", type=Path, metavar="DIR", help="eval: MOTChallenge sequences (default: synthetic)")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="eval: result files <sequence>.txt, with --gt")
     parser.add_argument("--repeats", type=int, metavar="N", default=5, help="measured rounds, after one warm-up round")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write machine and rows to FILE")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the tool: print a table and, with `--json`, write the figures."""
+    """Run the job: print a table and, with `--json`, write the rows."""
     if arguments.repeats < 1:
-        raise InputError(f"--repeats {arguments.repeats}: at least 1 round is wanted")
+        raise InputError(f"--repeats {arguments.repeats}: must be at least 1")
     device_key = [] if arguments.device is None else ["DEVICE", arguments.device]
     cfg = load_cfg(arguments.config, [*arguments.overrides, *device_key])
     if arguments.json is not None:
@@ -62,10 +66,10 @@ def main(arguments: argparse.Namespace) -> int:
     machine = describe_machine(device)
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     facts, rows = start_subject(arguments, cfg, device)
-    done = list(tqdm(rows, desc="timing", unit="row", leave=False, disable=None))
-    print(format_rows(done))
+    measured = list(tqdm(rows, desc="timing", unit="row", leave=False, disable=None))
+    print(format_rows(measured))
     if arguments.json is not None:
-        content = {"machine": machine, **facts, "rows": [row.to_dict() for row in done]}
+        content = {"machine": machine, **facts, "rows": [row.to_dict() for row in measured]}
         write_text(arguments.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
         print(f"wrote {arguments.json}")
     return 0
@@ -74,36 +78,36 @@ def main(arguments: argparse.Namespace) -> int:
 def start_subject(
     arguments: argparse.Namespace, cfg: CfgNode, device: torch.device
 ) -> tuple[Mapping[str, object], Iterator[BenchmarkRow]]:
-    """Return what the JSON tells beside machine and rows, and the rows, timed as they are asked for."""
+    """Return further JSON fields, and the rows, each timed when it is requested."""
+    repeats = arguments.repeats
     if arguments.subject == "data":
-        return {}, benchmark_data(cfg, images=arguments.images, repeats=arguments.repeats)
+        return {}, benchmark_data(cfg, images=arguments.images, repeats=repeats)
     if arguments.subject == "train":
         return start_training(arguments, cfg, device)
     if arguments.subject == "tracker":
-        source = "made up" if arguments.scenes is None else str(arguments.scenes)
-        facts = {"scenes": source, "seed": cfg.SEED}
-        return facts, benchmark_tracker(cfg, scenes=arguments.scenes, repeats=arguments.repeats)
+        facts = {"scenes": str(arguments.scenes or "synthetic"), "seed": cfg.SEED}
+        return facts, benchmark_tracker(cfg, scenes=arguments.scenes, repeats=repeats)
+    if arguments.subject == "eval":
+        facts = {"ground_truth": str(arguments.gt or "synthetic"), "seed": cfg.SEED}
+        rows = benchmark_eval(ground_truth=arguments.gt, results=arguments.results, seed=cfg.SEED, repeats=repeats)
+        return facts, rows
     model = describe_model(cfg)
-    print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP an image")
-    return {"model": model}, benchmark_model(cfg, device=device, repeats=arguments.repeats)
+    print(f"{model['backbone']}: {model['parameters']:,} parameters, {model['gflops']:.1f} GFLOP per image")
+    return {"model": model}, benchmark_model(cfg, device=device, repeats=repeats)
 
 
 def start_training(
     arguments: argparse.Namespace, cfg: CfgNode, device: torch.device
 ) -> tuple[Mapping[str, object], Iterator[BenchmarkRow]]:
-    """As `start_subject`: on a CPU with small batches, unless a file or an override has others.
-
-    A GPU compiles too, unless an override says SOLVER.COMPILE False.
-    """
+    """`start_subject` for training: small batches on a CPU without --config; a GPU also compiles by default."""
     if device.type == "cpu" and arguments.config is None:
         cfg = load_cfg(None, [*SMALL, *arguments.overrides])
     compiles = cfg.SOLVER.COMPILE or (device.type == "cuda" and "SOLVER.COMPILE" not in arguments.overrides[::2])
-    source = "made-up images" if arguments.images is None else str(arguments.images)
     facts = {
         "backbone": cfg.MODEL.BACKBONE,
         "batch": describe_batch(cfg),
         "workers": cfg.DATA.WORKERS,
-        "images": source,
+        "images": str(arguments.images or "synthetic"),
     }
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     rows = benchmark_train(cfg, images=arguments.images, device=device, repeats=arguments.repeats, compiles=compiles)
@@ -111,7 +115,7 @@ def start_training(
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:
-    """Return what a figure depends on: processor, threads, GPU, versions."""
+    """Return processor, threads, GPU and versions."""
     machine: dict[str, str | int] = {
         "cpu": _cpu_name(),
         "cores": os.cpu_count() or 0,
@@ -135,7 +139,7 @@ def _cpu_name() -> str:
 
 
 def format_rows(rows: Sequence[BenchmarkRow]) -> str:
-    """Return the rows as a table; a figure that a row lacks stays empty."""
+    """Return the rows as a table; missing values are empty."""
     columns = ["name", "ours", "reference", "ratio", "unit", *dict.fromkeys(name for row in rows for name in row.extra)]
     cells = [columns, *([_cell(row.to_dict().get(name)) for name in columns] for row in rows)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]

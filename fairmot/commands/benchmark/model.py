@@ -1,13 +1,12 @@
-"""The network's speed: ours beside the same network dense, unfused and over torchvision's deformable operator.
+"""Benchmark of the network: ours and the same network dense, unfused and on torchvision's deformable operator.
 
-All have the same made-up weights, since where deformable layers look decides their speed.
+All have the same deterministic weights, since the sampling positions decide the speed of deformable layers.
 """
 
 import copy
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from statistics import median
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
 
 from fairmot.codec.decode import find_peaks
-from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, paired_ratio, peak_memory, time_in_turn
+from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, compare, peak_memory, time_alternately
 from fairmot.config.node import CfgNode
 from fairmot.geometry.letterbox import round_up_hw
 from fairmot.models.build import build_model
@@ -29,8 +28,8 @@ TRAINING_BHW = (2, 192, 320)
 REFERENCE, PLAIN = "reference", "plain"
 
 
-class OverTorchvision(nn.Module):
-    """A `DeformConv2d` over torchvision's operator on every device, the published one's stand-in."""
+class TorchvisionDeformConv(nn.Module):
+    """`DeformConv2d` on torchvision's operator, on every device."""
 
     def __init__(self, layer: DeformConv2d) -> None:
         super().__init__()
@@ -47,7 +46,7 @@ class OverTorchvision(nn.Module):
 
 
 def plain_convolution(layer: DeformConv2d) -> nn.Conv2d:
-    """Return the convolution that samples its grid: what the deformable layer would cost if it never looked around."""
+    """Return the plain convolution of the same size: the layer without offsets."""
     out_channels, in_channels, kernel, _ = layer.weight.shape
     plain = nn.Conv2d(in_channels, out_channels, kernel, layer.stride, layer.padding)
     plain.load_state_dict({name: value for name, value in layer.state_dict().items() if name in ("weight", "bias")})
@@ -68,12 +67,12 @@ def benchmark_model(cfg: CfgNode, *, device: torch.device, repeats: int) -> Iter
 def inference_rows(
     model: JointDetector, *, input_hw: tuple[int, int], top_k: int, repeats: int
 ) -> Iterator[BenchmarkRow]:
-    """Yield a row for dense heads, one for heads at peaks and, on a GPU, those in other precisions and compiled."""
+    """Yield rows for dense heads and heads at peaks; on a GPU also in other precisions and compiled."""
     device = next(model.parameters()).device
     images = torch.rand(1, 3, *input_hw, generator=torch.Generator().manual_seed(0)).to(device)
     nhwc = images.contiguous(memory_format=torch.channels_last)
     ours, plain = prepare_for_inference(model), prepare_for_inference(replaced(model, plain_convolution))
-    reference = replaced(model, OverTorchvision)
+    reference = replaced(model, TorchvisionDeformConv)
 
     def peaks() -> object:
         features = ours.features(nhwc)
@@ -96,12 +95,12 @@ def inference_rows(
 
 
 def training_rows(model: JointDetector, *, repeats: int) -> Iterator[BenchmarkRow]:
-    """Yield a row for a training step (on a CPU channels last) and, on a GPU, those in other formats and precisions."""
+    """Yield a row for a training step (channels last on a CPU); on a GPU also in other formats and precisions."""
     device = next(model.parameters()).device
     batch, height, width = TRAINING_BHW
     suffix = f" {batch}x{height}x{width}"
     images = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0)).to(device)
-    reference, nhwc = replaced(model, OverTorchvision), copy.deepcopy(model).to(memory_format=torch.channels_last)
+    reference, nhwc = replaced(model, TorchvisionDeformConv), copy.deepcopy(model).to(memory_format=torch.channels_last)
     runs: dict[str, TimedRun] = {REFERENCE: lambda: training_step(reference, images)}
     if device.type != "cuda":
         runs |= {"training": lambda: training_step(nhwc, images)}
@@ -120,15 +119,15 @@ def training_rows(model: JointDetector, *, repeats: int) -> Iterator[BenchmarkRo
 def _compiled_rows(
     runs: Mapping[str, TimedRun], *, suffix: str, device: torch.device, repeats: int
 ) -> Iterator[BenchmarkRow]:
-    """Yield rows whose first round compiles; where that fails, say so and go on: the other rows stand."""
+    """Yield rows whose first round compiles, none with a line on stderr if that fails."""
     try:
         yield from _rows(runs, suffix=suffix, device=device, repeats=repeats)
-    except Exception as error:  # a compiler can fail in any way
+    except Exception as error:  # of any kind
         print(f"fairmot benchmark: torch.compile failed: {' '.join(str(error).split())[:160]}", file=sys.stderr)
 
 
 def training_step(model: Any, images: torch.Tensor) -> None:
-    """Forward and backward of the sum over the heads of the mean square."""
+    """Run forward and backward of the sum of the heads' mean squares."""
     model.zero_grad(set_to_none=True)
     loss: torch.Tensor = sum(output.float().square().mean() for output in model(images))
     loss.backward()  # type: ignore[no-untyped-call]
@@ -136,7 +135,7 @@ def training_step(model: Any, images: torch.Tensor) -> None:
 
 
 def in_precision(name: str, run: TimedRun) -> dict[str, TimedRun]:
-    """Return the run under bf16 and fp16 autocast (without a scaler: speed is asked for, not a good step)."""
+    """Return the run under bf16 and fp16 autocast, without a scaler, which does not change the speed."""
 
     def under(dtype: torch.dtype) -> TimedRun:
         def cast() -> object:
@@ -149,7 +148,7 @@ def in_precision(name: str, run: TimedRun) -> dict[str, TimedRun]:
 
 
 def replaced(model: nn.Module, make: Callable[[DeformConv2d], nn.Module]) -> Any:
-    """Return a copy of `model` with `make(layer)` in the place of each deformable layer."""
+    """Return a copy of `model` with each deformable layer replaced by `make(layer)`."""
     model = copy.deepcopy(model)
     for name, layer in list(model.named_modules()):
         if isinstance(layer, DeformConv2d):
@@ -158,11 +157,11 @@ def replaced(model: nn.Module, make: Callable[[DeformConv2d], nn.Module]) -> Any
 
 
 def _rows(runs: Mapping[str, TimedRun], *, suffix: str, device: torch.device, repeats: int) -> Iterator[BenchmarkRow]:
-    def wait() -> None:
+    def synchronize() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    seconds = time_in_turn(runs, repeats=repeats, wait=wait)
+    seconds = time_alternately(runs, repeats=repeats, synchronize=synchronize)
     peaks = {name: peak_memory(run, device=device) for name, run in runs.items()}
     for name in runs:
         if name in (REFERENCE, PLAIN):
@@ -171,14 +170,9 @@ def _rows(runs: Mapping[str, TimedRun], *, suffix: str, device: torch.device, re
             f"peak_mib_{side}": value for side, key in (("ours", name), (REFERENCE, REFERENCE)) if (value := peaks[key])
         }
         if PLAIN in seconds:
-            extra |= {PLAIN: median(seconds[PLAIN]), "times_plain": paired_ratio(seconds[name], seconds[PLAIN])}
-        yield BenchmarkRow(
-            name + suffix,
-            ours=median(seconds[name]),
-            reference=median(seconds[REFERENCE]),
-            ratio=paired_ratio(seconds[REFERENCE], seconds[name]),
-            extra=extra,
-        )
+            plain = compare(PLAIN, seconds[PLAIN], seconds[name])
+            extra |= {PLAIN: plain.ours, "times_plain": plain.ratio}
+        yield compare(name + suffix, seconds[name], seconds[REFERENCE], extra=extra)
 
 
 def describe_model(cfg: CfgNode) -> dict[str, float | str]:
@@ -194,6 +188,6 @@ def describe_model(cfg: CfgNode) -> dict[str, float | str]:
 
 
 def _deform_flops(*shapes: tuple[int, ...], out_shape: tuple[int, ...], **_: object) -> int:
-    """Two operations a weight and place, as for a plain convolution; the sampling is left out."""
+    """Two operations per weight and position, as for a plain convolution; sampling is not counted."""
     batch, _channels, height, width = out_shape
     return 2 * batch * height * width * math.prod(shapes[1])

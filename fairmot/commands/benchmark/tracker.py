@@ -11,7 +11,7 @@ import numpy as np
 
 from fairmot.commands.benchmark.reference.tracker import PlainOptions, Reported, replay_plainly
 from fairmot.commands.benchmark.scenes import MADE_UP, Scene, open_scene
-from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, paired_ratio, time_in_turn
+from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, compare, time_alternately
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.structures.tracks import Tracks
@@ -102,15 +102,15 @@ def time_scene(scene: Scene, *, repeats: int) -> BenchmarkRow:
             tracker.update(detections)
 
     runs: dict[str, TimedRun] = {OURS: run_ours, PLAIN: partial(replay_plainly, scene.frames, plain)}
-    seconds = time_in_turn(runs, repeats=repeats)
+    seconds = time_alternately(runs, repeats=repeats)
     frames = len(scene.frames)
     stages, held = time_stages(scene, cfg, repeats=repeats)
-    return BenchmarkRow(
+    return compare(
         scene.name,
-        ours=1000 * median(seconds[OURS]) / frames,
-        reference=1000 * median(seconds[PLAIN]) / frames,
-        ratio=paired_ratio(seconds[PLAIN], seconds[OURS]),
+        seconds[OURS],
+        seconds[PLAIN],
         unit="ms",
+        convert=lambda duration: 1000 * duration / frames,
         extra={f"ms_{name}": 1000 * value / frames for name, value in stages.items()}
         | {"held": held, "detections": fmean(len(detections) for detections in scene.frames)},
     )

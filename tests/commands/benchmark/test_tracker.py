@@ -123,7 +123,7 @@ def test_the_tool_writes_a_row_a_scene_with_its_stages(tmp_path: Path, capsys: p
     assert main(["benchmark", "tracker", "--device", "cpu", "--repeats", "1", "--json", str(path)]) == 0
     content = json.loads(path.read_text())
     seed = load_cfg().SEED
-    assert (content["scenes"], content["seed"]) == ("made up", seed)
+    assert (content["scenes"], content["seed"]) == ("synthetic", seed)
     assert [row["name"] for row in content["rows"]] == ["street", "crowd", "noisy", "stream300"]
     for row in content["rows"]:
         assert row["unit"] == "ms"

@@ -1,8 +1,7 @@
-"""The published recipe of a training batch, read plainly: what `fairmot benchmark data` measures ours against.
+"""Reference loader: the reference implementation's steps to a training batch, the baseline of `fairmot benchmark data`.
 
-It stands in for the published loader, step by step and array by array as its paper and documentation tell: the image
-decoded whole, saturation and value in floats, letterbox, warp, mirror, floats channel by channel, and then object by
-object into target arrays of fixed length. It is no slower than it need be for that, and no faster.
+Full decode, saturation and value in float, letterbox, warp, flip, conversion to float channels first, then a loop over
+objects into target arrays of fixed length. Written anew from the paper and the documented behaviour.
 """
 
 import math
@@ -18,7 +17,7 @@ from fairmot.data.augment.affine import AugmentDraw, AugmentOptions, affine_matr
 from fairmot.data.samples import Sample
 from fairmot.geometry.arrays import FloatArray, ImageArray
 
-SLOTS = 500  # objects an image
+SLOTS = 500  # objects per image
 STRIDE = 4
 GREY = (127.5, 127.5, 127.5)
 
@@ -26,20 +25,20 @@ Item = dict[str, npt.NDArray[Any] | torch.Tensor]
 Floats = npt.NDArray[np.float64]
 
 
-def plain_batch(items: Sequence[Item]) -> dict[str, torch.Tensor]:
+def reference_batch(items: Sequence[Item]) -> dict[str, torch.Tensor]:
     """Return the items' arrays stacked."""
     return {name: torch.stack([torch.as_tensor(item[name]) for item in items]) for name in items[0]}
 
 
-def plain_item(sample: Sample, draw: AugmentDraw, options: AugmentOptions, *, input_hw: tuple[int, int]) -> Item:
-    """Return one image's arrays: `image` (3, H, W) float32 RGB in [0, 1], and its targets by their published names."""
+def reference_item(sample: Sample, draw: AugmentDraw, options: AugmentOptions, *, input_hw: tuple[int, int]) -> Item:
+    """Return one image's arrays: `image` (3, H, W) float32 RGB in [0, 1], and the targets by its names."""
     image = cv2.imread(str(sample.image_path))
     if image is None:
         raise ValueError(f"{sample.image_path}: not an image")
     labels = sample.labels((image.shape[0], image.shape[1]))
-    coloured = _colour(np.asarray(image, dtype=np.uint8), draw)
-    framed, boxes_xyxy = _frame(coloured, np.asarray(labels.boxes_xyxy, dtype=np.float64), input_hw)
-    warped, boxes_xyxy, kept = _warp(framed, boxes_xyxy, draw, options)
+    jittered = _jitter_colours(np.asarray(image, dtype=np.uint8), draw)
+    letterboxed, boxes_xyxy = _letterbox(jittered, np.asarray(labels.boxes_xyxy, dtype=np.float64), input_hw)
+    warped, boxes_xyxy, kept = _warp(letterboxed, boxes_xyxy, draw, options)
     if draw.mirrored:
         warped = np.ascontiguousarray(np.fliplr(warped))
         boxes_xyxy[:, [0, 2]] = input_hw[1] - boxes_xyxy[:, [2, 0]]
@@ -48,7 +47,7 @@ def plain_item(sample: Sample, draw: AugmentDraw, options: AugmentOptions, *, in
     return {"image": pixels, **_targets(boxes_xyxy, labels.identities[kept], input_hw)}
 
 
-def _colour(image: ImageArray, draw: AugmentDraw) -> ImageArray:
+def _jitter_colours(image: ImageArray, draw: AugmentDraw) -> ImageArray:
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
     for channel, factor in ((1, draw.saturation_factor), (2, draw.value_factor)):
         levels = hsv[:, :, channel].astype(np.float32) * factor
@@ -56,21 +55,21 @@ def _colour(image: ImageArray, draw: AugmentDraw) -> ImageArray:
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), dtype=np.uint8)
 
 
-def _frame(image: ImageArray, boxes_xyxy: Floats, input_hw: tuple[int, int]) -> tuple[ImageArray, Floats]:
+def _letterbox(image: ImageArray, boxes_xyxy: Floats, input_hw: tuple[int, int]) -> tuple[ImageArray, Floats]:
     (height, width), (rows, columns) = image.shape[:2], input_hw
     ratio = min(rows / height, columns / width)
     new_height, new_width = round(height * ratio), round(width * ratio)
     left, top = (columns - new_width) / 2, (rows - new_height) / 2
     small = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
     sides = (round(top - 0.1), round(top + 0.1), round(left - 0.1), round(left + 0.1))
-    framed = cv2.copyMakeBorder(small, *sides, cv2.BORDER_CONSTANT, value=GREY)
-    return np.asarray(framed, dtype=np.uint8), boxes_xyxy * ratio + np.array([left, top, left, top])
+    letterboxed = cv2.copyMakeBorder(small, *sides, cv2.BORDER_CONSTANT, value=GREY)
+    return np.asarray(letterboxed, dtype=np.uint8), boxes_xyxy * ratio + np.array([left, top, left, top])
 
 
 def _warp(
     image: ImageArray, boxes_xyxy: Floats, draw: AugmentDraw, options: AugmentOptions
 ) -> tuple[ImageArray, Floats, npt.NDArray[np.bool_]]:
-    """Return the warped image, the boxes that stay, and which of them do."""
+    """Return the warped image, the kept boxes, and the mask of kept boxes."""
     height, width = image.shape[:2]
     matrix = affine_matrix(draw, (height, width), options.translation_axes)
     warped = cv2.warpPerspective(image, matrix, dsize=(width, height), flags=cv2.INTER_LINEAR, borderValue=GREY)
@@ -111,7 +110,7 @@ def _targets(boxes_xyxy: Floats, identities: npt.NDArray[Any], input_hw: tuple[i
 
 
 def _radius(height: float, width: float, overlap: float = 0.7) -> float:
-    """CornerNet's radius, with its halved roots."""
+    """Gaussian radius as in the reference implementation, which halves the roots without dividing by a (CornerNet)."""
     b1, c1 = height + width, width * height * (1 - overlap) / (1 + overlap)
     b2, c2 = 2 * (height + width), (1 - overlap) * width * height
     b3, c3 = -2 * overlap * (height + width), (overlap - 1) * width * height

@@ -1,9 +1,10 @@
-"""From the configuration to training data, and to how live sources are read.
+"""Builders of training datasets and loaders from the configuration.
 
-Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATION_STEPS, SEED; SOURCE.
+Reads DATA, INPUT, AUGMENT, MODEL.NUM_CLASSES, SOLVER.BATCH_SIZE, SOLVER.ACCUMULATION_STEPS and SEED.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from fairmot.config.node import CfgNode
@@ -22,13 +23,13 @@ from fairmot.utils.errors import InputError
 
 
 def build_train_dataset(cfg: CfgNode, *, bar: Bar = no_bar) -> JointDataset:
-    """Index the data sets of DATA.TRAIN; `dataset.identity_counts` is what the classifiers tell apart.
+    """Index the data sets of DATA.TRAIN; `dataset.identity_counts` has the number of identities per class.
 
-    bar: shows the reading of labels that are not in the cache.
+    bar: progress bar for reading labels that are not in the cache.
     """
     if len(cfg.DATA.CLASSES) != cfg.MODEL.NUM_CLASSES:
-        wanted = f"must be MODEL.NUM_CLASSES = {cfg.MODEL.NUM_CLASSES} names"
-        raise InputError(f"DATA.CLASSES = {cfg.DATA.CLASSES!r} {wanted}")
+        expected = f"must be MODEL.NUM_CLASSES = {cfg.MODEL.NUM_CLASSES} names"
+        raise InputError(f"DATA.CLASSES = {cfg.DATA.CLASSES!r} {expected}")
     return JointDataset(
         join_indexes(build_indexes(cfg, cfg.DATA.TRAIN, limit=cfg.DATA.FRAME_LIMIT, bar=bar)),
         input_hw=round_up_hw(cfg.INPUT.SIZE_HW),
@@ -46,49 +47,32 @@ def build_indexes(
     cfg: CfgNode, entries: Sequence[str], *, limit: int = 0, key: str = "DATA.TRAIN", bar: Bar = no_bar
 ) -> tuple[LabelIndex, ...]:
     """Return the index of each data set that `entries` of `key` name, read or mapped from DATA.CACHE."""
-    wanted = [build_dataset_spec(cfg, entry, limit=limit, key=key) for entry in entries]
+    specs = [build_dataset_spec(cfg, entry, limit=limit, key=key) for entry in entries]
     cache = cache_folder(cfg.DATA.CACHE)
+    readers = (LAYOUTS[spec.layout].make_reader(spec.source) for spec in specs)
     return tuple(
-        load_index(
-            one, LAYOUTS[one.layout].make_reader(one.source), cache=cache, verify=cfg.DATA.REBUILD_INDEX, bar=bar
-        )
-        for one in wanted
+        load_index(spec, reader, cache=cache, rebuild=cfg.DATA.REBUILD_INDEX, bar=bar)
+        for spec, reader in zip(specs, readers, strict=True)
     )
 
 
 def build_dataset_spec(cfg: CfgNode, entry: str, *, limit: int = 0, key: str = "DATA.TRAIN") -> DatasetSpec:
-    """Return the data set that one entry of `key` names."""
+    """Return the specification of the data set that one entry of `key` names."""
     return resolve_data_set(
         entry, root=Path(cfg.DATA.ROOT), sets=cfg.DATA.SETS, classes=cfg.DATA.CLASSES, limit=limit, key=key
     )
 
 
 def build_val_spans(cfg: CfgNode) -> tuple[SequenceSpan, ...]:
-    """Return the sequences of DATA.VAL, each with the frames that count."""
+    """Return the sequences of DATA.VAL, each with its split."""
     return resolve_spans(cfg.DATA.VAL, root=Path(cfg.DATA.ROOT), sets=cfg.DATA.SETS, classes=cfg.DATA.CLASSES)
 
 
 def build_augment_options(cfg: CfgNode) -> AugmentOptions | None:
-    """Return AUGMENT's options, None where it is off."""
+    """Return the options of AUGMENT, None where it is disabled."""
     if not cfg.AUGMENT.ENABLED:
         return None
-    return AugmentOptions(
-        saturation=cfg.AUGMENT.SATURATION,
-        value=cfg.AUGMENT.VALUE,
-        rotation=cfg.AUGMENT.ROTATION,
-        translation=cfg.AUGMENT.TRANSLATION,
-        scale=cfg.AUGMENT.SCALE,
-        shear=cfg.AUGMENT.SHEAR,
-        flip=cfg.AUGMENT.FLIP,
-        translation_axes=cfg.AUGMENT.TRANSLATION_AXES,
-        out_of_frame=cfg.AUGMENT.OUT_OF_FRAME,
-        implementation=cfg.AUGMENT.IMPLEMENTATION,
-        mosaic=cfg.AUGMENT.MOSAIC,
-        mixup=cfg.AUGMENT.MIXUP,
-        erase=cfg.AUGMENT.ERASE,
-        blur=cfg.AUGMENT.BLUR,
-        jpeg=cfg.AUGMENT.JPEG,
-    )
+    return AugmentOptions(**{field.name: getattr(cfg.AUGMENT, field.name.upper()) for field in fields(AugmentOptions)})
 
 
 def build_train_loader(
@@ -100,12 +84,12 @@ def build_train_loader(
     pin_memory: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> TrainLoader:
-    """Return the loader of `dataset`; its `epoch(epoch, start_batch)` gives an epoch's batches.
+    """Return the loader of `dataset`; its `epoch(epoch, start_batch)` yields the batches of an epoch.
 
-    report: told of each image that cannot be read.
+    report: receives a message for each image that cannot be read.
 
-    Raises InputError where SOLVER.BATCH_SIZE cannot be cut into `world_size` x SOLVER.ACCUMULATION_STEPS equal parts
-    of full groups of DATA.IMAGES_PER_SEQUENCE images.
+    Raises InputError where SOLVER.BATCH_SIZE cannot be divided into `world_size` x SOLVER.ACCUMULATION_STEPS equal
+    parts of full groups of DATA.IMAGES_PER_SEQUENCE images.
     """
     sampler = EpochSampler(
         len(dataset),
@@ -122,6 +106,6 @@ def build_train_loader(
         sampler,
         workers=cfg.DATA.WORKERS,
         pin_memory=pin_memory,
-        bad_limit=cfg.DATA.MAX_BAD_IMAGES,
+        max_bad_images=cfg.DATA.MAX_BAD_IMAGES,
         report=report,
     )

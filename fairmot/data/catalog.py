@@ -1,4 +1,4 @@
-"""From what the configuration names to data sets: a name of the catalog, a folder, or an annotation file."""
+"""Resolution of configured data sets: a name of the catalog, a folder, or an annotation file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOT = "mot"
 
 @dataclass(frozen=True)
 class SequenceSpan:
-    """A sequence's folder, and which of its frames count."""
+    """A sequence's folder, and the split of its frames."""
 
     folder: Path
     split: Split
@@ -40,19 +40,19 @@ def resolve_data_set(
     entry: a name of `sets` or the catalog, or a folder or annotation file relative to `root`, or absolute.
     sets: the section DATA.SETS. classes: DATA.CLASSES. limit: DATA.FRAME_LIMIT.
 
-    Raises InputError: nothing by that name, or no layout that is known.
+    Raises InputError: nothing of that name, or an unknown layout.
     """
     keys = sets[entry] if entry in sets else data_set_node(entry)
-    place = _locate(entry, Path(keys["ROOT"]), root=root, is_named=entry in sets or entry in DATA_SETS, key=key)
-    layout = detect_layout(place, key=f"{key}: {entry!r}") if keys["LAYOUT"] == "auto" else keys["LAYOUT"]
+    path = _locate(entry, Path(keys["ROOT"]), root=root, is_named=entry in sets or entry in DATA_SETS, key=key)
+    layout = detect_layout(path, key=f"{key}: {entry!r}") if keys["LAYOUT"] == "auto" else keys["LAYOUT"]
     numbers = class_numbers(classes) if layout == MOT else tuple(range(len(classes)))
     for name, only, default in (("BOX", "crowdhuman", "full"), ("DETECTOR", MOT, "auto")):
         if layout != only and keys[name] != default:
-            raise InputError(f"DATA.SETS.{entry}.{name}: means nothing in {layout} layout, only in {only}")
+            raise InputError(f"DATA.SETS.{entry}.{name}: only used in {only} layout, not in {layout}")
     first, last = keys["FRAMES"]
     split = Split(keys["SPLIT"], keys["HALF"], first, last, limit)
     source = Source(
-        root=place,
+        root=path,
         labels=keys["LABELS"],
         images=keys["IMAGES"],
         box=keys["BOX"],
@@ -67,39 +67,36 @@ def resolve_data_set(
 def resolve_spans(
     entries: Sequence[str], *, root: Path, sets: Mapping[str, Any], classes: Sequence[str], key: str = "DATA.VAL"
 ) -> tuple[SequenceSpan, ...]:
-    """Return the MOTChallenge sequences that `entries` name, each with its frames: what can be tracked and scored.
+    """Return the MOTChallenge sequences that `entries` name, each with its split.
 
-    Raises InputError: as `resolve_data_set`; another layout; a sequence that two entries reach.
+    Raises InputError: as `resolve_data_set`; another layout; a sequence that is in two entries.
     """
     found: dict[Path, str] = {}
     spans = []
     for entry in entries:
-        wanted = resolve_data_set(entry, root=root, sets=sets, classes=classes, key=key)
-        if wanted.layout != MOT:
-            raise InputError(f"{key}: {entry!r} is in {wanted.layout} layout; only MOTChallenge sequences are tracked")
-        for folder in _sequences(wanted.source, key):
+        spec = resolve_data_set(entry, root=root, sets=sets, classes=classes, key=key)
+        if spec.layout != MOT:
+            raise InputError(f"{key}: {entry!r} is in {spec.layout} layout; only MOTChallenge sequences are tracked")
+        try:
+            folders = select_sequences(spec.source)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from None
+        for folder in folders:
             if folder in found:
-                raise InputError(f"{key}: {folder} is reached by both {found[folder]!r} and {entry!r}")
+                raise InputError(f"{key}: {folder} is in both {found[folder]!r} and {entry!r}")
             found[folder] = entry
-            spans.append(SequenceSpan(folder, wanted.selection.split))
+            spans.append(SequenceSpan(folder, spec.selection.split))
     return tuple(spans)
 
 
-def _sequences(source: Source, key: str) -> list[Path]:
-    try:
-        return select_sequences(source)
-    except InputError as error:
-        raise InputError(f"{key}: {error}") from None
-
-
-def _locate(entry: str, place: Path, *, root: Path, is_named: bool, key: str) -> Path:
-    path = root / place.expanduser()
+def _locate(entry: str, location: Path, *, root: Path, is_named: bool, key: str) -> Path:
+    path = root / location.expanduser()
     if path.exists():
         return path.resolve()
-    if not root.is_dir() and not place.is_absolute():
+    if not root.is_dir() and not location.is_absolute():
         raise InputError(f"DATA.ROOT: {root}: no such folder")
     if is_named:
-        raise InputError(f"{key}: {entry!r}: {path} is not there; DATA.SETS.{entry}.ROOT says where it lies")
+        raise InputError(f"{key}: {entry!r}: {path} does not exist; set DATA.SETS.{entry}.ROOT")
     raise InputError(
         f"{key}: {entry!r}: no such folder under DATA.ROOT {root}, and no data set of that name "
         f"({', '.join([*DATA_SETS][:3])}, ...; docs/data.md lists them)"

@@ -1,4 +1,4 @@
-"""One training image: read, augmented, letterboxed, encoded. Stateless, so any worker may make any item."""
+"""Training dataset: images read, augmented, letterboxed and encoded. Stateless: any worker may load any item."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from fairmot.utils.seed import make_rng
 
 
 class SampleKey(NamedTuple):
-    """Which sample, and in which epoch (from 0): with the seed, all that its draws depend on."""
+    """Epoch (from 0) and sample index; together with the seed they determine all random draws of an item."""
 
     epoch: int
     sample: int
@@ -32,7 +32,7 @@ class SampleKey(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainItem:
-    """One image (H, W, 3) uint8 RGB of the network's input size, its targets, and its file's name for messages."""
+    """One image (H, W, 3) uint8 RGB of the network's input size, its targets, and its file for messages."""
 
     image: ImageArray
     targets: Targets
@@ -41,7 +41,7 @@ class TrainItem:
 
 @dataclass(frozen=True)
 class TargetOptions:
-    """What `encode` is to make of an image's boxes; its own arguments."""
+    """Options of `encode`; its own arguments."""
 
     stride: int = 4
     num_classes: int = 1
@@ -50,10 +50,10 @@ class TargetOptions:
 
 
 class JointDataset:
-    """Training images by (epoch, index): detection and identity targets of one image.
+    """Training images with the detection and identity targets of one image, by (epoch, index).
 
     input_hw: the network's input (height, width), multiples of the targets' stride.
-    augment: None for the images as they are.
+    augment: None disables augmentation.
     """
 
     def __init__(
@@ -76,30 +76,30 @@ class JointDataset:
 
     @property
     def identity_counts(self) -> tuple[int, ...]:
-        """How many identities of each class the classifiers tell apart."""
+        """Number of identities of each class."""
         return self.samples.identity_counts
 
     def __getitem__(self, key: SampleKey) -> TrainItem:
         """Return the encoded item; InputError names an image that cannot be read."""
-        picture = self.load(key)
+        labelled = self.load(key)
         targets = encode(
-            picture.boxes_xyxy,
-            picture.identities,
+            labelled.boxes_xyxy,
+            labelled.identities,
             input_hw=self.input_hw,
-            classes=picture.classes,
+            classes=labelled.classes,
             stride=self.targets.stride,
             num_classes=self.targets.num_classes,
             max_objects=self.targets.max_objects,
             renders=self.targets.renders,
         )
-        return TrainItem(picture.image, targets, str(self.samples[key.sample].image_path))
+        return TrainItem(labelled.image, targets, str(self.samples[key.sample].image_path))
 
     def load(self, key: SampleKey) -> LabelledImage:
-        """Return the network's input of a key with its boxes in input pixels: the item before it is encoded."""
-        if self.augment is None:
-            return read_labelled_image(self.samples[key.sample], self.input_hw)
+        """Return the network's input with its boxes in input pixels: the item before it is encoded."""
         options = self.augment
-        # + 1: NumPy's seed sequences end in implied zeros, and (seed, epoch) alone is the sampler's.
+        if options is None:
+            return read_letterboxed(self.samples[key.sample], input_hw=self.input_hw)
+        # + 1: NumPy's seed sequences ignore trailing zeros, and (seed, epoch) alone is the sampler's.
         rng = make_rng(self.seed, key.epoch, key.sample + 1)
 
         def augmented(index: int) -> LabelledImage:
@@ -109,36 +109,32 @@ class JointDataset:
         return add_extras(augmented(key.sample), rng, options, lambda: augmented(int(rng.integers(len(self)))))
 
 
-def read_labelled_image(sample: Sample, input_hw: tuple[int, int]) -> LabelledImage:
-    """Return the sample letterboxed; InputError names an image that cannot be read."""
+def read_letterboxed(sample: Sample, draw: AugmentDraw | None = None, *, input_hw: tuple[int, int]) -> LabelledImage:
+    """Return the sample letterboxed, with the colours of `draw`; InputError names an image that cannot be read."""
     image = read_image(sample.image_path)
+    if draw is not None:
+        image = jitter_colours(image, draw)
     letterbox = fit_letterbox((image.shape[0], image.shape[1]), input_hw)
-    return _labelled(apply_letterbox(image, letterbox), sample, letterbox)
+    return _add_labels(apply_letterbox(image, letterbox), sample, letterbox)
 
 
 def read_augmented(
-    sample: Sample,
-    draw: AugmentDraw,
-    options: AugmentOptions,
-    *,
-    input_hw: tuple[int, int],
+    sample: Sample, draw: AugmentDraw, options: AugmentOptions, *, input_hw: tuple[int, int]
 ) -> LabelledImage:
     """Return the sample augmented by `draw`; InputError names an image that cannot be read.
 
-    `options.path` "full" works on the whole image, as published; "fast" gives nearly its pixels (`augment_fast`).
-    People and their boxes are the same.
+    `options.implementation` "full" augments the full image, as the reference implementation does; "fast" gives nearly
+    the same pixels (`fairmot.data.augment.fast`). Boxes and identities are equal.
     """
     if options.implementation == "full":
-        image = jitter_colours(read_image(sample.image_path), draw)
-        letterbox = fit_letterbox((image.shape[0], image.shape[1]), input_hw)
-        return warp(_labelled(apply_letterbox(image, letterbox), sample, letterbox), draw, options)
+        return warp(read_letterboxed(sample, draw, input_hw=input_hw), draw, options)
     reduced = read_reduced(sample.image_path, cover_size(input_hw))
     letterbox = fit_letterbox(reduced.full_hw, input_hw)
     image = render(reduced, letterbox, draw, axes=options.translation_axes)
-    return transform_labels(_labelled(image, sample, letterbox), draw, options)
+    return transform_labels(_add_labels(image, sample, letterbox), draw, options)
 
 
-def _labelled(image: ImageArray, sample: Sample, letterbox: Letterbox) -> LabelledImage:
+def _add_labels(image: ImageArray, sample: Sample, letterbox: Letterbox) -> LabelledImage:
     labels = sample.labels(letterbox.image_hw)
     boxes_xyxy = letterbox_boxes(labels.boxes_xyxy, letterbox)
     return LabelledImage(image, boxes_xyxy, labels.identities, labels.classes)

@@ -1,4 +1,4 @@
-"""Batches of an epoch from worker processes, the same whatever their number."""
+"""Training data loader: batches of an epoch from worker processes, the same for any number of workers."""
 
 import os
 import signal
@@ -23,18 +23,18 @@ from fairmot.utils.errors import InputError
 LESS_MEMORY = "lower DATA.WORKERS or SOLVER.BATCH_SIZE, or give the container more memory"
 MORE_SHARED_MEMORY = "docker run --shm-size=8g or --ipc=host"
 KILLED = {
-    signal.SIGKILL: f"most likely memory ran out (dmesg tells): {LESS_MEMORY}",
-    signal.SIGBUS: f"most likely shared memory ran out: {MORE_SHARED_MEMORY}; or {LESS_MEMORY}",
+    signal.SIGKILL: f"most likely out of memory (see dmesg): {LESS_MEMORY}",
+    signal.SIGBUS: f"most likely out of shared memory: {MORE_SHARED_MEMORY}; or {LESS_MEMORY}",
 }
 
 
 class TrainLoader:
-    """Makes the batches that a sampler names. Its workers stay alive from epoch to epoch and keep no state.
+    """Loads the batches of a sampler. Workers persist over epochs and are stateless.
 
-    workers: processes beside this one; 0 makes the batches here.
-    pin_memory: put batches where copies to a CUDA device are fastest.
-    bad_limit: how many images that cannot be read are passed over, each for the image after it.
-    report: told of each of them, once.
+    workers: number of processes; 0 loads in this process.
+    pin_memory: put batches into pinned memory, for fast copies to a CUDA device.
+    max_bad_images: number of unreadable images that are skipped, each replaced by the next image.
+    report: receives one message for each of them.
     """
 
     def __init__(
@@ -44,87 +44,95 @@ class TrainLoader:
         *,
         workers: int = 0,
         pin_memory: bool = False,
-        bad_limit: int = 0,
+        max_bad_images: int = 0,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.dataset = dataset
         self.sampler = sampler
-        self.max_bad_images = bad_limit
+        self.max_bad_images = max_bad_images
         self._report = report
         self._bad: set[str] = set()
-        self._plan: list[list[SampleKey]] = []
-        self._loader: DataLoader[_Made | InputError] = DataLoader(
-            _Batches(dataset, tries=bad_limit + 1),
-            batch_sampler=self._plan,
-            collate_fn=_as_is,  # _Batches has collated already
+        self._keys: list[list[SampleKey]] = []
+        self._loader: DataLoader[LoadedBatch | InputError] = DataLoader(
+            _BatchDataset(dataset, tries=max_bad_images + 1),
+            batch_sampler=self._keys,
+            collate_fn=_identity,  # _BatchDataset has collated already
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
-            worker_init_fn=_start_worker,
-            generator=torch.Generator(),  # torch's own would be drawn from, and a resume would see it
+            worker_init_fn=_init_worker,
+            generator=torch.Generator(),  # the default one would be drawn from, which changes a resumed run
         )
-        self._finalizer = weakref.finalize(self, _end_workers, self._loader)
+        self._finalizer = weakref.finalize(self, _stop_workers, self._loader)
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Number of batches per epoch."""
         return self.sampler.batches_per_epoch
 
     def close(self) -> None:
-        """End the workers; twice does no harm. It happens by itself at exit, before Python waits for its children."""
+        """Stop the workers; may be called twice, and is called at exit before Python waits for its child processes."""
         self._finalizer()
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch` (from 0) from `start_batch` on.
+        """Yield the batches of `epoch` (from 0), beginning with `start_batch`.
 
-        Raises InputError naming an image that cannot be read, when that is one too many; and where the workers cannot
-        start or one of them was killed, with what helps. An epoch after that starts new ones.
+        Starting an epoch ends the previous one, finished or not.
 
-        One epoch at a time: starting another ends the one before, read to its end or not.
+        Raises InputError: more unreadable images than are allowed; workers that cannot start; a worker that was
+        killed, with the remedy. The next epoch starts new workers.
         """
-        self._plan[:] = self.sampler.batches(epoch, start_batch)
-        for result in _results(self._loader):
-            if isinstance(result, InputError):
-                raise result
-            self._note(result.bad)
-            assert isinstance(result.batch, Batch)
-            yield result.batch
+        self._keys[:] = self.sampler.batches(epoch, start_batch)
+        with _translated_worker_death(self._loader):
+            iterator = _start(self._loader)
+        while True:
+            with _translated_worker_death(self._loader):
+                loaded = next(iterator, None)
+            if loaded is None:
+                return
+            if isinstance(loaded, InputError):
+                raise loaded
+            self._count_bad(loaded.bad)
+            assert isinstance(loaded.batch, Batch)
+            yield loaded.batch
 
-    def _note(self, bad: tuple[str, ...]) -> None:
+    def _count_bad(self, bad: tuple[str, ...]) -> None:
         for message in bad:
             if message in self._bad:
                 continue
             self._bad.add(message)
+            limit = f"DATA.MAX_BAD_IMAGES = {self.max_bad_images}"
             if len(self._bad) > self.max_bad_images:
-                raise InputError(
-                    f"{message}: more than DATA.MAX_BAD_IMAGES = {self.max_bad_images} images cannot be read"
-                )
-            self._report(f"{message}: passed over ({len(self._bad)} of DATA.MAX_BAD_IMAGES = {self.max_bad_images})")
+                raise InputError(f"{message}: more than {limit} images cannot be read")
+            self._report(f"{message}: skipped ({len(self._bad)} of {limit})")
 
 
-class _Made(NamedTuple):
-    """A batch, and what was wrong with images that were to be in it."""
+class LoadedBatch(NamedTuple):
+    """A batch, and the error messages of images that were skipped for it."""
 
-    batch: Batch | SharedBatch  # the latter in a worker alone
+    batch: Batch | SharedBatch  # the latter only on the way from a worker
     bad: tuple[str, ...]
 
 
-class _Batches(torch.utils.data.Dataset[_Made | InputError]):
-    """Whole batches by their keys. A user's mistake comes back as a value, since torch buries a raised one."""
+class _BatchDataset(torch.utils.data.Dataset[LoadedBatch | InputError]):
+    """Collated batches by their keys. An InputError is returned, because torch wraps a raised one in a traceback."""
 
     def __init__(self, dataset: JointDataset, *, tries: int) -> None:
         self._dataset = dataset
         self._tries = tries
 
-    def __getitems__(self, keys: list[SampleKey]) -> _Made | InputError:
+    def __getitems__(self, keys: list[SampleKey]) -> LoadedBatch | InputError:
+        items: list[TrainItem] = []
         bad: list[str] = []
         try:
-            batch = collate([self._make(key, bad) for key in keys])
-            return _Made(batch if get_worker_info() is None else _send(batch), tuple(bad))
+            for key in keys:
+                items.append(self._load(key, bad))
+            batch = collate(items)
+            return LoadedBatch(batch if get_worker_info() is None else _share(batch), tuple(bad))
         except InputError as error:
             return error
 
-    def _make(self, key: SampleKey, bad: list[str]) -> TrainItem:
-        """Return the item of `key`, or of the first one after it whose image can be read; note the others in `bad`."""
+    def _load(self, key: SampleKey, bad: list[str]) -> TrainItem:
+        """Return the item of `key`, or of the next readable image; append the errors of the others to `bad`."""
         for step in range(self._tries):
             try:
                 return self._dataset[SampleKey(key.epoch, (key.sample + step) % len(self._dataset))]
@@ -135,7 +143,7 @@ class _Batches(torch.utils.data.Dataset[_Made | InputError]):
         raise AssertionError("no tries")
 
 
-def _send(batch: Batch) -> SharedBatch:
+def _share(batch: Batch) -> SharedBatch:
     try:
         return SharedBatch(batch)
     except OSError as error:
@@ -143,63 +151,43 @@ def _send(batch: Batch) -> SharedBatch:
         raise InputError(f"a loader worker: no room for {size:.0f} MiB ({error.strerror}): {LESS_MEMORY}") from None
 
 
-def _results(loader: DataLoader[_Made | InputError]) -> Iterator[_Made | InputError]:
-    """Yield what the workers make. Raises InputError where they cannot start, or one is killed."""
-    with _death_explained(loader):
-        iterator = _start(loader)
-    while True:
-        with _death_explained(loader):
-            result = next(iterator, None)
-        if result is None:
-            return
-        yield result
+def _start(loader: DataLoader[LoadedBatch | InputError]) -> Iterator[LoadedBatch | InputError]:
+    """Start the workers and restore the SIGCHLD handler.
 
-
-def _start(loader: DataLoader[_Made | InputError]) -> Iterator[_Made | InputError]:
+    torch's handler raises in any statement of the trainer, for example between two halves of a checkpoint. Without it a
+    dead worker is detected when its batch has been missing for 5 s. In other threads torch sets none.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if is_main else None
     try:
-        with _same_child_handler():
-            return iter(loader)
+        return iter(loader)
     except OSError as error:
         room = f"is /dev/shm full or missing? {MORE_SHARED_MEMORY}"
         raise InputError(f"the loader's workers cannot start ({error.strerror}): {room}; DATA.WORKERS 0") from None
-
-
-@contextmanager
-def _same_child_handler() -> Iterator[None]:
-    """Take back torch's answer to a worker's death, which raises in whatever the trainer is at, half a step or file.
-
-    Without it a dead worker is found when its batch has been missed for 5 s.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # where torch sets none
-        return
-    before = signal.getsignal(signal.SIGCHLD)
-    try:
-        yield
     finally:
-        if before is not None:  # None: not Python's, and so not ours to set
-            signal.signal(signal.SIGCHLD, before)
+        if handler is not None:  # None: not installed from Python
+            signal.signal(signal.SIGCHLD, handler)
 
 
 @contextmanager
-def _death_explained(loader: DataLoader[Any]) -> Iterator[None]:
-    """Make an InputError of what torch raises when a worker was killed from outside; other errors stay as they are."""
+def _translated_worker_death(loader: DataLoader[Any]) -> Iterator[None]:
+    """Raise InputError for the error that torch raises after a worker was killed; other errors pass."""
     try:
         yield
-    except (RuntimeError, OSError, EOFError) as error:  # the latter two: it was killed while it handed a batch over
-        cause = _cause_of_death(loader)
+    except (RuntimeError, OSError, EOFError) as error:  # the latter two: killed while sending a batch
+        cause = _death_cause(loader)
         if cause is None:
             raise
-        _end_workers(loader)
+        _stop_workers(loader)
         raise InputError(cause) from error
 
 
-def _cause_of_death(loader: DataLoader[Any]) -> str | None:
+def _death_cause(loader: DataLoader[Any]) -> str | None:
     workers = _workers(loader)
     ended = wait([worker.sentinel for worker in workers], timeout=1 if workers else 0)
     for worker in workers:
         if worker.sentinel in ended:
-            worker.join(timeout=5)  # its files close a moment before its exit code is known
+            worker.join(timeout=5)  # its files close shortly before its exit code is known
         for number, cause in KILLED.items():
             if worker.exitcode == -number:
                 return f"a loader worker was ended by {number.name}; {cause}"
@@ -210,23 +198,23 @@ def _workers(loader: DataLoader[Any]) -> list[Any]:
     return list(getattr(loader._iterator, "_workers", ()))
 
 
-def _end_workers(loader: DataLoader[Any]) -> None:
+def _stop_workers(loader: DataLoader[Any]) -> None:
     workers, iterator = _workers(loader), loader._iterator
     if iterator is not None and hasattr(iterator, "_shutdown_workers"):
         iterator._shutdown_workers()
     for worker in workers:
-        worker.kill()  # one that hangs; torch has asked by SIGTERM, which they ignore
+        worker.kill()  # one that hangs: torch sends SIGTERM, which workers ignore
     loader._iterator = None
 
 
-def _as_is(result: Any) -> Any:
-    return result
+def _identity(batch: Any) -> Any:
+    return batch
 
 
-def _start_worker(worker: int) -> None:
-    """One thread each, and deaf to signals that end a run: Ctrl-C, or SIGTERM to a group or to all processes of a job.
+def _init_worker(worker: int) -> None:
+    """Limit the worker to one thread, and ignore Ctrl-C and SIGTERM sent to the process group or to the job.
 
-    The trainer answers those, and needs its workers to reach the end of its step.
+    The trainer handles these signals, and needs its workers to finish its step.
     """
     del worker
     os.setpgid(0, 0)

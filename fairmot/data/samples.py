@@ -1,4 +1,4 @@
-"""All training images of a run: the indexes of its data sets, one after another.
+"""Sample index: all training images of a run, from the label indexes of its data sets.
 
 Legend: F images, N boxes of one image, D data sets, C classes.
 """
@@ -27,9 +27,9 @@ class ImageLabels(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """One image, and its N boxes as the index has them; `labels` carries them to pixels.
+    """One image, and its N boxes as the index stores them; `labels` converts them to pixels.
 
-    boxes_tlwh: (N, 4) in pixels, or in shares of the image's sides where `is_normalised`.
+    boxes_tlwh: (N, 4) in pixels, or in fractions of the image's sides where `is_normalised`.
     identities: (N,) from 0 over all data sets, within the class; -1 where unknown.
     classes: (N,) from 0.
     """
@@ -61,9 +61,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """Images numbered over D data sets, and identities numbered over them within each class.
+    """Images of D data sets with consecutive numbers, and identities numbered over them within each class.
 
-    starts: (D + 1,) first image of each data set, and the count.
+    starts: (D + 1,) first image of each data set, and the number of images.
     first_identities: (D, C) number of the first identity of each data set in each class.
     """
 
@@ -75,7 +75,7 @@ class SampleIndex:
         return int(self.starts[-1])
 
     def __getitem__(self, index: int) -> Sample:
-        number, image = self.place(index)
+        number, image = self.locate(index)
         source = self.sources[number]
         rows = source.boxes_of(image)
         classes = np.asarray(source.arrays.classes[rows], dtype=np.int64)
@@ -90,8 +90,8 @@ class SampleIndex:
             is_clipped=source.info.is_clipped,
         )
 
-    def place(self, index: int) -> tuple[int, int]:
-        """Return the data set of an image, and its place there."""
+    def locate(self, index: int) -> tuple[int, int]:
+        """Return the number of an image's data set, and its index there."""
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
         number = int(np.searchsorted(self.starts, index, side="right")) - 1
@@ -99,18 +99,18 @@ class SampleIndex:
 
     @property
     def num_boxes(self) -> int:
-        """How many boxes train."""
+        """Number of boxes."""
         return sum(source.num_boxes for source in self.sources)
 
     def sequence_numbers(self) -> IntArray:
-        """Return (F,) numbers, equal for images of one sequence; where the labels name none, of one folder."""
+        """Return (F,) numbers, equal for images of one sequence; without sequence names, of one folder."""
         numbers = [_number_sequences(source) for source in self.sources]
         firsts = np.cumsum([0, *(own.max(initial=-1) + 1 for own in numbers)])
         return np.concatenate([own + first for own, first in zip(numbers, firsts[:-1], strict=True)])
 
     @property
     def identity_counts(self) -> tuple[int, ...]:
-        """How many identities each class has: what its classifier tells apart."""
+        """Number of identities of each class."""
         return tuple(np.sum([source.info.identity_counts for source in self.sources], axis=0).tolist())
 
     def origin(self, kind: int, identity: int) -> tuple[str, Origin]:
@@ -121,10 +121,14 @@ class SampleIndex:
 
 
 def join_indexes(sources: Sequence[LabelIndex]) -> SampleIndex:
-    """Return one index over data sets of the same classes; InputError where two of them share an image, or none is."""
+    """Return one index over data sets of the same classes; InputError: no data set, or two with a common image."""
     if not sources:
         raise InputError("DATA.TRAIN: no image to train on")
-    _refuse_shared_images(sources)
+    for number, one in enumerate(sources):
+        for other in sources[number + 1 :]:
+            image = find_common_image(one, other)
+            if image is not None:
+                raise InputError(f"DATA.TRAIN: {image} is in both {one.info.name!r} and {other.info.name!r}")
     counts = np.array([source.info.identity_counts for source in sources], dtype=np.int64)
     return SampleIndex(
         sources=tuple(sources),
@@ -133,17 +137,15 @@ def join_indexes(sources: Sequence[LabelIndex]) -> SampleIndex:
     )
 
 
-def shared_image(one: LabelIndex, other: LabelIndex) -> Path | None:
-    """Return an image file that both indexes hold, by its path; None where there is none."""
-    folders = _image_folders(one) & _image_folders(other)
-    if not folders:
-        return None
-    files = _files_in(one, folders) & _files_in(other, folders)
+def find_common_image(one: LabelIndex, other: LabelIndex) -> Path | None:
+    """Return the first image file, by its path, that is in both indexes; None without one."""
+    folders = set(_image_folders(one).values()) & set(_image_folders(other).values())
+    files = _files_in(one, folders) & _files_in(other, folders) if folders else set()
     return min(files, default=None)
 
 
 def _number_sequences(index: LabelIndex) -> IntArray:
-    """Return (F,) numbers of one data set's sequences, and after them of the folders of images without one."""
+    """Return (F,) numbers of one data set's sequences, followed by those of the folders of images without one."""
     numbers = np.array(index.arrays.sequence_of, dtype=np.int64)
     is_nameless = np.array([not name for name in index.info.sequences], dtype=np.bool_)
     folders: dict[str, int] = {}
@@ -153,20 +155,11 @@ def _number_sequences(index: LabelIndex) -> IntArray:
     return numbers
 
 
-def _refuse_shared_images(sources: Sequence[LabelIndex]) -> None:
-    for place, one in enumerate(sources):
-        for other in sources[place + 1 :]:
-            shared = shared_image(one, other)
-            if shared is not None:
-                raise InputError(f"DATA.TRAIN: {shared} is reached by both {one.info.name!r} and {other.info.name!r}")
-
-
-def _image_folders(index: LabelIndex) -> set[Path]:
-    return {(Path(index.info.image_root) / folder).resolve() for folder in index.info.image_dirs}
+def _image_folders(index: LabelIndex) -> dict[str, Path]:
+    return {name: (Path(index.info.image_root) / name).resolve() for name in index.info.image_dirs}
 
 
 def _files_in(index: LabelIndex, folders: set[Path]) -> set[Path]:
-    inside = {text: (Path(index.info.image_root) / text).resolve() for text in index.info.image_dirs}
-    wanted = {text: folder for text, folder in inside.items() if folder in folders}
+    inside = {name: folder for name, folder in _image_folders(index).items() if folder in folders}
     parts = (index.image_name(image).rpartition("/") for image in range(len(index)))
-    return {wanted[folder] / name for folder, _, name in parts if folder in wanted}
+    return {inside[folder] / name for folder, _, name in parts if folder in inside}

@@ -1,8 +1,7 @@
-"""A batch on its way from a loader's worker to the trainer, in memory that no file system bounds.
+"""Transfer of batches from loader workers to the trainer through anonymous shared memory.
 
-PyTorch hands tensors over as files in /dev/shm, of which a container has 64 MB unless it is given more; a worker that
-writes past its end dies of a bus error. An anonymous file (memfd_create(2)) is as fast, and only the machine's memory
-bounds it.
+PyTorch sends tensors as files in /dev/shm, which has 64 MB in a container by default; a worker that exceeds it dies of
+a bus error. An anonymous file (memfd_create(2)) is as fast, and only limited by the machine's memory.
 """
 
 import mmap
@@ -20,24 +19,24 @@ from fairmot.structures.batch import Batch
 ALIGNMENT = 64  # bytes
 
 
-class _Place(NamedTuple):
-    """Where a tensor lies in the file (bytes from its start), and what it is."""
+class _TensorSpec(NamedTuple):
+    """Offset of a tensor in the file (bytes), and its shape and type."""
 
-    first: int
+    offset: int
     shape: tuple[int, ...]
     dtype: str
 
 
 class SharedBatch:
-    """A batch in a file of its own. It pickles as the file's descriptor, once, and what is unpickled is a `Batch`.
+    """A batch in an anonymous file. It can be pickled once, as the file's descriptor, and unpickles as a `Batch`.
 
-    Raises OSError where the system has no memory or no descriptor left for it.
+    Raises OSError where the system has no memory or no file descriptor left.
     """
 
     def __init__(self, batch: Batch) -> None:
         self._fields: list[Any] = []
         file = os.memfd_create("fairmot-batch")
-        with os.fdopen(file, "wb") as stream:  # written, not mapped: no memory is an error then, and no bus error
+        with os.fdopen(file, "wb") as stream:  # write, not mmap: too little memory is then an error, not a signal
             for field in batch:
                 self._fields.append(_write(stream, field.numpy()) if isinstance(field, torch.Tensor) else field)
             stream.flush()
@@ -48,23 +47,23 @@ class SharedBatch:
         return _receive, (self._descriptor, self._size, self._fields)
 
 
-def _write(stream: Any, array: npt.NDArray[Any]) -> _Place:
-    first = -(-stream.tell() // ALIGNMENT) * ALIGNMENT
-    stream.seek(first)
+def _write(stream: Any, array: npt.NDArray[Any]) -> _TensorSpec:
+    offset = -(-stream.tell() // ALIGNMENT) * ALIGNMENT
+    stream.seek(offset)
     stream.write(np.ascontiguousarray(array).data)
-    return _Place(first, array.shape, array.dtype.str)
+    return _TensorSpec(offset, array.shape, array.dtype.str)
 
 
 def _receive(descriptor: Any, size: int, fields: list[Any]) -> Batch:
-    """Return the batch whose tensors lie in the mapped file; the last of them to go frees it."""
+    """Return the batch whose tensors are views of the mapped file, which is freed with the last of them."""
     file = descriptor.detach()
     try:
         memory = mmap.mmap(file, size)
     finally:
         os.close(file)
-    here: list[Any] = [_map(memory, field) if isinstance(field, _Place) else field for field in fields]
-    return Batch(*here)
+    own: list[Any] = [_map(memory, field) if isinstance(field, _TensorSpec) else field for field in fields]
+    return Batch(*own)
 
 
-def _map(memory: mmap.mmap, place: _Place) -> torch.Tensor:
-    return torch.from_numpy(np.ndarray(place.shape, place.dtype, memory, place.first))
+def _map(memory: mmap.mmap, spec: _TensorSpec) -> torch.Tensor:
+    return torch.from_numpy(np.ndarray(spec.shape, spec.dtype, memory, spec.offset))

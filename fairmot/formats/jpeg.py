@@ -1,80 +1,88 @@
-"""JPEG bytes <-> RGB arrays by libjpeg-turbo, whole or at eighths of their size, with damage found out.
+"""JPEG encoding and decoding by libjpeg-turbo, at full size or n/8 of it, with detection of damaged files.
 
-Decoding at n/8 skips frequencies that a smaller image cannot show, so it is both a filter and a saving. Pixels at full
-size equal OpenCV's, bit for bit; OpenCV however fills the lost part of a damaged file with grey and says nothing.
+Decoding at n/8 skips the high frequencies, so it low-pass filters and saves time. Pixels at full size equal OpenCV's
+bit-exactly; OpenCV, however, silently fills the missing part of a damaged file with grey.
 """
 
 import re
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import simplejpeg
 
 from fairmot.geometry.arrays import ImageArray
+from fairmot.utils.errors import InputError
 
 START_OF_SCAN, APP1 = 0xDA, 0xE1
 EXIF, ORIENTATION = b"Exif\0\0", 0x0112
-HARMLESS = re.compile(r"Invalid SOS parameters|unknown JFIF revision|Adobe color transform")  # every reader goes on
-LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+HARMLESS = re.compile(
+    r"Invalid SOS parameters|unknown JFIF revision|Adobe color transform"
+)  # all decoders accept these
+PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 END_OF_IMAGE = b"\xff\xd9"
 
 
 def read_jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return (height, width) of a JPEG that `decode_jpeg` knows: 8 bits, grey or three colours. None for all else."""
+    """Return (height, width) of a JPEG that `decode_jpeg` supports: 8 bits, grey or three channels; else None."""
     if data[:3] != b"\xff\xd8\xff":
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except (ValueError, KeyError):  # no JPEG, or samplings that it has no name for
+    except (ValueError, KeyError):  # not a JPEG, or an unknown chroma subsampling
         return None
     return (int(height), int(width)) if colours in ("Gray", "RGB", "YCbCr") else None
 
 
-def decode_jpeg(data: bytes, *, size_hw: tuple[int, int], eighths: int = 8) -> ImageArray:
+def decode_jpeg(
+    data: bytes, *, size_hw: tuple[int, int], eighths: int = 8, name: str | Path = "JPEG data"
+) -> ImageArray:
     """Return the pixels as stored (H, W, 3) uint8 RGB, each side n/8 of that in `size_hw`, rounded up.
 
-    size_hw: what `read_jpeg_size` says; sides of 8 or more where `eighths` is not 8.
+    size_hw: result of `read_jpeg_size`; sides of 8 or more where `eighths` is not 8.
+    name: file for messages.
 
-    Raises ValueError, with the decoder's reason, for a file that is cut off or damaged. JPEGs have no checksum: bytes
-        that were changed within go unnoticed where they can be decoded too.
+    Raises InputError, with the decoder's reason, for a truncated or damaged file. JPEGs have no checksum: changed bytes
+    that can be decoded are not detected.
     """
     height, width = (0, 0) if eighths == 8 else (-(-side * eighths // 8) for side in size_hw)
-    try:
-        image = simplejpeg.decode_jpeg(data, min_height=height, min_width=width)
-    except ValueError as error:
-        if not (HARMLESS.search(str(error)) or _is_padded(data, str(error))):
-            raise
-        image = simplejpeg.decode_jpeg(data, min_height=height, min_width=width, strict=False)
-    return np.asarray(image, dtype=np.uint8)
+    for strict in (True, False):
+        try:
+            image = simplejpeg.decode_jpeg(data, min_height=height, min_width=width, strict=strict)
+            return np.asarray(image, dtype=np.uint8)
+        except ValueError as error:
+            if not strict or not (HARMLESS.search(str(error)) or _is_padded(data, str(error))):
+                raise InputError(f"{name}: the JPEG is cut off or damaged ({error})") from None
+    raise AssertionError("unreachable")
 
 
 def _is_padded(data: bytes, warning: str) -> bool:
-    """Whether what is left before the end of the image is one byte again and again, as some cameras write it."""
-    left = LEFT_OVER.search(warning)
+    """Whether the extraneous bytes before the end of the image are padding of equal bytes, as some cameras write."""
+    left = PADDING.search(warning)
     end = data.rfind(END_OF_IMAGE)
     return left is not None and len(set(data[end - int(left[1]) : end])) == 1
 
 
 def encode_jpeg(image: ImageArray, *, quality: int) -> bytes:
-    """Return (H, W, 3) uint8 RGB as a JPEG of quality 1 to 100, its colours at half the resolution."""
+    """Return (H, W, 3) uint8 RGB as a JPEG of quality 1 to 100, with 4:2:0 chroma subsampling."""
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorsubsampling="420"))
 
 
 def read_orientation(data: bytes) -> int:
     """Return the EXIF orientation of a JPEG, 1 to 8; 1, upright, where it has none."""
-    place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF:
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+    offset = 2
+    while offset + 4 <= len(data) and data[offset] == 0xFF:
+        marker, length = data[offset + 1], int.from_bytes(data[offset + 2 : offset + 4], "big")
         if marker == START_OF_SCAN:
             break
-        if marker == APP1 and data[place + 4 : place + 10] == EXIF:
-            return _orientation_of(data[place + 10 : place + 2 + length])
-        place += 1 if marker == 0xFF else 2 + length
+        if marker == APP1 and data[offset + 4 : offset + 10] == EXIF:
+            return _orientation_of(data[offset + 10 : offset + 2 + length])
+        offset += 1 if marker == 0xFF else 2 + length
     return 1
 
 
 def _orientation_of(tiff: bytes) -> int:
-    """Look into the first directory of EXIF's TIFF block: 12 bytes an entry, its value at the ninth."""
+    """Read the first directory of the TIFF block: 12 bytes per entry, its value at the ninth."""
     order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
     first = int.from_bytes(tiff[4:8], order)
     count = int.from_bytes(tiff[first : first + 2], order)
@@ -86,7 +94,7 @@ def _orientation_of(tiff: bytes) -> int:
 
 
 def upright(image: ImageArray, orientation: int) -> ImageArray:
-    """Return the pixels (H, W, 3) of an EXIF orientation as they are to be looked at.
+    """Return the pixels (H, W, 3) of an EXIF orientation rotated and flipped upright.
 
     >>> upright(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), 6)[..., 0].tolist()
     [[3, 0], [4, 1], [5, 2]]

@@ -52,7 +52,9 @@ def test_an_absent_entry_names_its_key(root):
 
 
 def test_a_named_set_that_is_not_there_says_which_key_places_it(root):
-    with pytest.raises(InputError, match=r"'mot17_train': .*MOT17/train is not there; DATA\.SETS\.mot17_train\.ROOT"):
+    with pytest.raises(
+        InputError, match=r"'mot17_train': .*MOT17/train does not exist; set DATA\.SETS\.mot17_train\.ROOT"
+    ):
         build_dataset_spec(configured(root), "mot17_train")
 
 
@@ -62,9 +64,9 @@ def test_a_folder_of_no_layout_names_its_key(tmp_path):
 
 
 def test_a_sequence_reached_twice_is_refused(root):
-    with pytest.raises(InputError, match="S1 is reached by both 'b' and 'b/S1'"):
+    with pytest.raises(InputError, match="S1 is in both 'b' and 'b/S1'"):
         spans(root, ["b", "b/S1"])
-    with pytest.raises(InputError, match="reached by both 'a' and 'a'"):
+    with pytest.raises(InputError, match="is in both 'a' and 'a'"):
         spans(root, ["a", "a"])
 
 
@@ -103,5 +105,5 @@ def test_classes_have_the_challenge_s_numbers_or_their_own(root, classes, number
 
 
 def test_keys_that_a_layout_does_not_know_are_refused(root):
-    with pytest.raises(InputError, match=r"DATA\.SETS\.a\.BOX: means nothing in mot layout, only in crowdhuman"):
+    with pytest.raises(InputError, match=r"DATA\.SETS\.a\.BOX: only used in crowdhuman layout, not in mot"):
         build_dataset_spec(configured(root, "DATA.SETS.a.BOX", "head"), "a")

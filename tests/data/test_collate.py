@@ -35,7 +35,7 @@ def test_no_object_at_all_leaves_one_padding():
 def test_types_and_pixels():
     made = item(1)
     batch = collate([made])
-    types = {name: getattr(batch, name).dtype for name in batch._fields if name != "names"}
+    types = {name: getattr(batch, name).dtype for name in batch._fields if name != "image_paths"}
     assert types == {
         "images_B3HW": torch.float32,
         "heatmap_BCHW": torch.float32,

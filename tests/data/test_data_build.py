@@ -44,7 +44,9 @@ def test_groups_of_one_sequence_reach_the_batches(tmp_path):
     assert len(names) == len(set(names)) == 12
     assert sequences[::2] == sequences[1::2]
     assert sequences != sorted(sequences)
-    with pytest.raises(InputError, match=r"SOLVER\.BATCH_SIZE = 4 .*2 processes .*DATA\.GROUP = 4 .*a multiple of 8"):
+    with pytest.raises(
+        InputError, match=r"SOLVER\.BATCH_SIZE = 4 .*2 processes .*DATA\.IMAGES_PER_SEQUENCE = 4: take a multiple of 8"
+    ):
         build_train_loader(
             configured(tmp_path / "data", "DATA.IMAGES_PER_SEQUENCE", "4", "SOLVER.BATCH_SIZE", "4"),
             dataset,

@@ -9,7 +9,7 @@ from helpers.small_sequences import index_samples, make_sequence, walkers
 
 from fairmot.data.augment.affine import AugmentOptions
 from fairmot.data.joint_dataset import JointDataset
-from fairmot.data.loader import TrainLoader, _cause_of_death, _start_worker
+from fairmot.data.loader import TrainLoader, _death_cause, _init_worker
 from fairmot.data.sampler import EpochSampler
 from fairmot.utils.errors import InputError
 
@@ -113,9 +113,7 @@ def test_a_killed_worker_is_one_line_and_the_next_epoch_has_new_ones(dataset):
     assert signal.getsignal(signal.SIGCHLD) == before  # torch's would raise here and now
     with pytest.raises(InputError) as raised:
         list(batches)
-    assert str(raised.value).startswith(
-        "a loader worker was ended by SIGKILL; most likely memory ran out (dmesg tells)"
-    )
+    assert str(raised.value).startswith("a loader worker was ended by SIGKILL; most likely out of memory (see dmesg)")
     assert "lower DATA.WORKERS or SOLVER.BATCH_SIZE" in str(raised.value)
     assert len(list(loading.epoch(0))) == len(dataset)
     loading.close()
@@ -134,7 +132,7 @@ class Ended:
 @pytest.mark.parametrize(
     ("exitcode", "words"),
     [
-        (-signal.SIGBUS, ("SIGBUS", "shared memory ran out: docker run --shm-size=8g or --ipc=host", "DATA.WORKERS")),
+        (-signal.SIGBUS, ("SIGBUS", "out of shared memory: docker run --shm-size=8g or --ipc=host", "DATA.WORKERS")),
         (-signal.SIGSEGV, None),  # ours, or a library's: its traceback is wanted
         (1, None),
         (0, None),
@@ -145,7 +143,7 @@ def test_what_ended_a_worker_from_outside_names_its_remedy(exitcode, words):
         class _iterator:
             _workers = (Ended(0), Ended(exitcode))
 
-    cause = _cause_of_death(Loader)
+    cause = _death_cause(Loader)
     assert (cause is None) == (words is None)
     assert all(word in cause for word in words or ())
 
@@ -180,7 +178,7 @@ def test_a_worker_keeps_to_one_thread(monkeypatch):
     monkeypatch.setattr(os, "setpgid", lambda *numbers: moved.append(numbers))
     monkeypatch.setattr(signal, "signal", lambda *given: signals.append(given))
     try:
-        _start_worker(0)
+        _init_worker(0)
         assert torch.get_num_threads() == 1
         assert moved == [(0, 0)]
         assert signals == [(signal.SIGTERM, signal.SIG_IGN)]

@@ -10,7 +10,7 @@ from fairmot.codec.render_heatmap import complete_heatmap
 from fairmot.config.load import load_cfg
 from fairmot.data.build import build_train_dataset, build_train_loader, build_val_spans
 from fairmot.data.joint_dataset import SampleKey
-from fairmot.data.samples import shared_image
+from fairmot.data.samples import find_common_image
 from fairmot.utils.errors import InputError
 
 ALL = ("mot17_half_train", "crowdhuman_train", "caltech_train", "yard", "shop", "frames")
@@ -70,19 +70,19 @@ def test_the_halves_of_training_and_validation_share_no_frame(root):
     assert train.arrays.frames.tolist() == [1, 2]
     assert list(span.split.range_of(4)) == [2, 3]
     (other,) = build_train_dataset(configured(root, ("mot17_half_val",))).samples.sources
-    assert shared_image(train, other) is None
+    assert find_common_image(train, other) is None
     assert build_train_dataset(configured(root, ("mot17_half_train", "mot17_half_val"))).identity_counts == (4,)
 
 
 @pytest.mark.parametrize("pair", [("mot17_half_train", "mot17_train"), ("shop", "shop/labels.json"), ("yard", "yard")])
 def test_an_image_in_two_sets_is_refused(root, pair):
-    with pytest.raises(InputError, match=rf"DATA\.TRAIN: .* is reached by both '{pair[0]}' and '{pair[1]}'"):
+    with pytest.raises(InputError, match=rf"DATA\.TRAIN: .* is in both '{pair[0]}' and '{pair[1]}'"):
         build_train_dataset(configured(root, pair))
 
 
-def test_a_symbolic_link_does_not_hide_a_shared_image(root):
+def test_a_symbolic_link_does_not_hide_a_find_common_image(root):
     (root / "again").symlink_to(root / "shop", target_is_directory=True)
-    with pytest.raises(InputError, match=r"reached by both 'shop' and 'again'"):
+    with pytest.raises(InputError, match=r"is in both 'shop' and 'again'"):
         build_train_dataset(configured(root, ("shop", "again")))
 
 
@@ -147,7 +147,7 @@ def test_bad_images_are_reported_once_and_passed_over_up_to_a_limit(tmp_path, li
         loader.close()
     assert len(batches) == 6
     assert len(heard) == reports
-    assert all("passed over" in line for line in heard)
+    assert all("skipped" in line for line in heard)
     names = {name for batch in batches for name in batch.image_paths}
     assert not any(f"{frame:06d}" in name for name in names for frame in broken)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmot.data.augment.affine import AugmentOptions, draw_augmentation
-from fairmot.data.joint_dataset import read_augmented, read_labelled_image
+from fairmot.data.joint_dataset import read_augmented, read_letterboxed
 from fairmot.data.samples import Sample
 from fairmot.formats.images import read_image, write_image
 from fairmot.formats.motchallenge import find_sequences
@@ -41,7 +41,10 @@ def sample_of(folder, size_hw=(270, 480), suffix=".jpg"):
 
 def both(sample, seed, options=OPTIONS):
     draw = draw_augmentation(make_rng(seed), options)
-    return [read_augmented(sample, draw, replace(options, path=path), input_hw=INPUT_HW) for path in ("fast", "full")]
+    return [
+        read_augmented(sample, draw, replace(options, implementation=path), input_hw=INPUT_HW)
+        for path in ("fast", "full")
+    ]
 
 
 def difference(fast, full):
@@ -81,7 +84,7 @@ def test_real_frames_differ_by_less_than_two_of_255():
 
 def test_without_augmentation_pixels_are_the_letterboxed_image(tmp_path):
     sample = sample_of(tmp_path)
-    picture = read_labelled_image(sample, INPUT_HW)
+    picture = read_letterboxed(sample, input_hw=INPUT_HW)
     expected = apply_letterbox(read_image(sample.image_path), fit_letterbox((270, 480), INPUT_HW))
     np.testing.assert_array_equal(picture.image, expected)
     assert (picture.identities.tolist(), picture.classes.tolist()) == ([4, 9, -1], [0, 1, 0])

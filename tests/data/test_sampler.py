@@ -70,7 +70,7 @@ def test_a_share_that_is_accepted_can_be_cut_and_what_is_not_says_why(count, bat
         refusal = str(error)
     if refusal:
         assert refusal.startswith(("SOLVER.BATCH_SIZE = ", "DATA.TRAIN: "))
-        assert f"by {world_size} processes in SOLVER.ACCUMULATION_STEPS = {accumulate}" in refusal
+        assert f"among {world_size} processes with SOLVER.ACCUMULATION_STEPS = {accumulate}" in refusal
         return
     sizes = [len(rank.batches(0)[0]) for rank in ranks]
     assert min(sizes) >= 1
@@ -84,7 +84,7 @@ def test_epochs_and_seeds_differ():
 
 
 def test_wrong_shares_are_refused():
-    shared = r"cannot be shared by 2 processes in SOLVER\.ACCUMULATE = {} parts each"
+    shared = r"cannot be divided among 2 processes with SOLVER\.ACCUMULATION_STEPS = {}"
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 5 {shared.format(1)}: take a multiple of 2$"):
         EpochSampler(10, 5, world_size=2)
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 4 {shared.format(3)}: take a multiple of 6$"):
@@ -219,7 +219,9 @@ def test_groups_in_the_order_of_the_samples():
 
 
 def test_groups_that_do_not_fit_are_refused():
-    shared = r"cannot be shared by 2 processes in SOLVER\.ACCUMULATE = {} parts each of whole DATA\.GROUP = 3 images"
+    shared = (
+        r"cannot be divided among 2 processes with SOLVER\.ACCUMULATION_STEPS = {} and DATA\.IMAGES_PER_SEQUENCE = 3"
+    )
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 8 {shared.format(1)}: take a multiple of 6$"):
         EpochSampler(30, 8, world_size=2, images_per_sequence=3)
     with pytest.raises(InputError, match=rf"^DATA\.TRAIN: 5 images {shared.format(1)}$"):

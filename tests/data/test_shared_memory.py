@@ -108,7 +108,7 @@ def in_a_small_room(command: list[str], *, size: str) -> list[str]:
 
 @pytest.mark.e2e
 def test_workers_need_no_room_in_dev_shm_and_a_full_one_is_one_line(tmp_path):
-    script = [sys.executable, "-c", IN_A_SMALL_ROOM, str(Path(__file__).parent), str(tmp_path)]
+    script = [sys.executable, "-c", IN_A_SMALL_ROOM, str(Path(__file__).parents[1]), str(tmp_path)]
     command = in_a_small_room(script, size="256k")
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr

@@ -136,7 +136,7 @@ def test_exif_turns_the_picture_as_in_opencv(tmp_path, orientation):
     assert expected.shape[:2] == ((60, 40) if 5 <= orientation <= 8 else (40, 60))
     np.testing.assert_array_equal(read_image(path), expected)
     reduced = read_reduced(path, tuple(side / 2 for side in expected.shape[:2]))
-    assert (reduced.full_hw, reduced.share) == (expected.shape[:2], 0.5)
+    assert (reduced.full_hw, reduced.scale) == (expected.shape[:2], 0.5)
     small = cv2.resize(expected, reduced.pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(reduced.pixels.astype(int) - small).mean() < 3
 
@@ -199,10 +199,10 @@ def test_a_reduced_image_covers_what_is_asked_and_lies_where_the_whole_one_does(
     path = write_jpeg(tmp_path / f"a{suffix}", ramps(*size_hw))
     reduced = read_reduced(path, (size_hw[0] * part, size_hw[1] * part + 1000))
     assert reduced.full_hw == size_hw
-    assert reduced.share * 8 == min(8, np.ceil(part * 8))
+    assert reduced.scale * 8 == min(8, np.ceil(part * 8))
     full = read_image(path)
     rows, columns = (np.arange(side) for side in reduced.pixels.shape[:2])
-    y, x = ((place + 0.5) / reduced.share - 0.5 for place in (rows, columns))
+    y, x = ((place + 0.5) / reduced.scale - 0.5 for place in (rows, columns))
     expected = cv2.remap(
         full, *np.meshgrid(x.astype("f4"), y.astype("f4")), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
@@ -213,4 +213,4 @@ def test_a_reduced_image_covers_what_is_asked_and_lies_where_the_whole_one_does(
 
 def test_a_tiny_image_is_not_reduced(tmp_path):
     path = write_jpeg(tmp_path / "a.jpg", smooth(7, 200))
-    assert read_reduced(path, (1, 1)).share == 1
+    assert read_reduced(path, (1, 1)).scale == 1

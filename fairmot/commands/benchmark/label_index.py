@@ -30,7 +30,7 @@ def index_rows(*, repeats: int) -> Iterator[BenchmarkRow]:
 
         def load(*, verify: bool) -> LabelIndex:
             spec = DatasetSpec("jde", Source(root, labels=LIST, name="synthetic"), Selection(("person",), (0,)))
-            return load_index(spec, LAYOUTS["jde"].make_reader(spec.source), cache=root / "index", verify=verify)
+            return load_index(spec, LAYOUTS["jde"].make_reader(spec.source), cache=root / "index", rebuild=verify)
 
         counts = (load(verify=True).info.identity_counts[0], count_identities(root / LIST, root))
         if counts[0] != counts[1]:

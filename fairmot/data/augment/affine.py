@@ -1,7 +1,8 @@
-"""The published training augmentation: colours, one affine warp, a mirror. Drawing is apart from doing.
+"""Training augmentation of the reference implementation: colour jitter, affine warp, horizontal flip.
 
-The recipe of JDE (Wang et al. 2020) as FairMOT trains with it. Order: colours on the image as read, then the letterbox,
-then the warp and the mirror on the network's input. `augment_fast` makes nearly the same pixels in one step.
+The recipe of JDE (Wang et al. 2020) that FairMOT uses. Order: colours of the image as read, then the letterbox, then
+warp and flip of the network's input. Random draws are separate from their application. `fairmot.data.augment.fast`
+computes nearly the same pixels in one step.
 """
 
 import math
@@ -16,25 +17,25 @@ from fairmot.geometry.arrays import BoolArray, FloatArray, ImageArray, IntArray
 from fairmot.geometry.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from fairmot.geometry.letterbox import GREY
 
-MIN_SIDE = 4.0  # input pixels a warped box must exceed, each way
-MIN_AREA_SHARE = 0.1  # of the area before the warp
+MIN_SIDE = 4.0  # input pixels that both sides of a warped box must exceed
+MIN_AREA_RATIO = 0.1  # area after the warp to area before
 MAX_ASPECT = 10.0  # longer side to shorter
 
 
 @dataclass(frozen=True)
 class AugmentOptions:
-    """How far each draw goes; defaults are the published recipe, but for the translation's axes.
+    """Ranges of the random draws; the defaults are those of the reference implementation, but for `translation_axes`.
 
     saturation, value: S and V are multiplied by 1 +- this.
-    rotation, shear: degrees, either way.
-    translation: share of the input's width (x) and height (y), either way.
+    rotation, shear: largest angle in degrees, either way.
+    translation: largest shift as a fraction of the input's width (x) and height (y), either way.
     scale: lowest and highest factor.
-    flip: probability of the mirror image.
-    translation_axes: "correct", or "published": x moves by a share of the height and y of the width.
-    outside: what becomes of a person warped wholly out of the picture: "published" keeps it, its centre pulled to the
-        border; "drop" leaves it out.
-    path: how pixels are made: "full" in the published steps, "fast" in one (`augment_fast`).
-    mosaic, mixup, erase, blur, jpeg: probabilities of what `augment_extras` adds; the paper has none of them.
+    flip: probability of the horizontal flip.
+    translation_axes: "correct", or "published": x moves by a fraction of the height and y of the width.
+    out_of_frame: objects warped completely out of the image: "published" keeps them, centre clipped to the border;
+        "drop" removes them.
+    implementation: "full" in the steps of the reference implementation, "fast" in one (`fairmot.data.augment.fast`).
+    mosaic, mixup, erase, blur, jpeg: probabilities of `fairmot.data.augment.extra`; the paper has none of them.
     """
 
     saturation: float = 0.5
@@ -56,7 +57,7 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class AugmentDraw:
-    """What was drawn for one image: factors, degrees, and shares of the input's sides."""
+    """Random draw for one image: factors, angles in degrees, and shifts as fractions of the input's sides."""
 
     saturation_factor: float
     value_factor: float
@@ -69,7 +70,7 @@ class AugmentDraw:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An RGB image (H, W, 3) uint8 with its people: boxes (N, 4) xyxy in its pixels, identities and classes (N,)."""
+    """RGB image (H, W, 3) uint8 with boxes (N, 4) xyxy in its pixels, identities (N,) and classes (N,)."""
 
     image: ImageArray
     boxes_xyxy: FloatArray
@@ -77,7 +78,7 @@ class LabelledImage:
     classes: IntArray
 
     def only(self, kept: BoolArray) -> "LabelledImage":
-        """Return the picture with those of its people whom `kept` (N,) marks."""
+        """Return the image with the objects selected by the mask `kept` (N,)."""
         return replace(
             self, boxes_xyxy=self.boxes_xyxy[kept], identities=self.identities[kept], classes=self.classes[kept]
         )
@@ -101,9 +102,9 @@ def draw_augmentation(rng: np.random.Generator, options: AugmentOptions) -> Augm
 
 
 def jitter_colours(image: ImageArray, draw: AugmentDraw, *, channels: Literal[3, 4] = 3) -> ImageArray:
-    """(H, W, 3) uint8 RGB -> the same with saturation and value multiplied, cut at 255 and rounded down.
+    """Multiply saturation and value of (H, W, 3) uint8 RGB; results are clipped at 255 and rounded down.
 
-    channels: 4 gives RGBA (H, W, 4), opaque, which OpenCV warps in half the time.
+    channels: 4 returns opaque RGBA (H, W, 4), which OpenCV warps in half the time.
     """
     table = np.stack([_levels(1.0), _levels(draw.saturation_factor), _levels(draw.value_factor)], axis=-1)
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
@@ -119,7 +120,7 @@ def _levels(factor: float) -> npt.NDArray[np.uint8]:
 def affine_matrix(
     draw: AugmentDraw, input_hw: tuple[int, int], axes: Literal["correct", "published"] = "correct"
 ) -> npt.NDArray[np.float64]:
-    """Return the 3x3 matrix of a draw: rotate and scale about the middle, then move, then shear."""
+    """Return the 3x3 matrix of a draw: rotation and scale about the centre, then translation, then shear."""
     height, width = input_hw
     matrix = np.eye(3)
     matrix[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), draw.angle, draw.scale)
@@ -133,10 +134,10 @@ def affine_matrix(
 def warp_boxes(
     boxes_xyxy: FloatArray, matrix: npt.NDArray[np.float64], angle: float
 ) -> tuple[npt.NDArray[np.float64], BoolArray]:
-    """Return the upright boxes around the warped ones (N, 4), and which of them are still of use (N,).
+    """Return the axis-aligned boxes around the warped ones (N, 4), and a mask of those that are kept (N,).
 
-    A turned box's upright hull is too large, so its sides shrink by max(|sin|, |cos|)^0.5 of `angle` (degrees). Of use:
-    sides above 4 px, more than a tenth of the area before, sides less than 10 : 1. Boxes are not cut at the border.
+    The hull of a rotated box is too large, so its sides are scaled by max(|sin|, |cos|)^0.5 of `angle` (degrees). Kept:
+    sides above 4 px, more than a tenth of the area before, aspect ratio below 10. Boxes are not clipped at the border.
     """
     corners = boxes_xyxy[:, [0, 1, 2, 3, 0, 3, 2, 1]].reshape(-1, 4, 2)
     warped = corners @ matrix[:2, :2].T + matrix[:2, 2]
@@ -146,35 +147,35 @@ def warp_boxes(
     sides, sides_before = hull[:, 2:], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     kept = (
         (sides > MIN_SIDE).all(axis=1)
-        & (sides.prod(axis=1) > MIN_AREA_SHARE * sides_before.prod(axis=1))
+        & (sides.prod(axis=1) > MIN_AREA_RATIO * sides_before.prod(axis=1))
         & (sides.max(axis=1) < MAX_ASPECT * sides.min(axis=1))
     )
     return np.asarray(cxcywh_to_xyxy(hull)), kept
 
 
-def warp(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
-    """Return the network's input with the draw's warp and mirror, grey where the warp leaves it empty."""
-    height, width = picture.image.shape[:2]
+def warp(labelled: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
+    """Return the network's input warped and flipped by the draw, filled with grey outside the image."""
+    height, width = labelled.image.shape[:2]
     matrix = affine_matrix(draw, (height, width), options.translation_axes)
-    image = cv2.warpAffine(picture.image, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderValue=GREY)
+    image = cv2.warpAffine(labelled.image, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderValue=GREY)
     if draw.mirrored:
         image = cv2.flip(image, 1)
-    return transform_labels(replace(picture, image=np.asarray(image, dtype=np.uint8)), draw, options)
+    return transform_labels(replace(labelled, image=np.asarray(image, dtype=np.uint8)), draw, options)
 
 
-def transform_labels(picture: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
-    """Return a picture whose pixels are warped and mirrored already, with its boxes so too; some are left out."""
-    height, width = picture.image.shape[:2]
+def transform_labels(labelled: LabelledImage, draw: AugmentDraw, options: AugmentOptions) -> LabelledImage:
+    """Warp and flip the boxes of an image whose pixels are transformed already; some boxes are dropped."""
+    height, width = labelled.image.shape[:2]
     matrix = affine_matrix(draw, (height, width), options.translation_axes)
-    warped, kept = warp_boxes(picture.boxes_xyxy, matrix, draw.angle)
+    warped, kept = warp_boxes(labelled.boxes_xyxy, matrix, draw.angle)
     if options.out_of_frame == "drop":
         kept &= touches(warped, (height, width))
     boxes_xyxy = mirror_boxes(warped, width) if draw.mirrored else warped
-    return replace(picture, boxes_xyxy=boxes_xyxy).only(kept)
+    return replace(labelled, boxes_xyxy=boxes_xyxy).only(kept)
 
 
 def touches(boxes_xyxy: FloatArray, image_hw: tuple[int, int]) -> BoolArray:
-    """(N,) whether a box shares area with an image of (height, width)."""
+    """Return (N,) whether each box overlaps an image of (height, width)."""
     limits = np.array([image_hw[1], image_hw[0]])
     return np.asarray((boxes_xyxy[:, 2:] > 0).all(axis=1) & (boxes_xyxy[:, :2] < limits).all(axis=1))
 

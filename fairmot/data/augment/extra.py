@@ -1,7 +1,7 @@
-"""Augmentations beyond the paper, each off unless its probability says otherwise: mosaic, mix-up, erasing, blur, JPEG.
+"""Augmentations beyond the paper, off by default: mosaic, mix-up, random erasing, blur, JPEG compression.
 
-All work on network inputs of one size and are pure: what is random comes from `rng`. Identities and classes stay with
-their boxes; the same person may be twice in a picture that was made of several.
+All are pure functions of network inputs of one size and of `rng`. Boxes keep their identities and classes; a person may
+appear twice in an image composed of several.
 """
 
 import math
@@ -15,99 +15,99 @@ from fairmot.data.augment.affine import MIN_SIDE, AugmentOptions, LabelledImage
 from fairmot.formats.jpeg import decode_jpeg, encode_jpeg
 from fairmot.geometry.arrays import BoolArray, FloatArray, ImageArray
 
-MIN_VISIBLE = 0.3  # of a box's area: what a person who stays must show in a mosaic's tile or beside erased places
-MIX_SHAPE = 8.0  # of the Beta distribution of mix-up's weights: 0.5 +- 0.12
-ERASED_PLACES, ERASED_SHARE, ERASED_ASPECT = 3, (0.01, 0.06), (0.4, 2.5)  # at most; of the picture; width : height
+MIN_VISIBLE = 0.3  # of a box's area: least part inside its mosaic tile or not erased, for the box to be kept
+MIX_SHAPE = 8.0  # parameter of the Beta distribution of mix-up's weights: 0.5 +- 0.12
+MAX_ERASED, ERASED_AREA, ERASED_ASPECT = 3, (0.01, 0.06), (0.4, 2.5)  # rectangles; of the image; width : height
 BLUR_LENGTH, BLUR_SIGMA = (3, 9), (0.5, 1.5)  # pixels
 JPEG_QUALITY = (20, 60)
 
 
 def add_extras(
-    picture: LabelledImage,
+    labelled: LabelledImage,
     rng: np.random.Generator,
     options: AugmentOptions,
     another: Callable[[], LabelledImage],
 ) -> LabelledImage:
-    """Return `picture` with the extras that are drawn; nothing is drawn for those of probability 0.
+    """Apply each augmentation with its probability; nothing is drawn for a probability of 0.
 
-    another: gives a further picture of the same size.
+    another: returns another image of the same size.
     """
 
     def happens(probability: float) -> bool:
         return probability > 0 and bool(rng.random() < probability)
 
     if happens(options.mosaic):
-        picture = mosaic([picture, another(), another(), another()], rng)
+        labelled = mosaic([labelled, another(), another(), another()], rng)
     if happens(options.mixup):
-        picture = mix_up(picture, another(), rng)
+        labelled = mix_up(labelled, another(), rng)
     if happens(options.erase):
-        picture = erase(picture, rng)
+        labelled = erase(labelled, rng)
     if happens(options.blur):
-        picture = blur(picture, rng)
+        labelled = blur(labelled, rng)
     if happens(options.jpeg):
-        picture = add_jpeg_noise(picture, rng)
-    return picture
+        labelled = add_jpeg_noise(labelled, rng)
+    return labelled
 
 
-def mosaic(pictures: Sequence[LabelledImage], rng: np.random.Generator) -> LabelledImage:
-    """Return a part of each of four pictures (H, W) side by side, their common corner within the middle half.
+def mosaic(images: Sequence[LabelledImage], rng: np.random.Generator) -> LabelledImage:
+    """Compose crops of four images (H, W) in a grid whose centre is in the middle half, without scaling.
 
-    Nothing is scaled. Boxes are cut at their tile; those of which too little is left are dropped.
+    Boxes are clipped to their tile, and dropped where too little of them is left.
     """
-    height, width = pictures[0].image.shape[:2]
+    height, width = images[0].image.shape[:2]
     y, x = (int(rng.integers(side // 4, side - side // 4, endpoint=True)) for side in (height, width))
-    canvas, tiles = np.empty_like(pictures[0].image), []
-    for number, picture in enumerate(pictures):
+    canvas, tiles = np.empty_like(images[0].image), []
+    for number, labelled in enumerate(images):
         top, bottom = ((0, y), (y, height))[number // 2]
         left, right = ((0, x), (x, width))[number % 2]
         from_yx = int(rng.integers(height - bottom + top + 1)), int(rng.integers(width - right + left + 1))
-        tile = _crop(picture, from_yx, (bottom - top, right - left))
+        tile = _crop(labelled, from_yx, (bottom - top, right - left))
         canvas[top:bottom, left:right] = tile.image
         tiles.append(replace(tile, boxes_xyxy=tile.boxes_xyxy + np.array([left, top, left, top])))
-    return _together(canvas, tiles)
+    return _combine(canvas, tiles)
 
 
-def _crop(picture: LabelledImage, corner_yx: tuple[int, int], size_hw: tuple[int, int]) -> LabelledImage:
+def _crop(labelled: LabelledImage, corner_yx: tuple[int, int], size_hw: tuple[int, int]) -> LabelledImage:
     (y, x), (height, width) = corner_yx, size_hw
-    boxes_xyxy = picture.boxes_xyxy - np.array([x, y, x, y])
+    boxes_xyxy = labelled.boxes_xyxy - np.array([x, y, x, y])
     cut = boxes_xyxy.clip(0, np.array([width, height, width, height]))
     sides = cut[:, 2:] - cut[:, :2]
     kept = (sides > MIN_SIDE).all(axis=1) & (sides.prod(axis=1) >= MIN_VISIBLE * _areas(boxes_xyxy))
-    return replace(picture, image=picture.image[y : y + height, x : x + width], boxes_xyxy=cut).only(kept)
+    return replace(labelled, image=labelled.image[y : y + height, x : x + width], boxes_xyxy=cut).only(kept)
 
 
-def mix_up(picture: LabelledImage, other: LabelledImage, rng: np.random.Generator) -> LabelledImage:
-    """Return the weighted mean of two pictures of one size with the people of both."""
+def mix_up(labelled: LabelledImage, other: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+    """Return the weighted mean of two images of one size, with the objects of both."""
     weight = float(rng.beta(MIX_SHAPE, MIX_SHAPE))
-    image = cv2.addWeighted(picture.image, weight, other.image, 1 - weight, 0)
-    return _together(np.asarray(image, dtype=np.uint8), [picture, other])
+    image = cv2.addWeighted(labelled.image, weight, other.image, 1 - weight, 0)
+    return _combine(np.asarray(image, dtype=np.uint8), [labelled, other])
 
 
-def _together(image: ImageArray, pictures: Sequence[LabelledImage]) -> LabelledImage:
+def _combine(image: ImageArray, images: Sequence[LabelledImage]) -> LabelledImage:
     return LabelledImage(
         image,
-        boxes_xyxy=np.concatenate([picture.boxes_xyxy for picture in pictures]),
-        identities=np.concatenate([picture.identities for picture in pictures]),
-        classes=np.concatenate([picture.classes for picture in pictures]),
+        boxes_xyxy=np.concatenate([labelled.boxes_xyxy for labelled in images]),
+        identities=np.concatenate([labelled.identities for labelled in images]),
+        classes=np.concatenate([labelled.classes for labelled in images]),
     )
 
 
-def erase(picture: LabelledImage, rng: np.random.Generator) -> LabelledImage:
-    """Fill one to three rectangles, each with one colour. People of whom too little is left to be seen are dropped."""
-    height, width = picture.image.shape[:2]
-    image, erased = picture.image.copy(), np.zeros((height, width), dtype=np.bool_)
-    for _ in range(int(rng.integers(1, ERASED_PLACES + 1))):
-        area = rng.uniform(*ERASED_SHARE) * height * width
+def erase(labelled: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+    """Fill one to three rectangles with a random colour each; mostly hidden objects are dropped."""
+    height, width = labelled.image.shape[:2]
+    image, erased = labelled.image.copy(), np.zeros((height, width), dtype=np.bool_)
+    for _ in range(int(rng.integers(1, MAX_ERASED + 1))):
+        area = rng.uniform(*ERASED_AREA) * height * width
         aspect = math.exp(rng.uniform(*np.log(ERASED_ASPECT)))
         h, w = min(height, math.ceil(math.sqrt(area / aspect))), min(width, math.ceil(math.sqrt(area * aspect)))
         y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
         image[y : y + h, x : x + w] = rng.integers(0, 256, 3, dtype=np.uint8)
         erased[y : y + h, x : x + w] = True
-    return replace(picture, image=image).only(_mostly_seen(picture.boxes_xyxy, erased))
+    return replace(labelled, image=image).only(_is_visible(labelled.boxes_xyxy, erased))
 
 
-def _mostly_seen(boxes_xyxy: FloatArray, erased: BoolArray) -> BoolArray:
-    """(N,) whether enough of a box's part of the picture (H, W) is not erased, or none of it is erased."""
+def _is_visible(boxes_xyxy: FloatArray, erased: BoolArray) -> BoolArray:
+    """Return (N,) whether enough of each box's part of the image (H, W) is not erased, or nothing of it is erased."""
     height, width = erased.shape
     sums = cv2.integral(erased.view(np.uint8))
     left, top, right, bottom = boxes_xyxy.round().clip(0, [width, height] * 2).astype(np.int64).T
@@ -116,18 +116,18 @@ def _mostly_seen(boxes_xyxy: FloatArray, erased: BoolArray) -> BoolArray:
     return np.asarray((hidden == 0) | (areas - hidden >= MIN_VISIBLE * areas))
 
 
-def blur(picture: LabelledImage, rng: np.random.Generator) -> LabelledImage:
-    """Blur all of the picture: as moved along a line in any direction or, as often, as out of focus."""
+def blur(labelled: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+    """Blur the image by linear motion in a random direction or, with equal probability, by a Gaussian."""
     if rng.random() < 0.5:
         kernel = _line(int(rng.integers(*BLUR_LENGTH, endpoint=True)), float(rng.uniform(0, math.pi)))
-        image = cv2.filter2D(picture.image, -1, kernel)
+        image = cv2.filter2D(labelled.image, -1, kernel)
     else:
-        image = cv2.GaussianBlur(picture.image, (0, 0), float(rng.uniform(*BLUR_SIGMA)))
-    return replace(picture, image=np.asarray(image, dtype=np.uint8))
+        image = cv2.GaussianBlur(labelled.image, (0, 0), float(rng.uniform(*BLUR_SIGMA)))
+    return replace(labelled, image=np.asarray(image, dtype=np.uint8))
 
 
 def _line(length: int, angle: float) -> FloatArray:
-    """Return a kernel of sum 1: a line through its middle."""
+    """Return a motion blur kernel of sum 1: a line through its centre."""
     side = length | 1
     kernel = np.zeros((side, side), dtype=np.float32)
     reach = (length - 1) / 2
@@ -137,11 +137,11 @@ def _line(length: int, angle: float) -> FloatArray:
     return kernel
 
 
-def add_jpeg_noise(picture: LabelledImage, rng: np.random.Generator) -> LabelledImage:
-    """Write and read the picture as a JPEG of low quality."""
+def add_jpeg_noise(labelled: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+    """Encode and decode the image as a JPEG of low quality."""
     quality = int(rng.integers(*JPEG_QUALITY, endpoint=True))
-    size_hw = picture.image.shape[0], picture.image.shape[1]
-    return replace(picture, image=decode_jpeg(encode_jpeg(picture.image, quality=quality), size_hw=size_hw))
+    size_hw = labelled.image.shape[0], labelled.image.shape[1]
+    return replace(labelled, image=decode_jpeg(encode_jpeg(labelled.image, quality=quality), size_hw=size_hw))
 
 
 def _areas(boxes_xyxy: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Indexes kept on disk: made once, mapped at every later start.
+"""Cache of label indexes on disk: built once, memory-mapped at every later start.
 
-An index's folder is called after a digest of what was asked for (layout, place, selection). Its manifest says what it
-was made from: digests of the lists, sizes and times of label files, times of folders. When one of these is another, the
-index is made anew. A label file rewritten in place, one of very many, changes none of them: `verify` reads all again.
+An index's folder is named by a digest of its data set specification. Its manifest records digests of lists, sizes and
+times of label files, and times of folders; when one of them has changed, the index is built again. A label file that is
+rewritten in place, one per image, changes none of them: `rebuild` reads all labels again.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,56 +22,54 @@ from fairmot.data.readers.base import Bar, Reader, ReadPlan, Source, no_bar, rea
 from fairmot.utils.errors import InputError
 
 MANIFEST = "manifest.json"
-FORMAT = 1  # of the files; another one makes every index anew
-
-Stamps = dict[str, Any]
+FORMAT = 1  # of the files; a new number rebuilds all indexes
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One data set as it is asked for: which reader, of what, and which part of it."""
+    """Specification of a data set: its layout, its source, and the part that is selected."""
 
     layout: str
     source: Source
     selection: Selection
 
     def key(self) -> str:
-        """Return what the index's folder is called."""
-        facts = json.dumps([FORMAT, asdict(self)], default=str, sort_keys=True)
+        """Return the name of the index's folder."""
+        text = json.dumps([FORMAT, asdict(self)], default=str, sort_keys=True)
         name = "".join(letter if letter.isalnum() else "_" for letter in self.source.name)[-40:]
-        return f"{name}-{hashlib.sha256(facts.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}"
+        return f"{name}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:20]}"
 
 
 def load_index(
-    wanted: DatasetSpec, reader: Reader, *, cache: Path, verify: bool = False, processes: int = 0, bar: Bar = no_bar
+    spec: DatasetSpec, reader: Reader, *, cache: Path, rebuild: bool = False, processes: int = 0, bar: Bar = no_bar
 ) -> LabelIndex:
-    """Return the index of a data set, mapped from `cache`; make it there first when it is absent or out of date.
+    """Return the index of a data set, mapped from `cache`; build it first when it is absent or out of date.
 
-    verify: read all labels again, whatever the cache holds.
+    rebuild: read all labels again, whatever the cache holds.
     Raises InputError: labels that cannot be read, or a cache that cannot be written.
     """
-    folder = cache / wanted.key()
-    if not verify and _is_current(folder):
-        with suppress(InputError):  # damaged: made again
+    folder = cache / spec.key()
+    if not rebuild and _is_current(folder):
+        with suppress(InputError):  # damaged: built again
             return open_index(folder)
     plan = reader.plan()
-    stamps = _stamps(plan)  # before reading: a change in between shows at the next start
+    manifest = _make_manifest(plan)  # before reading, so that a change during reading is noticed at the next start
     index = build_index(
         read_units(reader, plan.units, processes=processes, bar=bar),
-        wanted.selection,
-        name=wanted.source.name,
+        spec.selection,
+        name=spec.source.name,
         image_root=str(reader.image_root.resolve()),
         is_normalised=reader.is_normalised,
     )
-    _store(index, stamps, folder)
+    _store(index, manifest, folder)
     return open_index(folder)
 
 
 def cache_folder(choice: str = "") -> Path:
-    """Return the folder that indexes are kept in, made if it is absent.
+    """Return the folder of cached indexes, created if it is absent.
 
-    choice: a folder, which must be writable; "" takes $FAIRMOT_CACHE, else ~/.cache/fairmot (or $XDG_CACHE_HOME), and
-    where that cannot be written a folder of the system's for temporary files.
+    choice: a folder, which must be writable; "" selects $FAIRMOT_CACHE, else ~/.cache/fairmot (or $XDG_CACHE_HOME), and
+    if that cannot be written a folder in the system's folder of temporary files.
     """
     named = choice or os.environ.get("FAIRMOT_CACHE", "")
     if named:
@@ -79,14 +77,12 @@ def cache_folder(choice: str = "") -> Path:
         if not _is_writable(folder):
             raise InputError(f"DATA.CACHE: {folder} cannot be written")
         return folder
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = (Path(base) if base else Path("~/.cache").expanduser()) / "fairmot"
-    if _is_writable(folder):
-        return folder
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fairmot"
     fallback = Path(tempfile.gettempdir()) / f"fairmot-{os.getuid()}"
-    if not _is_writable(fallback):
-        raise InputError(f"no place for indexes: neither {folder} nor {fallback} can be written; set DATA.CACHE")
-    return fallback
+    for candidate in (folder, fallback):
+        if _is_writable(candidate):
+            return candidate
+    raise InputError(f"no folder for indexes: neither {folder} nor {fallback} can be written; set DATA.CACHE")
 
 
 def _is_writable(folder: Path) -> bool:
@@ -101,15 +97,20 @@ def _is_writable(folder: Path) -> bool:
 def _is_current(folder: Path) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        stamps = ((kind, *stamp) for kind, of_kind in manifest.items() for stamp in of_kind.items())
-        return all(_stamp_of[kind](path) == stamp for kind, path, stamp in stamps)
+        return all(
+            _FINGERPRINTS[kind](path) == recorded
+            for kind, fingerprints in manifest.items()
+            for path, recorded in fingerprints.items()
+        )
     except (OSError, ValueError, KeyError, AttributeError):
         return False
 
 
-def _stamps(plan: ReadPlan) -> Stamps:
-    parts: dict[str, Iterable[Path]] = {"lists": plan.lists, "files": plan.files, "folders": plan.folders}
-    return {kind: {str(path): _stamp_of[kind](str(path)) for path in paths} for kind, paths in parts.items()}
+def _make_manifest(plan: ReadPlan) -> dict[str, dict[str, Any]]:
+    return {
+        kind: {str(path): fingerprint(str(path)) for path in getattr(plan, kind)}
+        for kind, fingerprint in _FINGERPRINTS.items()
+    }
 
 
 def _digest(path: str) -> str:
@@ -118,7 +119,7 @@ def _digest(path: str) -> str:
 
 
 def _size_and_time(path: str) -> list[int]:
-    status = os.stat(path)  # noqa: PTH116 - many of them, and Path takes its time
+    status = os.stat(path)  # noqa: PTH116 - Path.stat is slower
     return [status.st_size, status.st_mtime_ns]
 
 
@@ -126,33 +127,27 @@ def _time(path: str) -> int:
     return os.stat(path).st_mtime_ns  # noqa: PTH116
 
 
-_stamp_of = {"lists": _digest, "files": _size_and_time, "folders": _time}
+_FINGERPRINTS: dict[str, Callable[[str], Any]] = {"lists": _digest, "files": _size_and_time, "folders": _time}
 
 
-def _store(index: LabelIndex, stamps: Stamps, folder: Path) -> None:
-    """Write beside, then rename; an index that is there makes way."""
+def _store(index: LabelIndex, manifest: dict[str, Any], folder: Path) -> None:
+    """Write into a temporary folder, then replace `folder` by it. Processes that have the old one mapped keep it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
         try:
+            fresh = temporary / "new"
+            fresh.mkdir(mode=0o700)
             write_index(index, fresh)
-            (fresh / MANIFEST).write_text(json.dumps(stamps), encoding="utf-8")
-            _swap(fresh, folder)
+            (fresh / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+            with suppress(FileNotFoundError):  # there is none, or another process has moved it
+                folder.replace(temporary / "old")
+            try:
+                fresh.replace(folder)
+            except OSError:
+                if not folder.exists():  # else another process has just stored the same index
+                    raise
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise InputError(f"{folder}: the index cannot be written: {error.strerror}; DATA.CACHE names a place") from None
-
-
-def _swap(fresh: Path, folder: Path) -> None:
-    """Put `fresh` in the place of `folder`. Who has the old one mapped keeps it."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-        with suppress(FileNotFoundError):  # another process was faster
-            folder.replace(old / "index")
-        shutil.rmtree(old, ignore_errors=True)
-    try:
-        fresh.replace(folder)
-    except OSError:
-        if not folder.exists():  # else another process has just put the same index there
-            raise
+        raise InputError(f"{folder}: the index cannot be written: {error.strerror}; set DATA.CACHE") from None

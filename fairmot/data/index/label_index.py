@@ -1,4 +1,4 @@
-"""The index of a data set: which image holds which boxes, classes and identities, in flat arrays that map from disk.
+"""Label index of a data set: boxes, classes and identities of each image, in flat arrays that are memory-mapped.
 
 Legend: F images, N boxes, S sequences, C classes, I identities over all classes.
 """
@@ -20,16 +20,16 @@ META = "index.json"
 
 @dataclass(frozen=True)
 class IndexArrays:
-    """Everything an image's training labels are made of.
+    """Training labels of all images.
 
-    name_bytes, name_ends: (any,) uint8 and (F,) int64, the image files one after another in UTF-8, and where each ends.
-    box_ends: (F,) int64, where the boxes of each image end.
+    name_bytes, name_ends: (any,) uint8 and (F,) int64, the image files concatenated in UTF-8, and the end of each.
+    box_ends: (F,) int64, end of each image's boxes.
     boxes_tlwh: (N, 4) float32, by image and then by the labels' own identity.
     identities: (N,) int32 from 0 within the class, -1 where unknown.
     classes: (N,) int16 from 0.
-    sequence_of, frames: (F,) int32, place in `IndexInfo.sequences`, and frame number (0 where there is none).
+    sequence_of, frames: (F,) int32, index into `IndexInfo.sequences`, and frame number (0 without one).
     image_hw: (F, 2) int32, height and width that the labels state, 0 where they do not.
-    own_ids, own_sequences: (I,) int64 and int32, what the labels call an identity, class after class.
+    own_ids, own_sequences: (I,) int64 and int32, id and sequence of each identity in the labels, class after class.
     """
 
     name_bytes: npt.NDArray[np.uint8]
@@ -47,13 +47,13 @@ class IndexArrays:
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """What holds for the whole data set.
+    """Properties of the data set.
 
-    name: what messages call it; image_root: folder that relative image files start from.
-    is_normalised: boxes are shares of the image's sides; is_clipped: boxes are cut at the image's border.
-    classes: C names; identity_counts: how many identities each has.
+    name: for messages; image_root: folder that relative image files start from.
+    is_normalised: boxes are in fractions of the image's sides; is_clipped: boxes are clipped to the image.
+    classes: C names; identity_counts: number of identities of each.
     sequences: S names.
-    image_dirs: the folders that images lie in, relative to image_root.
+    image_dirs: folders of the images, relative to image_root.
     left_out: boxes that the labels exclude; other_classes, degenerate: boxes that were left out for these reasons.
     """
 
@@ -71,7 +71,7 @@ class IndexInfo:
 
 
 class Origin(NamedTuple):
-    """What the labels call an identity."""
+    """Sequence and id of an identity in the labels."""
 
     sequence: str
     own_id: int
@@ -79,7 +79,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelIndex:
-    """A data set's index; `len` is F. Kept in `folder`, or in memory alone where that is None."""
+    """A data set's index of F images, mapped from `folder`; in memory where that is None."""
 
     arrays: IndexArrays
     info: IndexInfo
@@ -89,14 +89,14 @@ class LabelIndex:
         return len(self.arrays.box_ends)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Send another process the place of the mapped arrays instead of their contents."""
+        """Pickle the folder of mapped arrays instead of their contents."""
         if self.folder is None:
             return LabelIndex, (self.arrays, self.info)
         return open_index, (self.folder,)
 
     @property
     def num_boxes(self) -> int:
-        """How many boxes train."""
+        """Number of boxes."""
         return len(self.arrays.boxes_tlwh)
 
     def image_name(self, image: int) -> str:
@@ -117,29 +117,29 @@ class LabelIndex:
         return Origin(self.info.sequences[self.arrays.own_sequences[row]], int(self.arrays.own_ids[row]))
 
 
-def _span(ends: IntArray, place: int) -> slice:
-    return slice(int(ends[place - 1]) if place else 0, int(ends[place]))
+def _span(ends: IntArray, index: int) -> slice:
+    return slice(int(ends[index - 1]) if index else 0, int(ends[index]))
 
 
 def pack_names(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], IntArray]:
-    """Return names one after another as bytes, and where each ends."""
+    """Return concatenated names as bytes, and the end of each."""
     encoded = [name.encode("utf-8", "surrogateescape") for name in names]
     return np.frombuffer(b"".join(encoded), dtype=np.uint8), np.cumsum([len(name) for name in encoded], dtype=np.int64)
 
 
 def write_index(index: LabelIndex, folder: Path) -> None:
-    """Write the arrays and the facts into `folder`, which exists."""
+    """Write the arrays and the properties into `folder`, which exists."""
     for item in fields(IndexArrays):
         np.save(folder / f"{item.name}.npy", getattr(index.arrays, item.name))
     (folder / META).write_text(json.dumps(asdict(index.info)), encoding="utf-8")
 
 
 def open_index(folder: Path) -> LabelIndex:
-    """Map an index from disk; nothing is read before it is used. InputError where it is damaged."""
+    """Map an index from disk, without reading the arrays; InputError where it is damaged."""
     try:
         arrays = [_map(folder / f"{item.name}.npy") for item in fields(IndexArrays)]
-        facts: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
+        properties: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in properties.items()}
         info = IndexInfo(**values)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{folder}: a damaged index ({error}); remove the folder") from None

@@ -1,4 +1,4 @@
-"""Which frames of each sequence belong to a split.
+"""Splits of sequences: ranges and halves of the frames of each sequence.
 
 Legend: F images, n frames of one sequence.
 """
@@ -15,13 +15,13 @@ PUBLISHED, CENTERTRACK = "published", "centertrack"
 
 @dataclass(frozen=True)
 class Split:
-    """A choice of frames, made in each sequence by itself.
+    """Selection of frames, applied to each sequence independently.
 
     part: whole | first_half | second_half.
-    half: how many frames the first half has: `published` int(n / 2), as FairMOT; `centertrack` n // 2 + 1, as
+    half: number of frames of the first half: `published` int(n / 2), as FairMOT; `centertrack` n // 2 + 1, as
         CenterTrack and ByteTrack.
-    first, last: places of the first and the last frame within the sequence, from 1; 0 = open. Counted before halving.
-    limit: the first so many frames of what is left; 0 = all.
+    first, last: positions of the first and last frame in the sequence, from 1; 0 = open. Applied before halving.
+    limit: number of frames to keep of the result; 0 = all.
     """
 
     part: str = WHOLE
@@ -31,7 +31,7 @@ class Split:
     limit: int = 0
 
     def range_of(self, length: int) -> range:
-        """Return the places (from 0) that belong to the split, of a sequence of `length` frames.
+        """Return the positions (from 0) of the split's frames in a sequence of `length` frames.
 
         >>> Split("second_half").range_of(5), Split("second_half", half="centertrack").range_of(5)
         (range(2, 5), range(3, 5))
@@ -51,13 +51,13 @@ class Split:
 def choose_images(split: Split, sequence_of: IntArray, frames: IntArray) -> BoolArray:
     """Return (F,) whether each image belongs to the split.
 
-    sequence_of, frames: (F,) sequence and frame number of each image. Within a sequence images go by frame number, and
-    by their order where numbers are equal.
+    sequence_of, frames: (F,) sequence and frame number of each image. Within a sequence images are sorted by frame
+    number, stably.
     """
     order = np.lexsort((frames, sequence_of))
     lengths = np.bincount(sequence_of) if len(sequence_of) else np.zeros(0, dtype=np.int64)
     ranges = [split.range_of(int(length)) for length in lengths]
     starts, stops = (np.array([getattr(r, end) for r in ranges], dtype=np.int64) for end in ("start", "stop"))
-    place = np.empty(len(frames), dtype=np.int64)
-    place[order] = np.arange(len(frames)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return np.asarray((place >= starts[sequence_of]) & (place < stops[sequence_of]))
+    position = np.empty(len(frames), dtype=np.int64)
+    position[order] = np.arange(len(frames)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.asarray((position >= starts[sequence_of]) & (position < stops[sequence_of]))

@@ -13,7 +13,7 @@ from fairmot.data.inspection.identity_continuity import (
     sequences_by_folder,
     sequences_by_frame,
 )
-from fairmot.data.samples import shared_image
+from fairmot.data.samples import find_common_image
 from fairmot.geometry.arrays import IntArray
 from fairmot.structures.annotations import UNKNOWN
 
@@ -55,7 +55,7 @@ def check_index(index: LabelIndex) -> tuple[Finding, ...]:
 
 def check_leak(train: Sequence[LabelIndex], val: Sequence[LabelIndex]) -> tuple[Finding, ...]:
     """Return which data sets to validate on share image files with those to train on, by path."""
-    pairs = ((one, other, shared_image(one, other)) for one in train for other in val)
+    pairs = ((one, other, find_common_image(one, other)) for one in train for other in val)
     return tuple(
         Finding(ERROR, LEAK, str(shared), f"in {one.info.name} to train on and in {other.info.name} to validate on")
         for one, other, shared in pairs

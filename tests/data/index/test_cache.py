@@ -43,7 +43,7 @@ def test_the_second_start_reads_no_label(world):
     first, second = load(), load()
     assert (first[1], second[1]) == (1, 1)
     np.testing.assert_array_equal(first[0].arrays.boxes_tlwh, second[0].arrays.boxes_tlwh)
-    assert load(verify=True)[1] == 2
+    assert load(rebuild=True)[1] == 2
 
 
 def test_a_changed_label_file_is_read_again(world):
@@ -86,7 +86,7 @@ def test_nothing_half_written_stays_behind(world, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("fairmot.data.index.cache.write_index", full)
-    with pytest.raises(InputError, match=r"the index cannot be written: No space left on device; DATA\.CACHE"):
+    with pytest.raises(InputError, match=r"the index cannot be written: No space left on device; set DATA\.CACHE"):
         load()
     assert list((tmp_path / "cache").iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Scenes for the tracker's benchmark: read from detection caches, or made up from a seed."""
+"""Scenes of the tracker benchmark: detection caches, or synthetic crowds from a seed."""
 
 import zipfile
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from fairmot.utils.seed import make_rng
 
 @dataclass(frozen=True)
 class Scene:
-    """The detections of a sequence, and the tracker's options that go with them.
+    """Detections of a sequence and the tracker options that belong to them.
 
-    conf_threshold: TRACKER.CONF_THRESHOLD; buffer: TRACKER.BUFFER, frames at 30 a second; frame_rate: frames a second.
+    conf_threshold: TRACKER.CONF_THRESHOLD; buffer: TRACKER.BUFFER, frames at 30 fps; frame_rate: frames per second.
     """
 
     name: str
@@ -28,142 +28,143 @@ class Scene:
     buffer: int = 30
     frame_rate: float = 30.0
 
+    @property
+    def max_lost(self) -> int:
+        """Frames that a lost track is kept."""
+        return int(self.frame_rate / 30 * self.buffer)
+
 
 @dataclass(frozen=True)
-class Crowd:
-    """What people do in a made-up scene, and how well they are seen. They cross each other, leave, and others come.
+class CrowdOptions:
+    """Options of a synthetic scene: people who cross each other and are replaced when they leave the image.
 
-    people: how many are in view at any time.
-    view_hw: height and width of the view, px.
-    heights: shortest and tallest person, px.
-    speed: standard deviation of a step along each axis, in heights a frame.
-    missed: share of sights that are missed one by one; hidden: share of people that start to hide in a frame, for up to
-        `hides` frames.
-    false_alarms: detections of nobody, a frame, on average.
+    people: number of people at any time. length: frames. conf_threshold: of the tracker.
+    image_hw: height and width of the image, px.
+    heights: smallest and largest height of a person, px.
+    speed: standard deviation of a step along each axis, in heights per frame.
+    missed: fraction of detections that are missed at random; hidden: fraction of people that become occluded in a
+        frame, for up to `max_hidden` frames.
+    false_alarms: mean number of false detections per frame.
     box_noise: standard deviation of each side of a box, in heights.
-    look_noise: length of what is added to an embedding; look_length: numbers in it.
+    embedding_noise: norm of the noise of an embedding; embedding_dim: its dimension.
     """
 
     people: int
-    view_hw: tuple[int, int] = (1080, 1920)
+    length: int = 200
+    conf_threshold: float = 0.4
+    image_hw: tuple[int, int] = (1080, 1920)
     heights: tuple[float, float] = (80.0, 300.0)
     speed: float = 0.01
     missed: float = 0.06
     hidden: float = 0.002
-    hides: int = 45
+    max_hidden: int = 45
     false_alarms: float = 1.0
     box_noise: float = 0.015
-    look_noise: float = 0.5
-    look_length: int = 64
+    embedding_noise: float = 0.5
+    embedding_dim: int = 64
 
 
-@dataclass(frozen=True)
-class MadeUp:
-    """A made-up scene's people, length in frames, and score that a detection needs."""
-
-    crowd: Crowd
-    length: int
-    conf_threshold: float = 0.4
-
-
-MADE_UP = {
-    "street": MadeUp(Crowd(people=14), 300),
-    "crowd": MadeUp(Crowd(people=68, heights=(60.0, 220.0), hidden=0.006), 200),
-    "noisy": MadeUp(Crowd(people=10, view_hw=(480, 640), missed=0.2, false_alarms=14.0, box_noise=0.04), 200, 0.3),
-    "stream300": MadeUp(Crowd(people=330, view_hw=(2160, 3840), heights=(60.0, 240.0), false_alarms=10.0), 100),
+SYNTHETIC = {
+    "street": CrowdOptions(people=14, length=300),
+    "crowd": CrowdOptions(people=68, heights=(60.0, 220.0), hidden=0.006),
+    "noisy": CrowdOptions(
+        people=10, conf_threshold=0.3, image_hw=(480, 640), missed=0.2, false_alarms=14.0, box_noise=0.04
+    ),
+    "stream300": CrowdOptions(people=330, length=100, image_hw=(2160, 3840), heights=(60.0, 240.0), false_alarms=10.0),
 }
-ALWAYS_MADE_UP = ("stream300",)
 
 
 def open_scene(name: str, folder: Path | None, *, seed: int) -> Scene:
-    """Return the scene `name` of MADE_UP, read from `folder`/`name`.npz where a folder is given and it has such scenes.
+    """Return a scene of `folder`/`name`.npz; without a folder, and for stream300, the synthetic one.
 
-    Raises InputError naming the file and what it lacks.
+    Raises InputError naming the file and the missing entry.
     """
-    if folder is None or name in ALWAYS_MADE_UP:
+    if folder is None or name == "stream300":
         return make_scene(name, seed=seed)
     return read_scene(folder / f"{name}.npz")
 
 
 def read_scene(path: Path) -> Scene:
-    """Return the scene of a detection cache that has `conf_threshold` and `track_buffer` beside its arrays."""
+    """Return the scene of a detection cache with the additional entries `conf_threshold` and `track_buffer`."""
     cache = read_cache(path)
     with np.load(path, allow_pickle=False) as file:
         try:
             threshold, buffer = float(file["conf_threshold"]), int(file["track_buffer"])
         except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             reason = " ".join(str(error).split())
-            raise InputError(
-                f"{path}: conf_threshold and track_buffer, one number each, are wanted: {reason}"
-            ) from None
+            raise InputError(f"{path}: expected one number each in conf_threshold and track_buffer: {reason}") from None
     return Scene(path.stem, tuple(cache.frames()), threshold, buffer, cache.frame_rate)
 
 
 def make_scene(name: str, *, seed: int) -> Scene:
-    """Return the made-up scene `name`, the same for a seed everywhere."""
-    wanted = MADE_UP[name]
-    number = list(MADE_UP).index(name)
-    walkers = Walkers(wanted.crowd, make_rng(seed, number))
-    return Scene(name, tuple(islice(walkers.watch(), wanted.length)), wanted.conf_threshold)
+    """Return the synthetic scene `name`, reproducible from the seed."""
+    options = SYNTHETIC[name]
+    crowd = Crowd(options, make_rng(seed, list(SYNTHETIC).index(name)))
+    return Scene(name, tuple(islice(crowd.frames(), options.length)), options.conf_threshold)
 
 
-class Walkers:
-    """The P people in view; who leaves makes room for somebody new.
+class Crowd:
+    """P people in the image.
 
-    centres, steps: (P, 2) px, px a frame; heights: (P,) px; looks: (P, D) unit length; hidden: (P,) frames that each
-    stays hidden. rng is drawn from as frames pass.
+    centres, velocities: (P, 2) px, px per frame; heights: (P,) px; embeddings: (P, D) unit length; hidden: (P,) frames
+    of occlusion left. Random numbers are drawn from `rng` frame by frame.
     """
 
-    def __init__(self, crowd: Crowd, rng: np.random.Generator) -> None:
-        self.crowd = crowd
-        self.centres, self.steps = np.zeros((crowd.people, 2)), np.zeros((crowd.people, 2))
-        self.heights, self.looks = np.zeros(crowd.people), np.zeros((crowd.people, crowd.look_length))
-        self.hidden = np.zeros(crowd.people, dtype=np.int64)
+    def __init__(self, options: CrowdOptions, rng: np.random.Generator) -> None:
+        self.options = options
+        self.centres, self.velocities = np.zeros((options.people, 2)), np.zeros((options.people, 2))
+        self.heights, self.embeddings = np.zeros(options.people), np.zeros((options.people, options.embedding_dim))
+        self.hidden = np.zeros(options.people, dtype=np.int64)
         self._rng = rng
-        self._replace(np.ones(crowd.people, dtype=np.bool_))
+        self._replace(np.ones(options.people, dtype=np.bool_))
 
-    def watch(self) -> Iterator[Detections]:
-        """Yield what is seen of them, frame after frame, without end."""
+    def frames(self) -> Iterator[Detections]:
+        """Yield the detections of each frame, without end."""
         while True:
-            yield self._look()
+            yield self._detect()
             self._step()
 
     def _step(self) -> None:
-        """Let a frame pass."""
-        self.centres += self.steps
-        starts = self._rng.random(len(self.hidden)) < self.crowd.hidden
+        """Advance by one frame."""
+        self.centres += self.velocities
+        starts = self._rng.random(len(self.hidden)) < self.options.hidden
         self.hidden = np.maximum(self.hidden - 1, 0)
-        self.hidden[starts] = self._rng.integers(1, self.crowd.hides + 1, int(starts.sum()))
-        height, width = self.crowd.view_hw
+        self.hidden[starts] = self._rng.integers(1, self.options.max_hidden + 1, int(starts.sum()))
+        height, width = self.options.image_hw
         x, y = self.centres.T
         self._replace((x < 0) | (x > width) | (y < 0) | (y > height))
 
-    def _replace(self, gone: BoolArray) -> None:
-        """Put new people, anywhere in view, in the rows of those who are gone."""
-        count, crowd, rng = int(gone.sum()), self.crowd, self._rng
-        height, width = crowd.view_hw
-        self.centres[gone] = rng.uniform((0, 0), (width, height), (count, 2))
-        self.heights[gone] = rng.uniform(*crowd.heights, count)
-        self.steps[gone] = crowd.speed * self.heights[gone, None] * rng.normal(size=(count, 2))
-        self.looks[gone] = units(rng.normal(size=(count, crowd.look_length)))
-        self.hidden[gone] = 0
+    def _replace(self, left: BoolArray) -> None:
+        """Replace the people of the mask `left` by new ones at random positions."""
+        count, options, rng = int(left.sum()), self.options, self._rng
+        height, width = options.image_hw
+        self.centres[left] = rng.uniform((0, 0), (width, height), (count, 2))
+        self.heights[left] = rng.uniform(*options.heights, count)
+        self.velocities[left] = options.speed * self.heights[left, None] * rng.normal(size=(count, 2))
+        self.embeddings[left] = normalise_rows(rng.normal(size=(count, options.embedding_dim)))
+        self.hidden[left] = 0
 
-    def _look(self) -> Detections:
-        """Return what a detector makes of them: noise, misses, and false alarms."""
-        crowd, rng = self.crowd, self._rng
-        seen = (self.hidden == 0) & (rng.random(crowd.people) >= crowd.missed)
-        count, alarms = int(seen.sum()), int(rng.poisson(crowd.false_alarms))
-        centres = np.concatenate([self.centres[seen], rng.uniform((0, 0), crowd.view_hw[::-1], (alarms, 2))])
-        heights = np.concatenate([self.heights[seen], rng.uniform(*crowd.heights, alarms)])[:, None]
+    def _detect(self) -> Detections:
+        """Return noisy detections with misses and false alarms."""
+        options, rng = self.options, self._rng
+        found = (self.hidden == 0) & (rng.random(options.people) >= options.missed)
+        count, alarms = int(found.sum()), int(rng.poisson(options.false_alarms))
+        centres = np.concatenate([self.centres[found], rng.uniform((0, 0), options.image_hw[::-1], (alarms, 2))])
+        heights = np.concatenate([self.heights[found], rng.uniform(*options.heights, alarms)])[:, None]
         halves = heights * np.array([0.2, 0.5])
         boxes_xyxy = np.concatenate([centres - halves, centres + halves], axis=1)
-        boxes_xyxy += crowd.box_noise * heights * rng.normal(size=boxes_xyxy.shape)
-        noise = crowd.look_noise * units(rng.normal(size=(count, crowd.look_length)))
-        looks = np.concatenate([units(self.looks[seen] + noise), units(rng.normal(size=(alarms, crowd.look_length)))])
+        boxes_xyxy += options.box_noise * heights * rng.normal(size=boxes_xyxy.shape)
+        noise = options.embedding_noise * normalise_rows(rng.normal(size=(count, options.embedding_dim)))
+        embeddings = np.concatenate(
+            [
+                normalise_rows(self.embeddings[found] + noise),
+                normalise_rows(rng.normal(size=(alarms, options.embedding_dim))),
+            ]
+        )
         scores = np.concatenate([rng.normal(0.75, 0.12, count), rng.uniform(0.2, 0.75, alarms)]).clip(0.1, 0.99)
-        return Detections(boxes_xyxy.astype(np.float32), scores.astype(np.float32), looks.astype(np.float32))
+        return Detections(boxes_xyxy.astype(np.float32), scores.astype(np.float32), embeddings.astype(np.float32))
 
 
-def units(rows: FloatArray) -> FloatArray:
-    """(N, D) -> (N, D) at unit length; no row may be zero."""
+def normalise_rows(rows: FloatArray) -> FloatArray:
+    """(N, D) -> (N, D) of unit length; no row may be zero."""
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

@@ -1,4 +1,4 @@
-"""The tracker's benchmark: its reference equals the published tracker, its scenes are what they say, its rows too."""
+"""Tracker benchmark: parity of its reference tracker, its scenes and its rows."""
 
 import json
 from dataclasses import replace
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from fairmot.cli import main
 from fairmot.commands.benchmark import tracker as benchmark_tracker
-from fairmot.commands.benchmark.reference.tracker import PlainOptions, PlainTracker, replay_plainly
-from fairmot.commands.benchmark.scenes import MADE_UP, Crowd, MadeUp, Scene, Walkers, make_scene, read_scene
-from fairmot.commands.benchmark.tracker import check_equal, plain_options, replay_ours
+from fairmot.commands.benchmark.reference.tracker import ReferenceTracker
+from fairmot.commands.benchmark.scenes import SYNTHETIC, Crowd, CrowdOptions, Scene, make_scene, read_scene
+from fairmot.commands.benchmark.tracker import check_equal, run_ours, run_reference
 from fairmot.config.load import load_cfg
 from fairmot.formats.detection_cache import REQUIRED, DetectionCache
 from fairmot.structures.detections import Detections
@@ -25,15 +25,14 @@ from fairmot.utils.seed import make_rng
 
 REFERENCE = SHARED / "reference" / "tracker"
 STAGES = ("select", "predict", "appearance", "overlap", "tentative", "initiation", "removal", "report")
-SMALL = Crowd(people=4, view_hw=(200, 300), missed=0.1, hidden=0.02, hides=6, false_alarms=1.0, look_length=16)
+SMALL = CrowdOptions(people=4, image_hw=(200, 300), missed=0.1, hidden=0.02, max_hidden=6, embedding_dim=16)
 
 
-def check_plain(path: Path) -> None:
-    """The plain reading's frames, identities, their order, and boxes are the published ones."""
+def check_reference(path: Path) -> None:
+    """Frames, identities, their order and boxes equal those of the reference implementation."""
     with np.load(path) as file:
         expected = file["expected_tracks"]
-    scene = read_scene(path)
-    reported = replay_plainly(scene.frames, plain_options(scene))
+    reported = run_reference(read_scene(path))
     rows = [(frame, one.identity) for frame, tracks in enumerate(reported, 1) for one in tracks]
     assert rows == [(int(frame), int(identity)) for frame, identity in expected[:, :2]]
     boxes_tlwh = np.array([one.box_tlwh for tracks in reported for one in tracks]).reshape(-1, 4)
@@ -42,43 +41,43 @@ def check_plain(path: Path) -> None:
 
 @pytest.mark.parity
 @pytest.mark.parametrize("scene", ["street", "noisy", "reentry"])
-def test_the_reference_equals_the_published_tracks(scene: str) -> None:
-    check_plain(FIXTURES / f"tracker_{scene}.npz")
+def test_reference_tracker_equals_compact_reference_scenes(scene: str) -> None:
+    check_reference(FIXTURES / f"tracker_{scene}.npz")
 
 
 @pytest.mark.slow
 @pytest.mark.parity
 @pytest.mark.dataset
 @pytest.mark.parametrize("scene", ["street", "crowd", "noisy", "lowfps", "sparse", "reentry", "gaps"])
-def test_the_reference_equals_the_published_tracks_of_full_scenes(scene: str) -> None:
+def test_reference_tracker_equals_full_reference_scenes(scene: str) -> None:
     path = REFERENCE / f"{scene}.npz"
     if not path.is_file():
-        pytest.skip(f"the full reference scene {scene} is not beside the repository")
-    check_plain(path)
+        pytest.skip(f"no reference scene {path}")
+    check_reference(path)
 
 
 @given(seed=st.integers(0, 10_000), people=st.integers(1, 8), buffer=st.sampled_from([1, 5, 30]))
 @settings(max_examples=12)
-def test_ours_equals_the_reference_in_any_crowd(seed: int, people: int, buffer: int) -> None:
-    frames = tuple(islice(Walkers(replace(SMALL, people=people), make_rng(seed)).watch(), 30))
+def test_ours_equals_the_reference_in_random_crowds(seed: int, people: int, buffer: int) -> None:
+    frames = tuple(islice(Crowd(replace(SMALL, people=people), make_rng(seed)).frames(), 30))
     scene = Scene("crowd", frames, buffer=buffer)
-    check_equal(scene, replay_ours(scene), replay_plainly(frames, plain_options(scene)))
+    check_equal(scene, run_ours(scene), run_reference(scene))
 
 
-def test_a_tentative_track_ends_without_a_second_sight_and_a_lost_one_comes_back() -> None:
-    look = np.array([[1.0, 0.0]], dtype=np.float32)
-    nobody = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 2), np.float32))
+def test_reference_removes_tentative_and_recovers_lost_tracks() -> None:
+    vector = np.array([[1.0, 0.0]], dtype=np.float32)
+    empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 2), np.float32))
 
-    def person(left: float, embedding: np.ndarray = look) -> Detections:
+    def person(left: float, embedding: np.ndarray = vector) -> Detections:
         return Detections(np.array([[left, 0, left + 40, 100]], np.float32), np.array([0.9], np.float32), embedding)
 
-    tracker = PlainTracker(PlainOptions(max_lost=3))
-    frames = [person(0), nobody, person(2), person(500, look[:, ::-1]), nobody, person(4)]
+    tracker = ReferenceTracker(max_lost=3)
+    frames = [person(0), empty, person(2), person(500, vector[:, ::-1]), empty, person(4)]
     assert [[one.identity for one in tracker.update(frame)] for frame in frames] == [[1], [], [1], [], [], [1]]
 
 
-def test_a_made_up_scene_is_the_same_for_a_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MADE_UP, "street", MadeUp(SMALL, 5, 0.3))
+def test_synthetic_scene_is_a_function_of_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SYNTHETIC, "street", replace(SMALL, length=5, conf_threshold=0.3))
     first, again, other = (make_scene("street", seed=seed) for seed in (1, 1, 2))
     assert (len(first.frames), first.conf_threshold) == (5, 0.3)
     for one, two in zip(first.frames, again.frames, strict=True):
@@ -87,38 +86,38 @@ def test_a_made_up_scene_is_the_same_for_a_seed_alone(monkeypatch: pytest.Monkey
     assert first.frames[0].scores.tolist() != other.frames[0].scores.tolist()
 
 
-def test_walkers_are_seen_where_they_are_until_others_come() -> None:
-    crowd = replace(SMALL, people=6, missed=0, hidden=0, false_alarms=0, box_noise=0, look_noise=0, speed=0.05)
-    walkers = Walkers(crowd, make_rng(3))
-    looks, came = walkers.looks.copy(), 0
-    for detections in islice(walkers.watch(), 60):
+def test_people_stay_in_the_image_until_they_are_replaced() -> None:
+    options = replace(SMALL, people=6, missed=0, hidden=0, false_alarms=0, box_noise=0, embedding_noise=0, speed=0.05)
+    crowd = Crowd(options, make_rng(3))
+    embeddings, replaced = crowd.embeddings.copy(), 0
+    for detections in islice(crowd.frames(), 60):
         assert len(detections) == 6
-        middles = (detections.boxes_xyxy[:, :2] + detections.boxes_xyxy[:, 2:]) / 2
-        assert (middles >= -0.01).all()
-        assert (middles <= np.array([300, 200]) + 0.01).all()
+        centres = (detections.boxes_xyxy[:, :2] + detections.boxes_xyxy[:, 2:]) / 2
+        assert (centres >= -0.01).all()
+        assert (centres <= np.array([300, 200]) + 0.01).all()
         np.testing.assert_allclose(np.linalg.norm(detections.embeddings, axis=1), 1, atol=1e-6)
-        came += int((walkers.looks != looks).any(axis=1).sum())
-        looks = walkers.looks.copy()
-    assert came > 0
+        replaced += int((crowd.embeddings != embeddings).any(axis=1).sum())
+        embeddings = crowd.embeddings.copy()
+    assert replaced > 0
 
 
-def test_misses_hiding_and_false_alarms_are_as_frequent_as_asked() -> None:
+def test_misses_occlusions_and_false_alarms_have_their_rates() -> None:
     crowd = replace(SMALL, people=50, missed=0.2, hidden=0, false_alarms=3.0)
-    counts = [len(detections) for detections in islice(Walkers(crowd, make_rng(4)).watch(), 200)]
+    counts = [len(detections) for detections in islice(Crowd(crowd, make_rng(4)).frames(), 200)]
     assert np.mean(counts) == pytest.approx(50 * 0.8 + 3, abs=1)
-    hiding = replace(crowd, hidden=0.05, hides=9)  # hidden for 5 frames of about 25
-    counts = [len(detections) for detections in islice(Walkers(hiding, make_rng(4)).watch(), 200)]
+    hiding = replace(crowd, hidden=0.05, max_hidden=9)  # hidden for 5 frames of about 25
+    counts = [len(detections) for detections in islice(Crowd(hiding, make_rng(4)).frames(), 200)]
     assert np.mean(counts[20:]) == pytest.approx(50 * 0.8 * (1 - 5 * 0.05) + 3, abs=3)
 
 
 @pytest.fixture
 def _small_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, name in enumerate(list(MADE_UP)):
-        monkeypatch.setitem(MADE_UP, name, MadeUp(replace(SMALL, people=3 + number), 8))
+    for number, name in enumerate(list(SYNTHETIC)):
+        monkeypatch.setitem(SYNTHETIC, name, replace(SMALL, people=3 + number, length=8))
 
 
 @pytest.mark.usefixtures("_small_scenes")
-def test_the_tool_writes_a_row_a_scene_with_its_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_benchmark_writes_one_row_per_scene_with_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tracker.json"
     assert main(["benchmark", "tracker", "--device", "cpu", "--repeats", "1", "--json", str(path)]) == 0
     content = json.loads(path.read_text())
@@ -139,8 +138,8 @@ def test_the_tool_writes_a_row_a_scene_with_its_stages(tmp_path: Path, capsys: p
 @pytest.mark.usefixtures("_small_scenes")
 def test_scenes_are_read_from_a_folder(tmp_path: Path) -> None:
     for count, name in enumerate(("street", "crowd", "noisy"), 2):
-        walkers = Walkers(replace(SMALL, people=count, missed=0, hidden=0, false_alarms=0), make_rng(count))
-        cache = DetectionCache.from_frames(islice(walkers.watch(), 6), frame_rate=30.0)
+        crowd = Crowd(replace(SMALL, people=count, missed=0, hidden=0, false_alarms=0), make_rng(count))
+        cache = DetectionCache.from_frames(islice(crowd.frames(), 6), frame_rate=30.0)
         arrays = {name: getattr(cache, name) for name in REQUIRED}
         np.savez(tmp_path / f"{name}.npz", **arrays, conf_threshold=0.3, track_buffer=10)
     path = tmp_path / "tracker.json"
@@ -152,33 +151,36 @@ def test_scenes_are_read_from_a_folder(tmp_path: Path) -> None:
     assert content["rows"][3]["name"] == "stream300"
 
 
-def test_a_scene_brings_its_threshold_buffer_and_rate() -> None:
+def test_scene_has_threshold_buffer_and_frame_rate() -> None:
     scene = read_scene(FIXTURES / "tracker_noisy.npz")
     assert scene.conf_threshold == pytest.approx(0.3)
     assert (scene.buffer, scene.frame_rate, len(scene.frames)) == (30, 30.0, 60)
-    assert plain_options(replace(scene, frame_rate=14.0)).max_lost == 14
+    assert replace(scene, frame_rate=14.0).max_lost == 14
 
 
 @pytest.mark.parametrize("what", ["identities", "order", "box", "missing"])
-def test_a_difference_is_an_error_that_names_the_frame(what: str) -> None:
-    scene = Scene("street", tuple(islice(Walkers(SMALL, make_rng(1)).watch(), 6)))
-    ours, plain = replay_ours(scene), replay_plainly(scene.frames, plain_options(scene))
-    check_equal(scene, ours, plain)
+def test_difference_raises_and_names_the_frame(what: str) -> None:
+    scene = Scene("street", tuple(islice(Crowd(SMALL, make_rng(1)).frames(), 6)))
+    ours, reference = run_ours(scene), run_reference(scene)
+    check_equal(scene, ours, reference)
     changes = {
-        "identities": [plain[3][0]._replace(identity=99), *plain[3][1:]],
-        "order": plain[3][::-1],
-        "box": [plain[3][0]._replace(box_tlwh=plain[3][0].box_tlwh + np.array([0, 0, 0, 0.002])), *plain[3][1:]],
-        "missing": plain[3][1:],
+        "identities": [reference[3][0]._replace(identity=99), *reference[3][1:]],
+        "order": reference[3][::-1],
+        "box": [
+            reference[3][0]._replace(box_tlwh=reference[3][0].box_tlwh + np.array([0, 0, 0, 0.002])),
+            *reference[3][1:],
+        ],
+        "missing": reference[3][1:],
     }
-    plain[3] = changes[what]
+    reference[3] = changes[what]
     with pytest.raises(AssertionError, match="street, frame 4"):
-        check_equal(scene, ours, plain)
+        check_equal(scene, ours, reference)
 
 
-def test_the_benchmark_itself_compares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_tracker, "MADE_UP", {"street": MADE_UP["street"]})
-    monkeypatch.setitem(MADE_UP, "street", MadeUp(SMALL, 4))
-    monkeypatch.setattr(benchmark_tracker, "replay_plainly", lambda frames, _: [[] for _ in frames])
+def test_benchmark_compares_both_trackers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_tracker, "SYNTHETIC", {"street": SMALL})
+    monkeypatch.setitem(SYNTHETIC, "street", replace(SMALL, length=4))
+    monkeypatch.setattr(benchmark_tracker, "run_reference", lambda scene: [[] for _ in scene.frames])
     with pytest.raises(AssertionError, match="street, frame 1"):
         list(benchmark_tracker.benchmark_tracker(load_cfg(), scenes=None, repeats=1))
 
@@ -187,11 +189,13 @@ def test_the_benchmark_itself_compares(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "message"),
     [
         (["--scenes", "/nowhere"], "/nowhere/street.npz: no such file"),
-        (["TRACKER.BUFFER", "60"], "TRACKER.BUFFER: the tracker's benchmark has the published options"),
+        (["TRACKER.BUFFER", "60"], "TRACKER.BUFFER: the tracker benchmark uses the default options"),
         (["TRACKER.PRESET", "byte"], "TRACKER."),
     ],
 )
-def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_give_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["benchmark", "tracker", "--device", "cpu", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -199,12 +203,12 @@ def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytes
 
 
 @pytest.mark.parametrize("value", [None, np.array([0.4, 0.5]), np.array("high")])
-def test_a_cache_without_the_scenes_options_is_refused(tmp_path: Path, value: np.ndarray | None) -> None:
+def test_cache_without_scene_options_is_refused(tmp_path: Path, value: np.ndarray | None) -> None:
     path = tmp_path / "street.npz"
     with np.load(FIXTURES / "tracker_noisy.npz") as file:
         arrays: dict[str, Any] = {name: file[name] for name in file.files if name != "conf_threshold"}
     if value is not None:
         arrays["conf_threshold"] = value
     np.savez(path, **arrays)
-    with pytest.raises(InputError, match=r"street\.npz: conf_threshold and track_buffer, one number each, are wanted"):
+    with pytest.raises(InputError, match=r"street\.npz: expected one number each in conf_threshold and track_buffer"):
         read_scene(path)

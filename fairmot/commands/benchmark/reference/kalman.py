@@ -1,4 +1,4 @@
-"""The Kalman filter of `benchmark_plain_tracker`: 8x8 matrices, a track at a time, as the published code has it.
+"""Kalman filter of the reference tracker: dense 8x8 matrices, one track at a time, as in the reference implementation.
 
 Source: Wojke et al., Simple Online and Realtime Tracking with a Deep Association Metric (2017), section 2.1.
 """
@@ -12,13 +12,11 @@ Floats = npt.NDArray[np.float64]
 POSITION, VELOCITY = 1 / 20, 1 / 160  # standard deviations, in heights
 
 
-class PlainKalman:
-    """Constant velocity over centre x, centre y, aspect and height; one track at a time but for `predict_all`."""
+class ReferenceKalman:
+    """Filter of constant velocity over centre x, centre y, aspect and height."""
 
     def __init__(self) -> None:
-        self._motion = np.eye(8)
-        for place in range(4):
-            self._motion[place, 4 + place] = 1.0
+        self._motion = np.eye(8) + np.eye(8, k=4)
         self._observation = np.eye(4, 8)
 
     def initiate(self, box_xyah: Floats) -> tuple[Floats, Floats]:
@@ -29,35 +27,35 @@ class PlainKalman:
         return mean, np.diag(np.square(deviations))
 
     def predict_all(self, means: Floats, covariances: Floats) -> tuple[Floats, Floats]:
-        """Return means (N, 8) and covariances (N, 8, 8) a frame later."""
+        """Return means (N, 8) and covariances (N, 8, 8) in the next frame."""
         position, velocity = POSITION * means[:, 3], VELOCITY * means[:, 3]
         ones = np.ones_like(position)
         rows = [position, position, 1e-2 * ones, position, velocity, velocity, 1e-5 * ones, velocity]
         variances = np.square(np.stack(rows)).T
         noise = np.asarray([np.diag(variance) for variance in variances])
-        moved = np.dot(means, self._motion.T)
+        predicted = np.dot(means, self._motion.T)
         half = np.dot(self._motion, covariances).transpose((1, 0, 2))
-        return moved, np.dot(half, self._motion.T) + noise
+        return predicted, np.dot(half, self._motion.T) + noise
 
     def project(self, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
-        """Return mean (4,) and covariance (4, 4) of the measurement that a track lets expect."""
+        """Return mean (4,) and covariance (4, 4) of the expected measurement of a track."""
         deviation = POSITION * mean[3]
         noise = np.diag(np.square([deviation, deviation, 1e-1, deviation]))
-        expected = np.linalg.multi_dot((self._observation, covariance, self._observation.T))
-        return np.dot(self._observation, mean), expected + noise
+        projected = np.linalg.multi_dot((self._observation, covariance, self._observation.T))
+        return np.dot(self._observation, mean), projected + noise
 
     def update(self, mean: Floats, covariance: Floats, box_xyah: Floats) -> tuple[Floats, Floats]:
         """Return mean and covariance after a measurement (4,)."""
-        expected, spread = self.project(mean, covariance)
-        factor, lower = cho_factor(spread, lower=True, check_finite=False)
-        crossed = np.dot(covariance, self._observation.T).T
-        gain = cho_solve((factor, lower), crossed, check_finite=False).T
-        corrected = mean + np.dot(box_xyah - expected, gain.T)
-        return corrected, covariance - np.linalg.multi_dot((gain, spread, gain.T))
+        expected, innovation = self.project(mean, covariance)
+        factor, lower = cho_factor(innovation, lower=True, check_finite=False)
+        cross = np.dot(covariance, self._observation.T).T
+        gain = cho_solve((factor, lower), cross, check_finite=False).T
+        updated = mean + np.dot(box_xyah - expected, gain.T)
+        return updated, covariance - np.linalg.multi_dot((gain, innovation, gain.T))
 
-    def distances(self, mean: Floats, covariance: Floats, boxes_xyah: Floats) -> Floats:
+    def squared_mahalanobis(self, mean: Floats, covariance: Floats, boxes_xyah: Floats) -> Floats:
         """Return squared Mahalanobis distances (M,) of measurements (M, 4) from one track."""
-        expected, spread = self.project(mean, covariance)
-        factor = np.linalg.cholesky(spread)
+        expected, innovation = self.project(mean, covariance)
+        factor = np.linalg.cholesky(innovation)
         scaled = solve_triangular(factor, (boxes_xyah - expected).T, lower=True, check_finite=False, overwrite_b=True)
         return np.asarray(np.sum(scaled * scaled, axis=0))

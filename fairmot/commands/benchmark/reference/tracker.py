@@ -1,13 +1,11 @@
-"""The published tracker, read plainly, a track at a time: what `fairmot benchmark tracker` measures ours against.
+"""Reference tracker, the speed baseline of `fairmot benchmark tracker`: one object per track and detection.
 
-It stands in for the published code and works as that does: an object a track and an object a detection, lists of them,
-one Kalman correction and one gate a track, the prediction alone over all tracks at once, and a list of every track that
-ever ended. It is no slower than it need be for that, and no faster. Source: Zhang et al., FairMOT (2021), section 3.4.
+It has the structure of the reference implementation: lists of objects, one Kalman update and one gating per track,
+prediction of all tracks at once, and a list of all removed tracks. Source: Zhang et al., FairMOT (2021), section 3.4.
 """
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -17,16 +15,16 @@ import numpy.typing as npt
 from cython_bbox import bbox_overlaps
 from scipy.spatial.distance import cdist
 
-from fairmot.commands.benchmark.reference.kalman import Floats, PlainKalman
+from fairmot.commands.benchmark.reference.kalman import Floats, ReferenceKalman
 from fairmot.structures.detections import Detections
 
 GATE = 9.4877  # 95 % of the chi-square distribution with 4 degrees of freedom
 MOMENTUM, APPEARANCE_WEIGHT = 0.9, 0.98
-APPEARANCE_LIMIT, OVERLAP_LIMIT, TENTATIVE_LIMIT, DUPLICATE = 0.4, 0.5, 0.7, 0.15
+APPEARANCE_LIMIT, OVERLAP_LIMIT, TENTATIVE_LIMIT, DUPLICATE_LIMIT = 0.4, 0.5, 0.7, 0.15
 
 
 class State(Enum):
-    """What has become of a track."""
+    """State of a track; NEW for a detection."""
 
     NEW = auto()
     TRACKED = auto()
@@ -34,23 +32,22 @@ class State(Enum):
     REMOVED = auto()
 
 
-class PlainTrack:
-    """A detection, and from its start on a track."""
+class ReferenceTrack:
+    """A detection, which `initiate` turns into a track."""
 
-    def __init__(self, box_tlwh: npt.NDArray[np.float32], score: float, embedding: Floats, memory: int) -> None:
+    def __init__(self, box_tlwh: npt.NDArray[np.float32], score: float, embedding: Floats, max_lost: int) -> None:
         self._box_tlwh = np.asarray(box_tlwh, dtype=np.float64)
         self.score = score
         self.state = State.NEW
         self.confirmed = False
         self.identity = self.first_frame = self.last_frame = 0
         self.mean = self.covariance = np.zeros(0)
-        self._kalman: PlainKalman | None = None
-        self._recent: deque[Floats] = deque(maxlen=memory)
+        self._kalman: ReferenceKalman | None = None
+        self._recent: deque[Floats] = deque(maxlen=max_lost)
         self.current = self.smooth = embedding
-        self._look(embedding, first=True)
+        self._add_embedding(embedding, first=True)
 
-    def _look(self, embedding: Floats, *, first: bool = False) -> None:
-        """Blend an embedding into the smoothed one."""
+    def _add_embedding(self, embedding: Floats, *, first: bool = False) -> None:
         embedding = embedding / np.linalg.norm(embedding)
         self.current = embedding
         self.smooth = embedding if first else MOMENTUM * self.smooth + (1 - MOMENTUM) * embedding
@@ -59,12 +56,12 @@ class PlainTrack:
 
     @property
     def life(self) -> int:
-        """Frames from the first to the latest sight."""
+        """Frames from the first to the latest match."""
         return self.last_frame - self.first_frame
 
     @property
     def box_tlwh(self) -> Floats:
-        """Left, top, width, height: of the detection before the start, of the Kalman mean after it."""
+        """Left, top, width, height of a detection, or of a track's Kalman mean."""
         if self._kalman is None:
             return self._box_tlwh.copy()
         box = self.mean[:4].copy()
@@ -87,134 +84,112 @@ class PlainTrack:
         box[2] /= box[3]
         return box
 
-    def start(self, kalman: PlainKalman, identity: int, frame: int) -> None:
-        """Become a track: confirmed at once in the first frame."""
+    def initiate(self, kalman: ReferenceKalman, identity: int, frame: int) -> None:
+        """Become a track, confirmed in the first frame."""
         self.mean, self.covariance = kalman.initiate(self.box_xyah)
         self._kalman = kalman
         self.identity, self.state, self.confirmed = identity, State.TRACKED, frame == 1
         self.first_frame = self.last_frame = frame
 
-    def follow(self, seen: "PlainTrack", frame: int) -> None:
-        """Take a detection."""
+    def update(self, detection: "ReferenceTrack", frame: int) -> None:
+        """Update the track with a matched detection."""
         if self._kalman is None:
-            raise ValueError("seen: this track has not started")
-        self.mean, self.covariance = self._kalman.update(self.mean, self.covariance, seen.box_xyah)
-        self._look(seen.current)
-        self.state, self.confirmed, self.last_frame, self.score = State.TRACKED, True, frame, seen.score
+            raise ValueError("update: this is a detection, not a track")
+        self.mean, self.covariance = self._kalman.update(self.mean, self.covariance, detection.box_xyah)
+        self._add_embedding(detection.current)
+        self.state, self.confirmed, self.last_frame, self.score = State.TRACKED, True, frame, detection.score
 
 
-class Reported(NamedTuple):
-    """A track of one frame: its identity, its box (4,) tlwh."""
+Tracks = list[ReferenceTrack]
+
+
+class ReportedTrack(NamedTuple):
+    """Identity and box (4,) tlwh of a track in one frame."""
 
     identity: int
     box_tlwh: Floats
 
 
-@dataclass(frozen=True)
-class PlainOptions:
-    """conf_threshold: a detection needs a score above this. max_lost: frames a lost track is kept."""
+class ReferenceTracker:
+    """Tracker of one sequence.
 
-    conf_threshold: float = 0.4
-    max_lost: int = 30
+    conf_threshold: lowest score of a detection, exclusive. max_lost: frames that a lost track is kept.
+    """
 
-
-class PlainTracker:
-    """Tracks one sequence as the published code does, a track at a time."""
-
-    def __init__(self, options: PlainOptions) -> None:
-        self._options = options
-        self._kalman = PlainKalman()
-        self._tracked: list[PlainTrack] = []
-        self._lost: list[PlainTrack] = []
-        self._removed: list[PlainTrack] = []
+    def __init__(self, *, conf_threshold: float = 0.4, max_lost: int = 30) -> None:
+        self._conf_threshold, self._max_lost = conf_threshold, max_lost
+        self._kalman = ReferenceKalman()
+        self._tracked: Tracks = []
+        self._lost: Tracks = []
+        self._removed: Tracks = []
         self._frame = self._identities = 0
 
-    def update(self, detections: Detections) -> list[Reported]:
-        """Return the tracks seen in this frame."""
+    def update(self, detections: Detections) -> list[ReportedTrack]:
+        """Return the confirmed tracks that are matched in this frame."""
         self._frame += 1
-        seen = self._detect(detections)
+        kept = detections.scores > self._conf_threshold
+        rows = zip(detections.boxes_xyxy[kept], detections.scores[kept], detections.embeddings[kept], strict=True)
+        candidates = [ReferenceTrack(to_tlwh(box), score, vector, self._max_lost) for box, score, vector in rows]
         confirmed = [track for track in self._tracked if track.confirmed]
         tentative = [track for track in self._tracked if not track.confirmed]
         pool = join(confirmed, self._lost)
         predict(self._kalman, pool)
-        activated: list[PlainTrack] = []
-        found: list[PlainTrack] = []
-        alone, seen = self._match(pool, seen, self._appearance(pool, seen), APPEARANCE_LIMIT, (activated, found))
-        alone = [track for track in alone if track.state is State.TRACKED]
-        lost, seen = self._match(alone, seen, overlap(alone, seen), OVERLAP_LIMIT, (activated, found))
+        matched: tuple[Tracks, Tracks] = [], []  # that were tracked, that were lost
+        cost = self._fused_cost(pool, candidates)
+        rest, candidates = self._match(pool, candidates, cost, APPEARANCE_LIMIT, matched)
+        rest = [track for track in rest if track.state is State.TRACKED]
+        lost, candidates = self._match(rest, candidates, overlap_cost(rest, candidates), OVERLAP_LIMIT, matched)
         for track in lost:
             track.state = State.LOST
-        ended, seen = self._match(tentative, seen, overlap(tentative, seen), TENTATIVE_LIMIT, (activated, found))
-        self._start(seen, activated)
-        self._settle(activated, found, lost, ended)
-        return [Reported(track.identity, track.box_tlwh) for track in self._tracked if track.confirmed]
+        cost = overlap_cost(tentative, candidates)
+        removed, candidates = self._match(tentative, candidates, cost, TENTATIVE_LIMIT, matched)
+        for track in candidates:
+            self._identities += 1
+            track.initiate(self._kalman, self._identities, self._frame)
+            matched[0].append(track)
+        self._update_lists(*matched, lost, removed)
+        return [ReportedTrack(track.identity, track.box_tlwh) for track in self._tracked if track.confirmed]
 
-    def _detect(self, detections: Detections) -> list[PlainTrack]:
-        kept = detections.scores > self._options.conf_threshold
-        rows = zip(detections.boxes_xyxy[kept], detections.scores[kept], detections.embeddings[kept], strict=True)
-        return [PlainTrack(to_tlwh(box), score, embedding, self._options.max_lost) for box, score, embedding in rows]
-
-    def _appearance(self, tracks: list[PlainTrack], seen: list[PlainTrack]) -> Floats:
+    def _fused_cost(self, tracks: Tracks, candidates: Tracks) -> Floats:
         """Return (N, M) costs of appearance and motion, infinite beyond the gate of each track."""
-        cost = np.zeros((len(tracks), len(seen)), dtype=np.float64)
+        cost = np.zeros((len(tracks), len(candidates)), dtype=np.float64)
         if cost.size == 0:
             return cost
-        current = np.asarray([one.current for one in seen], dtype=np.float64)
+        current = np.asarray([candidate.current for candidate in candidates], dtype=np.float64)
         smooth = np.asarray([track.smooth for track in tracks], dtype=np.float64)
         cost = np.asarray(np.maximum(0.0, cdist(smooth, current, "cosine")))
-        boxes_xyah = np.asarray([one.box_xyah for one in seen])
+        boxes_xyah = np.asarray([candidate.box_xyah for candidate in candidates])
         for row, track in enumerate(tracks):
-            distances = self._kalman.distances(track.mean, track.covariance, boxes_xyah)
+            distances = self._kalman.squared_mahalanobis(track.mean, track.covariance, boxes_xyah)
             cost[row, distances > GATE] = np.inf
             cost[row] = APPEARANCE_WEIGHT * cost[row] + (1 - APPEARANCE_WEIGHT) * distances
         return cost
 
     def _match(
-        self,
-        tracks: list[PlainTrack],
-        seen: list[PlainTrack],
-        cost: Floats,
-        limit: float,
-        kept: tuple[list[PlainTrack], list[PlainTrack]],
-    ) -> tuple[list[PlainTrack], list[PlainTrack]]:
-        """Give tracks their detections, put them into one of `kept` (was tracked, was lost); return who is left."""
-        pairs, rows, columns = solve(cost, limit)
+        self, tracks: Tracks, candidates: Tracks, cost: Floats, limit: float, matched: tuple[Tracks, Tracks]
+    ) -> tuple[Tracks, Tracks]:
+        """Update tracks with their candidates and append them to `matched`; return the unmatched of both."""
+        pairs, rows, columns = assign(cost, limit)
         for row, column in pairs:
             track = tracks[row]
-            goes_to = kept[0] if track.state is State.TRACKED else kept[1]
-            track.follow(seen[column], self._frame)
-            goes_to.append(track)
-        return [tracks[row] for row in rows], [seen[column] for column in columns]
+            (matched[0] if track.state is State.TRACKED else matched[1]).append(track)
+            track.update(candidates[column], self._frame)
+        return [tracks[row] for row in rows], [candidates[column] for column in columns]
 
-    def _start(self, seen: list[PlainTrack], activated: list[PlainTrack]) -> None:
-        for track in seen:
-            self._identities += 1
-            track.start(self._kalman, self._identities, self._frame)
-            activated.append(track)
-
-    def _settle(
-        self, activated: list[PlainTrack], found: list[PlainTrack], lost: list[PlainTrack], ended: list[PlainTrack]
-    ) -> None:
-        """Bring the lists up to date; who was removed before this frame can be lost no more."""
-        for track in self._lost:
-            if self._frame - track.last_frame > self._options.max_lost:
-                ended.append(track)
-        for track in ended:
+    def _update_lists(self, activated: Tracks, recovered: Tracks, lost: Tracks, removed: Tracks) -> None:
+        """Update the lists of tracked, lost and removed tracks."""
+        removed += [track for track in self._lost if self._frame - track.last_frame > self._max_lost]
+        for track in removed:
             track.state = State.REMOVED
         tracked = [track for track in self._tracked if track.state is State.TRACKED]
-        self._tracked = join(join(tracked, activated), found)
-        self._lost = without(without(self._lost, self._tracked) + lost, self._removed)
-        self._removed.extend(ended)
-        self._tracked, self._lost = without_duplicates(self._tracked, self._lost)
+        self._tracked = join(join(tracked, activated), recovered)
+        self._lost = subtract(subtract(self._lost, self._tracked) + lost, self._removed)
+        self._removed.extend(removed)
+        self._tracked, self._lost = remove_duplicates(self._tracked, self._lost)
 
 
-def replay_plainly(frames: Iterable[Detections], options: PlainOptions) -> list[list[Reported]]:
-    """Return the tracks of each frame of a sequence."""
-    return list(map(PlainTracker(options).update, frames))
-
-
-def predict(kalman: PlainKalman, tracks: list[PlainTrack]) -> None:
-    """Move all tracks a frame on; who is not tracked keeps its height."""
+def predict(kalman: ReferenceKalman, tracks: Tracks) -> None:
+    """Predict all tracks over one frame; lost tracks keep their height."""
     if not tracks:
         return
     means = np.asarray([track.mean.copy() for track in tracks])
@@ -227,8 +202,8 @@ def predict(kalman: PlainKalman, tracks: list[PlainTrack]) -> None:
         track.mean, track.covariance = mean, covariance
 
 
-def overlap(tracks: Sequence[PlainTrack], others: Sequence[PlainTrack]) -> Floats:
-    """Return (N, M) costs 1 - IoU, which counts pixels."""
+def overlap_cost(tracks: Sequence[ReferenceTrack], others: Sequence[ReferenceTrack]) -> Floats:
+    """Return (N, M) costs 1 - IoU with +1 on widths and heights."""
     overlaps = np.zeros((len(tracks), len(others)))
     if overlaps.size:
         boxes = np.ascontiguousarray([track.box_xyxy for track in tracks], dtype=np.float64)
@@ -236,8 +211,8 @@ def overlap(tracks: Sequence[PlainTrack], others: Sequence[PlainTrack]) -> Float
     return np.asarray(1 - overlaps)
 
 
-def solve(cost: Floats, limit: float) -> tuple[list[tuple[int, int]], Iterable[int], Iterable[int]]:
-    """Return the pairs of a least-cost assignment up to `limit`, and the rows and columns left alone."""
+def assign(cost: Floats, limit: float) -> tuple[list[tuple[int, int]], Iterable[int], Iterable[int]]:
+    """Return the pairs of an optimal assignment up to `limit`, and the unmatched rows and columns."""
     if cost.size == 0:
         return [], range(cost.shape[0]), range(cost.shape[1])
     _, columns_of, rows_of = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
@@ -245,7 +220,7 @@ def solve(cost: Floats, limit: float) -> tuple[list[tuple[int, int]], Iterable[i
     return pairs, np.flatnonzero(columns_of < 0), np.flatnonzero(rows_of < 0)
 
 
-def join(first: list[PlainTrack], second: list[PlainTrack]) -> list[PlainTrack]:
+def join(first: Tracks, second: Tracks) -> Tracks:
     """Return both lists, each identity once."""
     known = {track.identity: True for track in first}
     joined = list(first)
@@ -256,8 +231,8 @@ def join(first: list[PlainTrack], second: list[PlainTrack]) -> list[PlainTrack]:
     return joined
 
 
-def without(tracks: list[PlainTrack], others: list[PlainTrack]) -> list[PlainTrack]:
-    """Return `tracks` less the identities of `others`."""
+def subtract(tracks: Tracks, others: Tracks) -> Tracks:
+    """Return `tracks` without the identities of `others`."""
     left = {track.identity: track for track in tracks}
     for track in others:
         if left.get(track.identity) is not None:
@@ -265,23 +240,23 @@ def without(tracks: list[PlainTrack], others: list[PlainTrack]) -> list[PlainTra
     return list(left.values())
 
 
-def without_duplicates(tracked: list[PlainTrack], lost: list[PlainTrack]) -> tuple[list[PlainTrack], list[PlainTrack]]:
-    """Return both lists less, of each pair that is one object, the one with the shorter life; at a tie the tracked."""
-    drop_tracked: list[int] = []
-    drop_lost: list[int] = []
-    for row, column in zip(*np.where(overlap(tracked, lost) < DUPLICATE), strict=True):
+def remove_duplicates(tracked: Tracks, lost: Tracks) -> tuple[Tracks, Tracks]:
+    """Return both lists without the shorter-lived track of each overlapping pair; at a tie the tracked one goes."""
+    dropped_tracked: list[int] = []
+    dropped_lost: list[int] = []
+    for row, column in zip(*np.where(overlap_cost(tracked, lost) < DUPLICATE_LIMIT), strict=True):
         if tracked[row].life > lost[column].life:
-            drop_lost.append(column)
+            dropped_lost.append(column)
         else:
-            drop_tracked.append(row)
+            dropped_tracked.append(row)
     return (
-        [track for place, track in enumerate(tracked) if place not in drop_tracked],
-        [track for place, track in enumerate(lost) if place not in drop_lost],
+        [track for index, track in enumerate(tracked) if index not in dropped_tracked],
+        [track for index, track in enumerate(lost) if index not in dropped_lost],
     )
 
 
 def to_tlwh(box_xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return left, top, width, height, in the type of the box."""
+    """Return left, top, width, height, in the dtype of the box."""
     box = box_xyxy.copy()
     box[2:] -= box[:2]
     return box

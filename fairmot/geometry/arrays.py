@@ -1,4 +1,4 @@
-"""Array aliases and the shape check that every NumPy structure shares."""
+"""Array type aliases and array helpers of the package."""
 
 from typing import Any
 
@@ -12,19 +12,18 @@ ImageArray = npt.NDArray[np.uint8]
 
 
 def require_shape(name: str, array: npt.NDArray[Any], shape: tuple[int | None, ...]) -> None:
-    """Raise ValueError unless `array` has `shape`; None stands for any length.
+    """Raise ValueError unless `array` has `shape`; None is any length.
 
     >>> require_shape("boxes", np.zeros((3, 4)), (None, 4))
     >>> require_shape("boxes", np.zeros((3, 5)), (None, 4))
     Traceback (most recent call last):
     ValueError: boxes: expected shape (*, 4), got (3, 5)
     """
-    matches = array.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, array.shape, strict=True))
-    if not matches:
-        wanted = ", ".join("*" if length is None else str(length) for length in shape)
-        raise ValueError(f"{name}: expected shape ({wanted}), got {array.shape}")
+    if array.ndim != len(shape) or any(e not in (None, n) for e, n in zip(shape, array.shape, strict=True)):
+        expected = ", ".join("*" if length is None else str(length) for length in shape)
+        raise ValueError(f"{name}: expected shape ({expected}), got {array.shape}")
 
 
 def rows_of(mask: BoolArray) -> IntArray:
-    """(N,) mask -> the places where it is true, in order: `np.flatnonzero` for what is flat already."""
+    """(N,) mask -> indices where it is true; `np.flatnonzero` without its overhead for one-dimensional masks."""
     return np.asarray(mask.nonzero()[0])

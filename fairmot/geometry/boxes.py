@@ -1,7 +1,7 @@
-"""Box conversions and overlaps, in continuous coordinates: a box from 2 to 5 is 3 wide.
+"""Box conversions and overlaps in continuous coordinates: a box from 2 to 5 is 3 wide.
 
-Names state the format: `xyxy` left, top, right, bottom; `tlwh` left, top, width, height; `cxcywh` centre and size.
-All functions take (..., 4) arrays, keep the floating type and leave their arguments alone.
+Formats: `xyxy` left, top, right, bottom; `tlwh` left, top, width, height; `cxcywh` centre and size. All functions keep
+the floating point type and do not modify their arguments.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def cxcywh_to_xyxy(boxes_cxcywh: FloatArray) -> FloatArray:
 
 
 def intersection_areas(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
-    """(N, 4) and (M, 4) xyxy -> (N, M) areas of the intersections, 0 where boxes are apart."""
+    """(N, 4) and (M, 4) xyxy -> (N, M) intersection areas."""
     top_left = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
     bottom_right = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
     sides = np.clip(bottom_right - top_left, 0, None)
@@ -44,7 +44,7 @@ def intersection_areas(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> Float
 
 
 def areas(boxes_xyxy: FloatArray) -> FloatArray:
-    """(N, 4) xyxy -> (N,) areas; a box with a negative side has area 0."""
+    """(N, 4) xyxy -> (N,) areas; 0 for boxes with a negative side."""
     sides = np.clip(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0, None)
     return np.asarray(sides[:, 0] * sides[:, 1])
 

@@ -1,4 +1,4 @@
-"""One stable colour for each identity, far from its neighbours'."""
+"""Colours of identities: deterministic, and distinct for consecutive identities."""
 
 import math
 
@@ -10,10 +10,10 @@ Colour = tuple[int, int, int]
 
 
 def colour_of(identity: int) -> Colour:
-    """Return the (red, green, blue) of an identity, each 0 to 255; the same in every frame and run.
+    """Return (red, green, blue) of an identity, each 0 to 255; the same in every frame and run.
 
-    Hues turn by the golden angle, so that any run of consecutive identities spreads round the whole circle, and
-    lightness cycles through three steps. Both in OKLCH (Ottosson 2020), where equal steps look equal.
+    Hue advances by the golden angle, which spreads consecutive identities over the hue circle, and lightness cycles
+    through three steps, both in OKLCH (Ottosson 2020), a perceptually uniform colour space.
     """
     lightness = _LIGHTNESS[identity % len(_LIGHTNESS)]
     chroma, hue = _CHROMA, GOLDEN_ANGLE * identity
@@ -26,7 +26,7 @@ def colour_of(identity: int) -> Colour:
 
 
 def ink_on(colour: Colour) -> Colour:
-    """Return black or white, whichever reads better on `colour` (relative luminance, WCAG 2).
+    """Return black or white, whichever has more contrast on `colour` (relative luminance, WCAG 2).
 
     >>> ink_on((250, 240, 90)), ink_on((20, 20, 120))
     ((0, 0, 0), (255, 255, 255))

@@ -1,4 +1,4 @@
-"""Boxes, identities and trails on a copy of an image. Lines and letters grow with the image."""
+"""Drawing of boxes, identities and trails on a copy of an image; line width and text size scale with the image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from fairmot.geometry.boxes import xyxy_to_tlwh
 from fairmot.viz.colours import Colour, colour_of
 from fairmot.viz.labels import draw_labels
 
-_SHIFT = 4  # OpenCV draws at 1/16 pixel: boxes that move slowly do not jump
+_SHIFT = 4  # fractional bits of coordinates: boxes are drawn at 1/16 pixel
 _DETECTION_COLOUR: Colour = (255, 214, 64)
-_OUTLINE: Colour = (16, 16, 16)
+OUTLINE: Colour = (16, 16, 16)
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Sizes for one image: line thickness and text height in pixels.
+    """Line thickness and text height in pixels.
 
     >>> Pen.for_image((540, 960)), Pen.for_image((1080, 1920))
     (Pen(thickness=2, text_height=10), Pen(thickness=3, text_height=21))
@@ -30,7 +30,7 @@ class Pen:
 
     @staticmethod
     def for_image(image_hw: tuple[int, int]) -> "Pen":
-        """Return the pen that suits an image of this height and width."""
+        """Return the pen for an image of this height and width."""
         side = (image_hw[0] * image_hw[1]) ** 0.5
         return Pen(max(1, round(side / 420)), max(8, round(side / 70)))
 
@@ -45,9 +45,9 @@ def draw_tracks(
 ) -> ImageArray:
     """Return a copy of `image` with a box, a label and optionally a trail for each track.
 
-    image: (H, W, 3) RGB uint8. boxes_tlwh: (N, 4) pixels, may reach outside. ids: (N,) identities, each with its own
-    colour (`colour_of`) and written on its box. scores: (N,), written behind the identity. trails: identity -> (K, 2)
-    points x, y from the oldest on, K >= 1; see `FootTrails`. Raises ValueError when shapes disagree.
+    image: (H, W, 3) RGB uint8. boxes_tlwh: (N, 4) pixels, may extend beyond the image. ids: (N,) identities, written on
+    the boxes, each in its own colour (`colour_of`). scores: (N,), written after the identity. trails: identity ->
+    (K, 2) points x, y, oldest first, K >= 1; see `FootTrails`. Raises ValueError when shapes disagree.
     """
     count = len(ids)
     require_shape("image", image, (None, None, 3))
@@ -81,20 +81,16 @@ def draw_detections(image: ImageArray, boxes_xyxy: FloatArray, scores: FloatArra
 
 
 def _draw_boxes(canvas: ImageArray, boxes_tlwh: FloatArray, colours: list[Colour], pen: Pen) -> None:
-    """Draw people from the farthest (highest foot) to the nearest."""
+    """Draw boxes from the farthest person (highest foot) to the nearest."""
     for row in np.argsort(boxes_tlwh[:, 1] + boxes_tlwh[:, 3], kind="stable"):
-        _draw_box(canvas, boxes_tlwh[row], colours[row], pen)
-
-
-def _draw_box(canvas: ImageArray, box_tlwh: FloatArray, colour: Colour, pen: Pen) -> None:
-    start = _fixed_point(box_tlwh[:2])
-    end = _fixed_point(box_tlwh[:2] + box_tlwh[2:])
-    cv2.rectangle(canvas, start, end, _OUTLINE, pen.thickness + 2, cv2.LINE_AA, _SHIFT)
-    cv2.rectangle(canvas, start, end, colour, pen.thickness, cv2.LINE_AA, _SHIFT)
+        start = _fixed_point(boxes_tlwh[row, :2])
+        end = _fixed_point(boxes_tlwh[row, :2] + boxes_tlwh[row, 2:])
+        cv2.rectangle(canvas, start, end, OUTLINE, pen.thickness + 2, cv2.LINE_AA, _SHIFT)
+        cv2.rectangle(canvas, start, end, colours[row], pen.thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_trail(canvas: ImageArray, points_xy: FloatArray, colour: Colour, pen: Pen) -> None:
-    """Draw a line that thins towards its oldest point, and a dot at its newest."""
+    """Draw a line that becomes thinner towards its oldest point, and a dot at its newest."""
     fixed = [_fixed_point(point) for point in points_xy]
     for step, (start, end) in enumerate(pairwise(fixed), 1):
         width = max(1, round(1.5 * pen.thickness * step / len(fixed)))
@@ -103,6 +99,6 @@ def _draw_trail(canvas: ImageArray, points_xy: FloatArray, colour: Colour, pen: 
 
 
 def _fixed_point(point_xy: FloatArray) -> tuple[int, int]:
-    """(2,) pixels -> OpenCV's fixed point, kept within its 16-bit drawing range."""
+    """(2,) pixels -> OpenCV's fixed point, clipped to its 16-bit drawing range."""
     x, y = np.clip(np.nan_to_num(point_xy), -2000, 30000) * (1 << _SHIFT)
     return round(float(x)), round(float(y))

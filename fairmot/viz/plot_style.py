@@ -1,4 +1,4 @@
-"""What all plots look like: colours, and matplotlib's settings."""
+"""Colours and matplotlib settings of all plots."""
 
 BAR, INK, GRID, ACCENT = "#3b6ea8", "#22252a", "#d9dce1", "#c8502d"
 STYLE = {

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from fairmot.viz.contact_sheet import contact_sheet
+from fairmot.viz.colours import colour_of
+from fairmot.viz.contact_sheet import LabelledImage, contact_sheet, draw_mosaic
 
 
 def plain(value: int, hw: tuple[int, int] = (30, 60)) -> np.ndarray:
@@ -50,3 +51,21 @@ def test_more_columns_than_images_leave_no_empty_column() -> None:
 def test_what_makes_no_sheet_is_refused(images: list[np.ndarray], columns: int, captions: list[str], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         contact_sheet(images, columns=columns, captions=captions)
+
+
+def labelled(image_hw: tuple[int, int], ids: list[int]) -> LabelledImage:
+    boxes = np.array([[20.0 + 40 * n, 10, 30, 60] for n in range(len(ids))]).reshape(-1, 4)
+    return LabelledImage(np.full((*image_hw, 3), 90, np.uint8), boxes, np.array(ids, dtype=np.int64), "a caption")
+
+
+def test_mosaic_boxes_have_identity_colours() -> None:
+    sheet = draw_mosaic([labelled((100, 200), [7, -1])], tile_width=400)
+    colours = {tuple(value) for value in sheet.reshape(-1, 3).tolist()}
+    assert colour_of(7) in colours
+    assert (236, 240, 244) in colours  # unknown
+    assert colour_of(-1) not in colours
+
+
+def test_mosaic_of_any_shapes_and_without_boxes() -> None:
+    images = [labelled((100, 200), [1]), labelled((300, 90), []), labelled((50, 60), [2, 3]), labelled((9, 9), [])]
+    assert draw_mosaic(images).shape[1] == 3 * 640 + 4 * 6

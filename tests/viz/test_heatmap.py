@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fairmot.viz.heatmap import heatmap_pair, overlay_heat
+from fairmot.viz.heatmap import heatmap_pair, overlay_heatmap
 
 IMAGE = np.full((120, 200, 3), 100, np.uint8)
 
@@ -23,7 +23,7 @@ def test_the_prediction_is_left_and_the_truth_right() -> None:
 
 
 def test_heat_glows_over_a_dimmed_picture() -> None:
-    panel = overlay_heat(IMAGE, spot(20, 25), "truth")
+    panel = overlay_heatmap(IMAGE, spot(20, 25), "truth")
     assert tuple(panel[100, 20]) == (55, 55, 55)
     assert panel[82, 102].max() > 200
     assert (IMAGE == 100).all()
@@ -32,10 +32,10 @@ def test_heat_glows_over_a_dimmed_picture() -> None:
 def test_what_is_out_of_range_or_not_finite_does_no_harm() -> None:
     heat = spot(20, 25, 7.0)
     heat[0, 0], heat[20, 5], heat[20, 45] = np.nan, -3.0, np.inf
-    panel = overlay_heat(IMAGE, heat, "predicted")
-    assert np.array_equal(panel[40:], overlay_heat(IMAGE, spot(20, 25), "predicted")[40:])
+    panel = overlay_heatmap(IMAGE, heat, "predicted")
+    assert np.array_equal(panel[40:], overlay_heatmap(IMAGE, spot(20, 25), "predicted")[40:])
 
 
 def test_shapes_are_checked() -> None:
-    with pytest.raises(ValueError, match="heat"):
-        overlay_heat(IMAGE, np.zeros((1, 30, 50)), "truth")
+    with pytest.raises(ValueError, match="heatmap"):
+        overlay_heatmap(IMAGE, np.zeros((1, 30, 50)), "truth")

@@ -32,5 +32,5 @@ def test_the_memory_is_bounded() -> None:
 
 
 def test_a_trail_needs_a_length() -> None:
-    with pytest.raises(ValueError, match="at least one point"):
+    with pytest.raises(ValueError, match="expected 1 or more"):
         FootTrails(0)

@@ -10,7 +10,7 @@ from fairmot.commands.run import log_name, reading_bar, resolve_device
 from fairmot.config.load import cfg_from_dict, cfg_to_dict
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_indexes, build_train_dataset, build_train_loader
-from fairmot.data.inspection.findings import ERROR, MEANING
+from fairmot.data.inspection.findings import ERROR
 from fairmot.data.inspection.index_checks import check_index, check_leak
 from fairmot.data.joint_dataset import JointDataset
 from fairmot.data.loader import TrainLoader
@@ -107,7 +107,7 @@ def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
     for finding in labels:
         if finding.severity == ERROR:
             advice = "see fairmot inspect_data; DATA.CHECK False trains on them"
-            raise InputError(f"{finding.where}: {finding.check}: {finding.message}; {MEANING[finding.check]}; {advice}")
+            raise InputError(f"{finding.where}: {finding.check}: {finding.message}; {finding.check.meaning}; {advice}")
     return tuple(f"{finding.where}: {finding.check}: {finding.message}" for finding in found)
 
 

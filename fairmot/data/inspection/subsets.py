@@ -1,4 +1,4 @@
-"""The parts of a folder that holds a data set more than once: to train on, and to validate on."""
+"""Subsets of a data set folder: annotation files and splits for training and validation."""
 
 import re
 from pathlib import Path
@@ -17,44 +17,40 @@ _VAL_NAME = re.compile(r"(?<![a-z])(val|valid|validation|test)(?![a-z])")
 
 
 class Subset(NamedTuple):
-    """What LABELS names a part by, "" where there is no choice, and whether it is to validate on."""
+    """Value of LABELS that selects the subset ("" if it is the only one), and whether it is for validation."""
 
     labels: str
     is_val: bool
 
 
-def subsets_of(wanted: DatasetSpec) -> list[Subset]:
-    """Return the parts that a folder has, in an order that is always the same; one where there is nothing to choose."""
-    if wanted.source.labels or wanted.source.root.is_file() or wanted.layout == "mot":
-        return [Subset(wanted.source.labels, is_val=False)]
-    root = wanted.source.folder
-    if wanted.layout == "yolo":
-        return [Subset("", is_val=False), *([Subset(VAL, is_val=True)] if _has_part(wanted, VAL) else [])]
-    files = _label_files(wanted.layout, root)
+def subsets_of(spec: DatasetSpec) -> list[Subset]:
+    """Return the subsets of a folder in a deterministic order; one if there is no choice."""
+    source = spec.source
+    if source.labels or source.root.is_file() or spec.layout == "mot":
+        return [Subset(source.labels, is_val=False)]
+    if spec.layout == "yolo":
+        reader = LAYOUTS["yolo"].make_reader(type(source)(root=source.root, labels=VAL, name=source.name))
+        try:
+            reader.plan()
+        except InputError:
+            return [Subset("", is_val=False)]
+        return [Subset("", is_val=False), Subset(VAL, is_val=True)]
+    files = _label_files(spec.layout, source.folder)
     if len(files) < 2:
         return [Subset("", is_val=False)]
     return [
-        Subset(file.relative_to(root).as_posix(), is_val=is_for_validation(file.stem, file.suffix)) for file in files
+        Subset(file.relative_to(source.folder).as_posix(), is_val=is_for_validation(file.stem, file.suffix))
+        for file in files
     ]
 
 
 def is_for_validation(*names: str) -> bool:
-    """Whether a name says so.
+    """Whether one of the names marks validation data.
 
     >>> is_for_validation("instances_val2017"), is_for_validation("cuhksysu", ".val"), is_for_validation("interval")
     (True, True, False)
     """
     return any(_VAL_NAME.search(name.lower()) for name in names)
-
-
-def _has_part(wanted: DatasetSpec, labels: str) -> bool:
-    """Whether the reader finds a part of that name."""
-    source = wanted.source
-    try:
-        LAYOUTS[wanted.layout].make_reader(type(source)(root=source.root, labels=labels, name=source.name)).plan()
-    except InputError:
-        return False
-    return True
 
 
 def _label_files(layout: str, root: Path) -> list[Path]:

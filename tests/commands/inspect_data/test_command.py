@@ -23,7 +23,7 @@ DRAWN = ("test_a_sound_set_is_clean", "test_every_layout_is_looked_through", "te
 def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of the time: they are drawn where a test is about the whole, and left out elsewhere."""
     if request.node.originalname not in DRAWN:
-        monkeypatch.setattr("fairmot.commands.inspect_data.command.write_pictures", lambda *_, **__: [])
+        monkeypatch.setattr("fairmot.commands.inspect_data.command.write_figures", lambda *_, **__: [])
 
 
 def run(*argv: object) -> int:
@@ -103,9 +103,9 @@ def test_a_sound_set_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     counts = {key: facts[key] for key in ("images", "decoded", "boxes", "identities", "sequences")}
     assert counts == {"images": 12, "decoded": 12, "boxes": 36, "identities": 3, "sequences": 1}
     assert facts["classes"] == {"1": 36}
-    for name in report["pictures"]:
+    for name in report["figures"]:
         assert cv2.imread(str(tmp_path / "out" / name)).std() > 5
-    assert report["pictures"] == ["boxes_data.png", "identities_data.png", "mosaic_data.png"]
+    assert report["figures"] == ["boxes_data.png", "identities_data.png", "mosaic_data.png"]
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -180,7 +180,7 @@ def test_every_layout_is_looked_through(tmp_path: Path, layout: str) -> None:
     (facts,) = report_of(tmp_path / "out")["data_sets"]
     assert facts["layout"] == layout
     assert facts["boxes"] == 2 * facts["images"] > 0
-    assert {name.split("_")[0] for name in report_of(tmp_path / "out")["pictures"]} >= {"boxes", "mosaic"}
+    assert {name.split("_")[0] for name in report_of(tmp_path / "out")["figures"]} >= {"boxes", "mosaic"}
     place = next((root / LAYOUTS[layout].split(".")[0].title()).rglob("*.jpg")) if layout == "jde" else place
     image = place if place.is_file() else sorted(p for p in place.rglob("*") if p.suffix in (".jpg", ".png"))[-1]
     image.write_bytes(image.read_bytes()[:-400])

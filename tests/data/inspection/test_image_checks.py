@@ -3,11 +3,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers.raw_sets import make_raw
+from helpers.raw_labels import make_raw
 
-from fairmot.data.inspection import findings as kinds
-from fairmot.data.inspection.findings import ERROR, WARNING, Finding
-from fairmot.data.inspection.image_checks import Surveyed, check_images, check_leaks
+from fairmot.data.inspection.findings import ERROR, WARNING, Check, Finding
+from fairmot.data.inspection.image_checks import InspectedDataset, check_images, check_leaks
 from fairmot.data.inspection.image_survey import ImageSurvey, survey_images
 from fairmot.data.inspection.raw_labels import RawLabels
 from fairmot.geometry.arrays import ImageArray
@@ -25,9 +24,9 @@ def write(path: Path, image: ImageArray, *, quality: int = 95) -> Path:
     return path
 
 
-def survey_of(paths: list[Path], *, frames: list[int] | None = None, decode: str = "all", **more) -> Surveyed:
+def survey_of(paths: list[Path], *, frames: list[int] | None = None, decode: str = "all", **more) -> InspectedDataset:
     raw: RawLabels = make_raw([(0, 1, 5, 5, 9, 20)], images=[str(path) for path in paths], frames=frames, **more)
-    return Surveyed(raw, survey_images(paths, decode=decode))
+    return InspectedDataset(raw, survey_images(paths, decode=decode))
 
 
 def kinds_of(found: list[Finding]) -> list[tuple[str, str]]:
@@ -46,7 +45,7 @@ def test_sound_images_give_no_finding(paths: list[Path]) -> None:
 def test_images_that_are_not_there(paths: list[Path]) -> None:
     paths[2].unlink()
     (finding,) = check_images(survey_of(paths))
-    assert (finding.severity, finding.check, finding.where) == (ERROR, kinds.MISSING, str(paths[2]))
+    assert (finding.severity, finding.check, finding.where) == (ERROR, Check.MISSING, str(paths[2]))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -56,28 +55,28 @@ def test_images_that_are_cut_off(paths: list[Path], tmp_path: Path, suffix: str,
     data = broken.read_bytes()
     broken.write_bytes(data[: int(share * len(data))])
     found = check_images(survey_of([*paths, broken]))
-    assert kinds_of(found) == [(ERROR, kinds.BROKEN)]
+    assert kinds_of(found) == [(ERROR, Check.BROKEN)]
     assert found[0].where == str(broken)
 
 
 def test_images_of_another_size_than_stated(paths: list[Path]) -> None:
     for frames in (None, [0] * 4):
         found = check_images(survey_of(paths, frames=frames, stated_hw=(100, 210)))
-        assert set(kinds_of(found)) == {(ERROR, kinds.SIZE)}
+        assert set(kinds_of(found)) == {(ERROR, Check.WRONG_SIZE)}
         assert sum(finding.count for finding in found) == 4
-        assert "200x100 pixels, the labels say 210x100" in found[0].message
+        assert "200x100 pixels, the labels state 210x100" in found[0].message
 
 
 def test_frames_of_several_sizes(paths: list[Path]) -> None:
     write(paths[1], picture(7, (60, 80)))
     found = check_images(survey_of(paths, stated_hw=(0, 0)))
-    assert kinds_of(found) == [(WARNING, kinds.MIXED)]
+    assert kinds_of(found) == [(WARNING, Check.MIXED_SIZES)]
     assert check_images(survey_of(paths, stated_hw=(0, 0), frames=[0] * 4)) == []
 
 
 def test_one_image_under_two_names(paths: list[Path]) -> None:
     paths[3].write_bytes(paths[0].read_bytes())
-    assert kinds_of(check_images(survey_of(paths))) == [(WARNING, kinds.SAME_CONTENT)]
+    assert kinds_of(check_images(survey_of(paths))) == [(WARNING, Check.SAME_CONTENT)]
 
 
 @pytest.mark.parametrize("decode", ["all", "1"])
@@ -86,14 +85,14 @@ def test_a_copy_in_validation_is_an_error(paths: list[Path], tmp_path: Path, dec
     copy.write_bytes(paths[2].read_bytes())
     train, val = survey_of(paths[:3], decode=decode), survey_of([paths[3], copy], decode=decode)
     (finding,) = check_leaks([train], [val])
-    assert (finding.severity, finding.check, finding.where) == (ERROR, kinds.LEAK, str(copy))
+    assert (finding.severity, finding.check, finding.where) == (ERROR, Check.LEAK, str(copy))
     assert str(paths[2]) in finding.message
     assert check_leaks([train], [survey_of(paths[3:])]) == []
 
 
 def test_the_same_path_is_an_error_without_a_look(paths: list[Path]) -> None:
     one = survey_of(paths, decode="none")
-    assert kinds_of(check_leaks([one], [one])) == [(ERROR, kinds.LEAK)] * 4
+    assert kinds_of(check_leaks([one], [one])) == [(ERROR, Check.LEAK)] * 4
 
 
 @pytest.mark.parametrize("quality", [95, 80, 60])
@@ -102,7 +101,7 @@ def test_a_copy_encoded_or_scaled_anew_is_a_warning(paths: list[Path], tmp_path:
     other = cv2.resize(picture(3, (432, 768)), (640, 360)) if quality < 80 else picture(3, (432, 768))
     copy = write(tmp_path / "copy.jpg", other, quality=quality - 1)
     found = check_leaks([survey_of(large)], [survey_of([copy])])
-    assert kinds_of(found) == [(WARNING, kinds.NEAR_LEAK)]
+    assert kinds_of(found) == [(WARNING, Check.NEAR_LEAK)]
     assert str(paths[2]) in found[0].message
 
 

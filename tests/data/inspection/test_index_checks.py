@@ -3,20 +3,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.raw_sets import Row, make_raw, walk
+from helpers.raw_labels import Row, make_raw, walk
 
 from fairmot.data.index.builder import Selection, build_index
 from fairmot.data.index.label_index import LabelIndex
 from fairmot.data.index.splits import Split
-from fairmot.data.inspection import findings as kinds
-from fairmot.data.inspection.findings import ERROR, WARNING
+from fairmot.data.inspection.findings import ERROR, WARNING, Check
 from fairmot.data.inspection.index_checks import check_index, check_leak
 
 
 def index_of(rows: list[Row], *, images: int = 20, identity: str = "labels", name: str = "set", **more) -> LabelIndex:
     selection = Selection(("pedestrian",), (1,), identity=identity, split=more.pop("split", Split()))
-    raw = make_raw(rows, images=images, selection=selection, **more)
-    return build_index(raw.parts, selection, name=name, image_root="/data", is_normalised=False)
+    labels = make_raw(rows, images=images, **more).labels
+    return build_index([labels], selection, name=name, image_root="/data", is_normalised=False)
 
 
 def found_in(index: LabelIndex) -> list[tuple[str, str]]:
@@ -30,18 +29,18 @@ def test_sound_sets_pass() -> None:
 
 @pytest.mark.parametrize("frames", [None, [0] * 20])
 def test_exploded_identities_are_an_error(frames: list[int] | None) -> None:
-    assert found_in(index_of(walk(3, 20, exploded=True), frames=frames)) == [(ERROR, kinds.EXPLOSION)]
+    assert found_in(index_of(walk(3, 20, exploded=True), frames=frames)) == [(ERROR, Check.IDENTITY_EXPLOSION)]
 
 
 def test_each_box_its_identity_is_a_choice() -> None:
     assert found_in(index_of(walk(3, 20), identity="box")) == []
     unknown = [(image, -1, *box) for image, _, *box in walk(3, 20)]
     assert found_in(index_of(unknown, identity="box")) == []
-    assert found_in(index_of(unknown)) == [(WARNING, kinds.UNKNOWN_ONLY)]
+    assert found_in(index_of(unknown)) == [(WARNING, Check.NO_IDENTITIES)]
 
 
 def test_a_set_without_boxes_is_an_error() -> None:
-    assert found_in(index_of([])) == [(ERROR, kinds.NO_BOXES)]
+    assert found_in(index_of([])) == [(ERROR, Check.NO_BOXES)]
 
 
 def test_halves_do_not_leak_and_wholes_do() -> None:
@@ -49,7 +48,7 @@ def test_halves_do_not_leak_and_wholes_do() -> None:
     whole = index_of(walk(3, 20), name="whole")
     assert check_leak([first], [second]) == ()
     (finding,) = check_leak([first], [second, whole])
-    assert (finding.severity, finding.check) == (ERROR, kinds.LEAK)
+    assert (finding.severity, finding.check) == (ERROR, Check.LEAK)
     assert "first_half" in finding.message
 
 

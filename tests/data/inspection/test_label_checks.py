@@ -2,12 +2,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from helpers.raw_sets import Row, make_raw, walk
+from helpers.raw_labels import Row, make_raw, walk
 
 from fairmot.data.index.builder import Selection
-from fairmot.data.inspection import findings as kinds
-from fairmot.data.inspection.box_checks import duplicate_box_rows, duplicate_id_rows, less_likely
-from fairmot.data.inspection.findings import ERROR, LISTED, NOTE, WARNING, Finding
+from fairmot.data.inspection.box_checks import duplicate_box_rows, duplicate_id_rows, duplicates_to_drop
+from fairmot.data.inspection.findings import ERROR, MAX_LISTED, NOTE, WARNING, Check, Finding
 from fairmot.data.inspection.label_checks import check_labels
 from fairmot.data.inspection.raw_labels import RawLabels
 
@@ -27,44 +26,47 @@ def test_sound_labels_give_no_finding() -> None:
 
 
 CASES: dict[str, tuple[Callable[[], RawLabels], tuple[str, str]]] = {
-    "exploded": (lambda: make_raw(walk(3, 20, exploded=True), images=20), (ERROR, kinds.EXPLOSION)),
+    "exploded": (lambda: make_raw(walk(3, 20, exploded=True), images=20), (ERROR, Check.IDENTITY_EXPLOSION)),
     "exploded in a folder of stills": (
         lambda: make_raw(walk(3, 20, exploded=True), images=20, frames=[0] * 20),
-        (ERROR, kinds.EXPLOSION),
+        (ERROR, Check.IDENTITY_EXPLOSION),
     ),
-    "identity twice": (lambda: make_raw([*SOUND, (1, 2, 150, 20, 20, 50)], images=4), (ERROR, kinds.TWICE)),
-    "the same box twice": (lambda: make_raw([*SOUND, (1, 9, 11, 20, 20, 50)], images=4), (WARNING, kinds.COPIES)),
-    "no width": (lambda: make_raw([*SOUND, (1, 9, 11, 20, 0, 50)], images=4), (WARNING, kinds.DEGENERATE)),
-    "off to the right": (lambda: make_raw([*SOUND, (1, 9, 200, 20, 20, 50)], images=4), (WARNING, kinds.OUTSIDE)),
-    "off at the top": (lambda: make_raw([*SOUND, (1, 9, 11, -50, 20, 50)], images=4), (WARNING, kinds.OUTSIDE)),
+    "identity twice": (lambda: make_raw([*SOUND, (1, 2, 150, 20, 20, 50)], images=4), (ERROR, Check.DUPLICATE_ID)),
+    "the same box twice": (
+        lambda: make_raw([*SOUND, (1, 9, 11, 20, 20, 50)], images=4),
+        (WARNING, Check.DUPLICATE_BOX),
+    ),
+    "no width": (lambda: make_raw([*SOUND, (1, 9, 11, 20, 0, 50)], images=4), (WARNING, Check.DEGENERATE)),
+    "off to the right": (lambda: make_raw([*SOUND, (1, 9, 200, 20, 20, 50)], images=4), (WARNING, Check.OUTSIDE)),
+    "off at the top": (lambda: make_raw([*SOUND, (1, 9, 11, -50, 20, 50)], images=4), (WARNING, Check.OUTSIDE)),
     "larger than twice the image": (
         lambda: make_raw([*SOUND, (1, 9, 11, 20, 401, 50)], images=4),
-        (WARNING, kinds.ABSURD),
+        (WARNING, Check.OVERSIZED),
     ),
-    "reaching far out": (lambda: make_raw([*SOUND, (1, 9, -30, 20, 60, 50)], images=4), (NOTE, kinds.REACHING)),
+    "reaching far out": (lambda: make_raw([*SOUND, (1, 9, -30, 20, 60, 50)], images=4), (NOTE, Check.TRUNCATED)),
     "unknown identities": (
         lambda: make_raw([(image, -1, *box) for image, _, *box in SOUND], images=4),
-        (WARNING, kinds.UNKNOWN_ONLY),
+        (WARNING, Check.NO_IDENTITIES),
     ),
-    "no box": (lambda: make_raw([]), (ERROR, kinds.NO_BOXES)),
-    "nothing but empty boxes": (lambda: make_raw([(0, 1, 5, 5, 0, 5)], images=1), (WARNING, kinds.DEGENERATE)),
-    "mostly empty": (lambda: make_raw(SOUND, images=9), (WARNING, kinds.EMPTY)),
+    "no box": (lambda: make_raw([]), (ERROR, Check.NO_BOXES)),
+    "nothing but empty boxes": (lambda: make_raw([(0, 1, 5, 5, 0, 5)], images=1), (WARNING, Check.DEGENERATE)),
+    "mostly empty": (lambda: make_raw(SOUND, images=9), (WARNING, Check.MOSTLY_EMPTY)),
     "none of the classes": (
         lambda: make_raw(SOUND, images=4, kinds=["car"] * len(SOUND)),
-        (ERROR, kinds.CLASSES),
+        (ERROR, Check.CLASSES),
     ),
     "one class without a box": (
         lambda: make_raw(SOUND, images=4, selection=Selection(("pedestrian", "car"), (1, 3))),
-        (WARNING, kinds.CLASSES),
+        (WARNING, Check.CLASSES),
     ),
     "another class": (
         lambda: make_raw([*SOUND, (3, 9, 150, 20, 20, 50)], images=4, kinds=["person"] * len(SOUND) + ["dog"]),
-        (NOTE, kinds.CLASSES),
+        (NOTE, Check.CLASSES),
     ),
-    "a gap": (lambda: make_raw(SOUND, images=4, frames=[1, 2, 5, 6]), (WARNING, kinds.GAPS)),
+    "a gap": (lambda: make_raw(SOUND, images=4, frames=[1, 2, 5, 6]), (WARNING, Check.FRAME_GAPS)),
     "an image twice": (
         lambda: make_raw(SOUND, images=["a/1.jpg", "a/2.jpg", "a/./1.jpg", "a/3.jpg"], frames=[0] * 4),
-        (ERROR, kinds.LISTED_TWICE),
+        (ERROR, Check.LISTED_TWICE),
     ),
 }
 
@@ -77,7 +79,7 @@ def test_each_check_finds_its_mistake(name: str) -> None:
 
 def test_more_boxes_than_train() -> None:
     raw = make_raw(SOUND, images=4)
-    assert kinds_of(run(raw, max_objects=2)) == {(WARNING, kinds.CROWDED)}
+    assert kinds_of(run(raw, max_objects=2)) == {(WARNING, Check.TOO_MANY_BOXES)}
     assert run(raw, max_objects=3) == []
 
 
@@ -90,7 +92,7 @@ def test_identities_that_nobody_learns_may_explode(identity: str) -> None:
 def test_still_images_of_ever_new_people_have_not_exploded() -> None:
     rng = np.random.default_rng(0)
     rows = [(n // 3, n, *(rng.uniform(0, 150), rng.uniform(0, 60)), 20.0, 35.0) for n in range(90)]
-    assert not [f for f in run(make_raw(rows, images=30, frames=[0] * 30)) if f.check == kinds.EXPLOSION]
+    assert not [f for f in run(make_raw(rows, images=30, frames=[0] * 30)) if f.check == Check.IDENTITY_EXPLOSION]
 
 
 def test_portraits_have_not_exploded() -> None:
@@ -107,7 +109,7 @@ def test_sizes_of_images_go_before_those_that_labels_state() -> None:
     raw = make_raw(SOUND, images=4, stated_hw=(0, 0))
     assert run(raw) == []  # nobody knows what is off
     found = check_labels(raw, np.full((4, 2), 60), max_objects=500)
-    assert (WARNING, kinds.OUTSIDE) in kinds_of(found)
+    assert (WARNING, Check.OUTSIDE) in kinds_of(found)
 
 
 def test_a_finding_names_file_and_line_and_the_first_place() -> None:
@@ -118,16 +120,16 @@ def test_a_finding_names_file_and_line_and_the_first_place() -> None:
 
 
 def test_long_lists_end_with_a_count() -> None:
-    rows = [(0, n, 10, 20, 0, 50) for n in range(LISTED + 30)]
-    found = [f for f in run(make_raw([*SOUND, *rows], images=4)) if f.check == kinds.DEGENERATE]
-    assert len(found) == LISTED + 1
-    assert sum(finding.count for finding in found) == LISTED + 30
+    rows = [(0, n, 10, 20, 0, 50) for n in range(MAX_LISTED + 30)]
+    found = [f for f in run(make_raw([*SOUND, *rows], images=4)) if f.check == Check.DEGENERATE]
+    assert len(found) == MAX_LISTED + 1
+    assert sum(finding.count for finding in found) == MAX_LISTED + 30
 
 
 def test_the_box_near_the_next_frame_stays() -> None:
     rows = [(0, 1, 100, 20, 20, 50), (0, 1, 10, 20, 20, 50), (1, 1, 11, 20, 20, 50)]
     raw = make_raw(rows)
-    assert less_likely(raw, duplicate_id_rows(raw)).tolist() == [0]
+    assert duplicates_to_drop(raw, duplicate_id_rows(raw)).tolist() == [0]
 
 
 def test_of_equal_boxes_the_one_with_an_identity_stays() -> None:

@@ -5,7 +5,7 @@ import pytest
 from helpers.one_of_each import make_one_of_each
 from helpers.small_sequences import make_sequence, walkers
 
-from fairmot.data.inspection import findings as kinds
+from fairmot.data.inspection.findings import Check
 from fairmot.data.inspection.lenient_reading import LenientResult, read_leniently
 from fairmot.data.readers.base import Source
 from fairmot.data.readers.registry import LAYOUTS
@@ -26,11 +26,11 @@ def test_a_broken_truth_does_not_hide_the_rest(tmp_path: Path) -> None:
     broken.write_text("\n".join(lines))
     reading = read("mot", tmp_path / "data")
     assert [(f.check, f.where, f.message) for f in reading.findings] == [
-        (kinds.LABELS, f"{broken}:2", "3 columns, at least 7 wanted"),
-        (kinds.LABELS, f"{broken}:7", "a value is not finite: '1,7,4,nan,12,30,1,1,1.0'"),
-        (kinds.LOST_ROWS, f"{broken}:5", "frame 9 has no image"),
+        (Check.UNREADABLE, f"{broken}:2", "3 columns, at least 7 expected"),
+        (Check.UNREADABLE, f"{broken}:7", "a value is not finite: '1,7,4,nan,12,30,1,1,1.0'"),
+        (Check.NO_IMAGE, f"{broken}:5", "frame 9 has no image"),
     ]
-    whole, rest = reading.blocks
+    whole, rest = reading.parts
     assert len(whole.ids) == 6
     assert rest.label_files == (str(broken),)
     assert sorted(rest.lines.tolist()) == [1, 3, 4, 6]
@@ -40,22 +40,22 @@ def test_a_broken_truth_does_not_hide_the_rest(tmp_path: Path) -> None:
 def test_a_single_sequence_is_read_the_same_way(tmp_path: Path) -> None:
     folder = make_sequence(tmp_path, "A", [*walkers((1, 2), 3), (9, 1, 4, 6, 12, 30, 1, 1, 1.0)])
     reading = read("mot", folder)
-    assert [finding.check for finding in reading.findings] == [kinds.LOST_ROWS]
-    assert reading.blocks[0].images[0] == "img1/000001.png"
+    assert [finding.check for finding in reading.findings] == [Check.NO_IMAGE]
+    assert reading.parts[0].images[0] == "img1/000001.png"
 
 
 def test_a_sequence_without_truth_is_told_of(tmp_path: Path) -> None:
     make_sequence(tmp_path, "A", walkers((1, 2), 3))
     (make_sequence(tmp_path, "B", walkers((1, 2), 3)) / "gt" / "gt.txt").unlink()
     reading = read("mot", tmp_path / "data")
-    assert [(finding.check, len(reading.blocks)) for finding in reading.findings] == [(kinds.LABELS, 1)]
+    assert [(finding.check, len(reading.parts)) for finding in reading.findings] == [(Check.UNREADABLE, 1)]
 
 
 def test_the_length_that_seqinfo_states(tmp_path: Path) -> None:
     folder = make_sequence(tmp_path, "A", walkers((1, 2), 3))
     (folder / "seqinfo.ini").write_text("[Sequence]\nseqLength=5\n")
     (finding,) = read("mot", folder).findings
-    assert (finding.severity, finding.check, finding.count) == ("warning", kinds.LENGTH, 2)
+    assert (finding.severity, finding.check, finding.count) == ("warning", Check.WRONG_LENGTH, 2)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_one_label_file_does_not_hide_the_others(tmp_path: Path, layout: str, fi
     (root / file).write_text((root / file).read_text() + "0 1 two\n")
     reading = read(layout, root / "caltech.train" if layout == "jde" else root / "yard")
     assert [finding.where for finding in reading.findings] == [f"{root / file}:3"]
-    assert [image for block in reading.blocks for image in block.images] == [
+    assert [image for part in reading.parts for image in part.images] == [
         {"jde": "Caltech/images/a.jpg", "yolo": "images/train/a.jpg"}[layout]
     ]
 
@@ -76,7 +76,7 @@ def test_one_line_of_odgt_does_not_hide_the_others(tmp_path: Path) -> None:
     file.write_text(file.read_text() + "\n{nonsense\n")
     reading = read("crowdhuman", file)
     assert [finding.where for finding in reading.findings] == [f"{file}:3"]
-    assert np.concatenate([block.lines for block in reading.blocks]).tolist() == [1, 1, 2, 2]
+    assert np.concatenate([part.lines for part in reading.parts]).tolist() == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(("layout", "file"), [("coco", "shop/labels.json"), ("csv", "frames/boxes.csv")])
@@ -84,5 +84,5 @@ def test_a_whole_file_that_cannot_be_read(tmp_path: Path, layout: str, file: str
     path = make_one_of_each(tmp_path) / file
     path.write_text(path.read_text()[:-30] + "\nx")
     reading = read(layout, path)
-    assert [finding.check for finding in reading.findings] == [kinds.LABELS]
-    assert reading.blocks == ()
+    assert [finding.check for finding in reading.findings] == [Check.UNREADABLE]
+    assert reading.parts == ()

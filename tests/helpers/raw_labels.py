@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.data.index.builder import Selection
-from fairmot.data.inspection.raw_labels import RawLabels, gather
+from fairmot.data.inspection.raw_labels import RawLabels, collect_labels
 from fairmot.structures.annotations import Annotations
 
 Row = tuple[int, int, float, float, float, float]  # image from 0, identity, left, top, width, height
@@ -42,7 +42,7 @@ def make_raw(
         lines=np.arange(1, len(rows) + 1),
     )
     chosen = selection or Selection(("pedestrian",), (1,))
-    return gather([block], chosen, name="set", image_root=Path("/data"), is_normalised=False)
+    return collect_labels([block], chosen, name="set", image_root=Path("/data"), is_normalised=False)
 
 
 def walk(people: int, frames: int, *, exploded: bool = False) -> list[Row]:

@@ -1,10 +1,11 @@
-"""Data sets by name: where each lies below DATA.ROOT, in which layout, and which part of it a name means.
+"""Catalog of datasets: folder below DATA.ROOT, label layout and subset of each name.
 
-`DATA.SETS.<name>` starts from what stands here, so a key there changes one thing; a new name starts from the defaults.
+`DATA.SETS.<name>` starts from the entry of that name, or from the defaults of `DATASET` where there is none.
 """
 
 from typing import Any
 
+from fairmot.config.defaults import DATASET, default_node
 from fairmot.config.node import CfgNode
 
 
@@ -33,11 +34,11 @@ def _coco(part: str) -> dict[str, Any]:
     return {"LAYOUT": "coco", "ROOT": "coco", "LABELS": labels, "IMAGES": f"{part}2017"}
 
 
-DATA_SETS: dict[str, dict[str, Any]] = {
+DATASETS: dict[str, dict[str, Any]] = {
     **_halves("mot15", "MOT15/train"),
     **_halves("mot16", "MOT16/train"),
     **_halves("mot17", "MOT17/train"),
-    **_halves("mot20", "MOT20/train", CLIP=True),  # its boxes reach far outside the image
+    **_halves("mot20", "MOT20/train", CLIP=True),  # its boxes extend far beyond the image
     "dancetrack_train": _mot("dancetrack/train"),
     "dancetrack_val": _mot("dancetrack/val"),
     "sportsmot_train": _mot("sportsmot_publish/dataset/train"),
@@ -58,20 +59,6 @@ DATA_SETS: dict[str, dict[str, Any]] = {
 }
 
 
-def data_set_node(name: str = "") -> CfgNode:
-    """Return the keys of the data set called `name`, with their values; those of a new one where it is unknown."""
-    defaults = {
-        "LAYOUT": "auto",  # auto | mot | crowdhuman | jde | coco | yolo | csv
-        "ROOT": name,  # its folder or annotation file, relative to DATA.ROOT
-        "LABELS": "",  # annotation file or list, relative to ROOT; "" = the layout's own place
-        "IMAGES": "",  # image folder, relative to ROOT; "" = the layout's own place
-        "SPLIT": "whole",  # whole | first_half | second_half, of each sequence
-        "HALF": "published",  # frames of the first half: published int(n / 2) | centertrack n // 2 + 1
-        "SEQUENCES": (),  # names or patterns (MOT17-0[24]*) of the sequences to take; () = all
-        "FRAMES": (0, 0),  # first and last frame of each sequence, counted from 1; 0 = open
-        "BOX": "full",  # CrowdHuman: full | visible | head
-        "IDENTITY": "labels",  # labels | box (each box its own identity, for still images) | none (detection only)
-        "CLIP": False,  # cut boxes at the image's border
-        "DETECTOR": "auto",  # which copy of a MOT17 sequence: auto | DPM | FRCNN | SDP
-    }
-    return CfgNode({**defaults, **DATA_SETS.get(name, {})})
+def dataset_node(name: str = "") -> CfgNode:
+    """Return the keys of the dataset `name` with their values; the defaults where the name is unknown."""
+    return CfgNode({**default_node(DATASET), "ROOT": name, **DATASETS.get(name, {})})

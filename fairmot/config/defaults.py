@@ -1,210 +1,257 @@
-"""Every configuration key, with its default: the published FairMOT.
+"""Table of all configuration keys but the tracker's. The defaults are those of FairMOT's reference implementation.
 
-Sizes are (height, width). A key's type is its default's type; `fairmot.config.load` checks it.
+Sizes are (height, width).
 """
 
+from fairmot.config.keys import Key, fraction
 from fairmot.config.node import CfgNode
+from fairmot.config.tracker_keys import TRACKER
+
+Section = dict[str, Key]
+
+MODEL: Section = {
+    "BACKBONE": Key(
+        "dla_34",
+        "network architecture",
+        values="dla_34, dlav0_34, dlaconv_34, resdcn_18, resdcn_34, resdcn_50, resfpndcn_34, hrnet_18, hrnet_32, yolo",
+    ),
+    "WIDTH": Key(1.0, "channel multiplier of backbone and neck", above=0),
+    "REID_DIM": Key(64, "embedding dimension", above=0),
+    "REID_NESTED": Key((), "further embedding dimensions, trained as prefixes (Matryoshka)", above=0, item=int),
+    "REID_SAMPLING": Key(
+        "center", "point at which the embedding map is read", choices=("center", "center_bi", "roi_align", "pos_anchor")
+    ),
+    "HEAD_CHANNELS": Key(256, "width of the hidden layer of each head; limited to 64 for yolo", above=0),
+    "NUM_CLASSES": Key(1, "number of object classes", above=0),
+    "HEATMAP_BIAS": Key(-2.19, "initial bias of the heatmap head: -2.19 is a probability of 0.1"),
+    "NORM": Key("batch", "batch norm: per process, over all GPUs, or frozen", choices=("batch", "sync", "frozen")),
+    "WEIGHTS": Key("", "file or http(s) URL of initial weights; empty = random"),
+    "WEIGHTS_SHA256": Key(
+        "", "SHA-256 digest of WEIGHTS; empty = not checked", values="at least its first 8 hexadecimal digits"
+    ),
+}
+
+INPUT: Section = {
+    "SIZE_HW": Key((608, 1088), "network input, padded up to a multiple of 32", minimum=32, unit="px"),
+    "UNDO": Key(
+        "published",
+        "mapping of boxes back to the image: as in the reference implementation, or exact",
+        choices=("published", "exact"),
+    ),
+}
+
+DATA: Section = {
+    "ROOT": Key("data", "folder that TRAIN and VAL are relative to"),
+    "TRAIN": Key((".",), "training data: names of datasets, folders or annotation files", item=str),
+    "VAL": Key((), "validation data: names of datasets or folders of sequences", item=str),
+    "CLASSES": Key(("pedestrian",), "class names, MODEL.NUM_CLASSES of them", item=str),
+    "WORKERS": Key(2, "data loader processes; without effect on random draws", minimum=0),
+    "MAX_OBJECTS": Key(500, "maximum number of objects in an image", above=0),
+    "IMAGES_PER_SEQUENCE": Key(1, "group size: images of the same sequence in a batch; 1 = no grouping", above=0),
+    "FRAME_LIMIT": Key(0, "first frames of each training sequence to use; 0 = all", minimum=0, unit="frames"),
+    "CACHE": Key("", "folder of the label index; empty = the user's cache folder"),
+    "CHECK": Key(True, "check labels before training; errors stop it"),
+    "REBUILD_INDEX": Key(False, "read all labels again instead of the cached index"),
+    "MAX_BAD_IMAGES": Key(10, "unreadable images that are skipped before training stops", minimum=0, unit="images"),
+    "TARGETS": Key("host", "where heatmap targets are drawn", choices=("host", "device")),
+    "PREFETCH": Key(True, "copy the next batch to the GPU during the current step"),
+}
+
+AUGMENT: Section = {
+    "ENABLED": Key(True, "augment training images"),
+    "SATURATION": Key(0.5, "maximum relative change of saturation", minimum=0),
+    "VALUE": Key(0.5, "maximum relative change of brightness", minimum=0),
+    "ROTATION": Key(5.0, "maximum rotation", minimum=0, unit="degrees"),
+    "TRANSLATION": Key(0.1, "maximum translation, as a fraction of the image size", minimum=0),
+    "SCALE": Key((0.5, 1.2), "range of the scale", above=0),
+    "SHEAR": Key(2.0, "maximum shear", minimum=0, unit="degrees"),
+    "FLIP": fraction(0.5, "probability of a horizontal flip"),
+    "IMPLEMENTATION": Key(
+        "fast", "one warp from a reduced decode, or the steps of the reference implementation", choices=("fast", "full")
+    ),
+    "TRANSLATION_AXES": Key(
+        "correct",
+        "published: x is drawn from the height and y from the width, as in the reference implementation",
+        choices=("correct", "published"),
+    ),
+    "MOSAIC": fraction(0.0, "probability of a mosaic of four images"),
+    "MIXUP": fraction(0.0, "probability of mixup with another image"),
+    "ERASE": fraction(0.0, "probability of random erasing"),
+    "BLUR": fraction(0.0, "probability of motion or defocus blur"),
+    "JPEG": fraction(0.0, "probability of JPEG artifacts"),
+    "OUT_OF_FRAME": Key(
+        "published",
+        "boxes moved out of the image: kept at its border, as in the reference implementation, or dropped",
+        choices=("published", "drop"),
+    ),
+}
+
+LOSS: Section = {
+    "HEATMAP_WEIGHT": Key(1.0, "weight of the heatmap loss", minimum=0),
+    "OFFSET_WEIGHT": Key(1.0, "weight of the offset loss", minimum=0),
+    "SIZE_WEIGHT": Key(0.1, "weight of the size loss", minimum=0),
+    "BALANCE": Key(
+        "uncertainty",
+        "weighting of detection and identity",
+        choices=("uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"),
+    ),
+    "START_DET": Key(-1.85, "uncertainty: initial log variance of detection"),
+    "START_ID": Key(-1.05, "uncertainty: initial log variance of identity"),
+    "TASK_WEIGHTS": Key((1.0, 1.0), "fixed, pcgrad: weights of detection and identity, not both 0", minimum=0),
+    "GRADNORM_ALPHA": Key(1.5, "gradnorm: strength of the pull towards equal training rates", minimum=0),
+    "GRADNORM_LR": Key(0.025, "gradnorm: learning rate of the task weights", above=0),
+    "MGDA_NORM": Key(
+        "none", "mgda_ub: divisor of each task's gradient: none, its norm, or the loss", choices=("none", "l2", "loss")
+    ),
+    "IDENTITY": Key(
+        "cross_entropy", "identity loss", choices=("cross_entropy", "focal", "triplet", "circle", "partial_fc")
+    ),
+    "FOCAL_GAMMA": Key(2.0, "focal: exponent of the weight (1 - p)", minimum=0),
+    "TRIPLET_MARGIN": Key(0.3, "triplet: margin between distances of unit embeddings", minimum=0),
+    "CIRCLE_MARGIN": Key(0.25, "circle: relaxation m", minimum=0),
+    "CIRCLE_SCALE": Key(64.0, "circle: scale gamma", above=0),
+    "SAMPLE_RATE": Key(0.1, "partial_fc: fraction of the identities in a step's softmax", above=0, maximum=1),
+}
+
+SOLVER: Section = {
+    "OPTIMIZER": Key("adam", "optimizer", choices=("adam", "adamw", "sgd")),
+    "BASE_LR": Key(1e-4, "learning rate", above=0),
+    "BACKBONE_LR": Key(1.0, "learning rate of the backbone, relative to BASE_LR", above=0),
+    "MOMENTUM": Key(0.9, "sgd: momentum", minimum=0, below=1),
+    "WEIGHT_DECAY": Key(0.0, "weight decay of weights; norms, biases and loss weights have none", minimum=0),
+    "FUSED": Key(True, "one kernel updates all parameters; False = one kernel per parameter"),
+    "BATCH_SIZE": Key(12, "images per optimizer step, over all processes and accumulation steps", above=0),
+    "ACCUMULATION_STEPS": Key(1, "parts of a process's batch whose gradients are summed", above=0),
+    "EPOCHS": Key(30, "training epochs", above=0, unit="epochs"),
+    "SCHEDULE": Key("step", "learning rate schedule", choices=("step", "cosine")),
+    "MILESTONES": Key((20,), "step: epochs, counted from 1, after which the rate drops", minimum=1, item=int),
+    "GAMMA": Key(0.1, "step: factor of each drop", above=0),
+    "FINAL_LR": fraction(0.0, "cosine: final rate, as a fraction of the first"),
+    "WARMUP": Key(0, "length of the warm-up; 0 = none", minimum=0, unit="steps"),
+    "WARMUP_POWER": Key(1.0, "exponent of the warm-up: 1 = linear, 4 = JDE's burn-in", above=0),
+    "CLIP_NORM": Key(0.0, "maximum gradient norm; 0 = no clipping", minimum=0),
+    "PRECISION": Key(
+        "fp32", "precision of the network; losses and weights stay float32", choices=("fp32", "bf16", "fp16")
+    ),
+    "CHANNELS_LAST": Key(True, "channels-last memory format"),
+    "COMPILE": Key(False, "compile the network; the first steps take minutes"),
+    "EMA_DECAY": Key(0.0, "decay of the averaged weights used for validation; 0 = none", minimum=0, below=1),
+    "MAX_NONFINITE_STEPS": Key(
+        0, "steps with a non-finite loss that are skipped in a run before it stops", minimum=0, unit="steps"
+    ),
+    "MAX_STEPS": Key(0, "total number of optimizer steps; 0 = no limit", minimum=0, unit="steps"),
+    "LOG_EVERY": Key(10, "interval of TensorBoard scalars", above=0, unit="steps"),
+    "FAIRNESS_EVERY": Key(100, "interval of the task gradient statistics; 0 = never", minimum=0, unit="steps"),
+    "SAMPLE_IMAGES_EVERY": Key(1, "interval of TensorBoard sample images; 0 = never", minimum=0, unit="epochs"),
+    "VAL_EVERY": Key(5, "interval of validation; 0 = never", minimum=0, unit="epochs"),
+    "SAVE_EVERY": Key(1, "interval of writing last.pt", above=0, unit="epochs"),
+    "SAVE_EVERY_STEPS": Key(
+        0, "interval of writing last.pt within an epoch; 0 = at its end only", minimum=0, unit="steps"
+    ),
+}
+
+PREDICT: Section = {
+    "TOP_K": Key(500, "maximum number of detections in an image", above=0),
+    "MIN_SCORE": fraction(0.1, "minimum score of a detection"),
+    "REID_PREFIX": Key(0, "leading values of the embedding that are used; 0 = all", minimum=0),
+    "HEADS": Key(
+        "sparse",
+        "where size, offset and embedding are computed: at the peaks, or on the full map; with equal results",
+        choices=("sparse", "dense"),
+    ),
+}
+
+SOURCE: Section = {
+    "RECONNECT": Key(10, "consecutive attempts to open a stream again; 0 = none", minimum=0),
+    "RECONNECT_WAIT": Key(
+        1.0, "wait before the first attempt, doubled for each further one up to 30", minimum=0, unit="s"
+    ),
+    "TIMEOUT": Key(10.0, "time without a frame after which a stream counts as lost", above=0, unit="s"),
+    "DROP": Key(
+        "auto",
+        "drop the oldest frame where too many wait; auto = for cameras and streams",
+        choices=("auto", "never", "always"),
+    ),
+}
+
+VIDEO: Section = {
+    "CODEC": Key("h264", "codec of annotated videos: h264 (mp4) or vp9 (webm)", choices=("h264", "vp9")),
+    "QUALITY": Key(
+        23,
+        "constant rate factor; lower is better and larger",
+        minimum=0,
+        maximum=63,
+        values="0 to 51 (h264), 0 to 63 (vp9)",
+    ),
+    "TRAIL": Key(30, "length of the drawn trajectories", above=0, unit="frames"),
+}
+
+EVAL: Section = {
+    "PROTOCOL": Key(
+        "auto",
+        "rules of the benchmark; auto = by the sequence names",
+        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+    ),
+    "BACKEND": Key("trackeval", "scoring library", choices=("trackeval", "motmetrics")),
+    "REID": Key(False, "eval --weights: also measure re-identification at the ground truth boxes"),
+    "EVENTS": Key(True, "write py-motmetrics' event table of each sequence"),
+}
+
+DATASET: Section = {
+    "LAYOUT": Key("auto", "format of the labels", choices=("auto", "mot", "crowdhuman", "jde", "coco", "yolo", "csv")),
+    "ROOT": Key("", "folder or annotation file, relative to DATA.ROOT; default: the dataset's name"),
+    "LABELS": Key("", "annotation file or image list, relative to ROOT; empty = the layout's default"),
+    "IMAGES": Key("", "image folder, relative to ROOT; empty = the layout's default"),
+    "SPLIT": Key("whole", "frames of each sequence", choices=("whole", "first_half", "second_half")),
+    "HALF": Key(
+        "published",
+        "length of the first half of n frames: int(n / 2), or CenterTrack's n // 2 + 1",
+        choices=("published", "centertrack"),
+    ),
+    "SEQUENCES": Key((), "names or patterns (MOT17-0[24]*) of sequences; empty = all", item=str),
+    "FRAMES": Key((0, 0), "first and last frame of each sequence, counted from 1; 0 = no limit", unit="frames"),
+    "BOX": Key("full", "crowdhuman: kind of box", choices=("full", "visible", "head")),
+    "IDENTITY": Key(
+        "labels",
+        "identities: of the labels, one per box (still images), or none (detection only)",
+        choices=("labels", "box", "none"),
+    ),
+    "CLIP": Key(False, "clip boxes to the image"),
+    "DETECTOR": Key("auto", "copy of each MOT17 sequence to use", choices=("auto", "DPM", "FRCNN", "SDP")),
+}
+"""Keys of `DATA.SETS.<name>`."""
+
+GENERAL: Section = {
+    "SEED": Key(317, "random seed", minimum=0),
+    "DEVICE": Key("auto", "auto = a GPU where there is one", values="auto, cpu, cuda, cuda:N"),
+    "OUTPUT": Key("runs/default", "output folder"),
+}
+
+SECTIONS = {
+    "MODEL": MODEL,
+    "INPUT": INPUT,
+    "DATA": DATA,
+    "AUGMENT": AUGMENT,
+    "LOSS": LOSS,
+    "SOLVER": SOLVER,
+    "PREDICT": PREDICT,
+    "SOURCE": SOURCE,
+    "TRACKER": TRACKER,
+    "VIDEO": VIDEO,
+    "EVAL": EVAL,
+}
+
+KEYS = {f"{name}.{key}": entry for name, keys in SECTIONS.items() for key, entry in keys.items()} | GENERAL
+"""Every key by its full name, apart from those of DATA.SETS."""
 
 
 def default_cfg() -> CfgNode:
-    """Return a fresh, unfrozen tree of defaults."""
-    return CfgNode(
-        {
-            "MODEL": CfgNode(
-                {
-                    "BACKBONE": "dla_34",
-                    "WIDTH": 1.0,  # channel multiplier of backbone and neck
-                    "REID_DIM": 64,  # embedding dimension
-                    "REID_NESTED": (),  # lengths whose first values are trained as embeddings too, e.g. (512, 256, 64)
-                    "REID_SAMPLING": "center",  # where it is read: center | center_bi | roi_align | pos_anchor
-                    "HEAD_CHANNELS": 256,  # width of each head's hidden layer; at most 64 for yolo, as published
-                    "NUM_CLASSES": 1,
-                    "HEATMAP_BIAS": -2.19,  # start: every cell an object with probability 0.1
-                    "NORM": "batch",  # batch norms: batch | sync (over all GPUs) | frozen (as they were loaded)
-                    "WEIGHTS": "",  # file or http(s) URL to start training from, "" for random weights
-                    "WEIGHTS_SHA256": "",  # its digest, or the first 8 digits or more; "" = not checked
-                }
-            ),
-            "INPUT": CfgNode(
-                {
-                    "SIZE_HW": (608, 1088),  # network input, height and width, padded up to a multiple of 32
-                    "UNDO": "published",  # how boxes return to the image: published | exact
-                }
-            ),
-            "DATA": CfgNode(
-                {
-                    "ROOT": "data",  # folder that TRAIN and VAL are relative to
-                    "TRAIN": (".",),  # what to train on: names of data sets (docs/data.md), folders, annotation files
-                    "VAL": (),  # sequences to score while training: names of data sets or folders
-                    "SETS": CfgNode(),  # SETS.<name>.<KEY>: changes a data set or makes one; keys in data_sets.py
-                    "CLASSES": ("pedestrian",),  # names of the MODEL.NUM_CLASSES classes
-                    "WORKERS": 2,  # loader processes; changes no draw
-                    "MAX_OBJECTS": 500,  # objects an image at most (the published K)
-                    "IMAGES_PER_SEQUENCE": 1,  # images of one sequence in a batch; 1 = any, as published
-                    "FRAME_LIMIT": 0,  # first frames of each training sequence to use; 0 = all
-                    "CACHE": "",  # folder for indexes of the labels; "" = the user's cache folder
-                    "CHECK": True,  # look through labels before training; errors stop it
-                    "REBUILD_INDEX": False,  # read all labels again, whatever the cache holds
-                    "MAX_BAD_IMAGES": 10,  # images that cannot be read: so many are skipped before a run stops
-                    "TARGETS": "host",  # where heatmap targets are drawn: host | device
-                    "PREFETCH": True,  # copy the next batch to a GPU while it works on this one
-                }
-            ),
-            "AUGMENT": CfgNode(
-                {
-                    "ENABLED": True,
-                    "SATURATION": 0.5,  # S and V are scaled by 1 +- this
-                    "VALUE": 0.5,
-                    "ROTATION": 5.0,  # degrees
-                    "TRANSLATION": 0.1,  # share of the image's width and height
-                    "SCALE": (0.5, 1.2),
-                    "SHEAR": 2.0,  # degrees
-                    "FLIP": 0.5,  # probability
-                    "IMPLEMENTATION": "fast",  # fast (one warp from a reduced decode) | full (the published steps)
-                    "TRANSLATION_AXES": "correct",  # correct | published (x drawn from the height, y from the width)
-                    # Beyond the paper, each the probability for an image (docs/data.md says what they cost):
-                    "MOSAIC": 0.0,
-                    "MIXUP": 0.0,
-                    "ERASE": 0.0,
-                    "BLUR": 0.0,
-                    "JPEG": 0.0,
-                    "OUT_OF_FRAME": "published",  # boxes warped out of the image: published (kept at its border) | drop
-                }
-            ),
-            "LOSS": CfgNode(
-                {
-                    "HEATMAP_WEIGHT": 1.0,
-                    "OFFSET_WEIGHT": 1.0,
-                    "SIZE_WEIGHT": 0.1,
-                    "BALANCE": "uncertainty",  # of the two tasks: uncertainty | fixed | gradnorm | mgda_ub | pcgrad
-                    "START_DET": -1.85,  # uncertainty: log variances at the start
-                    "START_ID": -1.05,
-                    "TASK_WEIGHTS": (1.0, 1.0),  # fixed, pcgrad: of detection and of identity
-                    "GRADNORM_ALPHA": 1.5,  # gradnorm: how much a task that lags is favoured
-                    "GRADNORM_LR": 0.025,  # gradnorm: the task weights' own rate
-                    "MGDA_NORM": "none",  # mgda_ub: what losses are divided by: none | l2 (gradient norm) | loss
-                    "IDENTITY": "cross_entropy",  # cross_entropy | focal | triplet | circle | partial_fc
-                    "FOCAL_GAMMA": 2.0,  # focal: weight (1 - p) ** this
-                    "TRIPLET_MARGIN": 0.3,  # triplet: between distances of unit embeddings
-                    "CIRCLE_MARGIN": 0.25,  # circle: relaxation m
-                    "CIRCLE_SCALE": 64.0,  # circle: scale gamma
-                    "SAMPLE_RATE": 0.1,  # partial_fc: share of the identities that a step's softmax runs over
-                }
-            ),
-            "SOLVER": CfgNode(
-                {
-                    "OPTIMIZER": "adam",  # adam | adamw | sgd
-                    "BASE_LR": 1e-4,
-                    "BACKBONE_LR": 1.0,  # the backbone's rate is BASE_LR times this
-                    "MOMENTUM": 0.9,  # of sgd
-                    "WEIGHT_DECAY": 0.0,  # of weights; norms, biases and the loss weights have none
-                    "FUSED": True,  # one kernel updates all parameters; False: one after another, as published
-                    "BATCH_SIZE": 12,  # images an optimiser step, over all processes and ACCUMULATION_STEPS parts
-                    "ACCUMULATION_STEPS": 1,  # parts of each process's share whose gradients are summed: less memory
-                    "EPOCHS": 30,
-                    "SCHEDULE": "step",  # step (as published) | cosine
-                    "MILESTONES": (20,),  # step: epochs (counted from 1) after which the rate drops
-                    "GAMMA": 0.1,  # step: what it is multiplied by
-                    "FINAL_LR": 0.0,  # cosine: the last rate, as a share of the first
-                    "WARMUP": 0,  # steps over which the rate rises to its full height; 0 = none, as published
-                    "WARMUP_POWER": 1.0,  # the rise's power: 1 a straight line, 4 JDE's burn-in
-                    "CLIP_NORM": 0.0,  # largest gradient norm; 0 = no clipping, as published
-                    "PRECISION": "fp32",  # of the network: fp32 | bf16 | fp16; losses and weights stay float32
-                    "CHANNELS_LAST": True,  # kernels and maps lie channels last
-                    "COMPILE": False,  # compile the network: the first steps take minutes
-                    "EMA_DECAY": 0.0,  # decay of the averaged weights used for validation; 0 = none, as published
-                    "MAX_NONFINITE_STEPS": 0,  # steps of a run whose loss may be not finite and are left out; 0 = stop
-                    "MAX_STEPS": 0,  # optimiser steps in all; 0 = no limit
-                    "LOG_EVERY": 10,  # steps between TensorBoard scalars
-                    "FAIRNESS_EVERY": 100,  # steps between readings of the fairness meter; 0 = never
-                    "SAMPLE_IMAGES_EVERY": 1,  # epochs between TensorBoard sample images; 0 = never
-                    "VAL_EVERY": 5,  # epochs between validations; 0 = never
-                    "SAVE_EVERY": 1,  # epochs between writes of the last checkpoint
-                    "SAVE_EVERY_STEPS": 0,  # steps between writes within an epoch; 0 = none
-                }
-            ),
-            "PREDICT": CfgNode(
-                {
-                    "TOP_K": 500,  # peaks read from a heatmap at most
-                    "MIN_SCORE": 0.1,  # detections below this leave the predictor no more
-                    "REID_PREFIX": 0,  # embeddings' first values that are used; 0 = all
-                    "HEADS": "sparse",  # where the other heads run: sparse | dense (the whole map); equal results
-                }
-            ),
-            "SOURCE": CfgNode(
-                {
-                    "RECONNECT": 10,  # attempts in a row to open a stream again; 0 = never
-                    "RECONNECT_WAIT": 1.0,  # seconds before the first of them, doubled each time, up to 30
-                    "TIMEOUT": 10.0,  # seconds without a frame before a stream counts as lost
-                    "DROP": "auto",  # the oldest frame when too many wait: auto (cameras and streams) | never | always
-                }
-            ),
-            "TRACKER": CfgNode(
-                {
-                    "PRESET": "fairmot",  # fairmot | jde | byte | strong: sets keys below (config/tracker_presets.py)
-                    "CONF_THRESHOLD": 0.4,  # a detection needs a score above this
-                    "INITIATION_THRESHOLD": 0.0,  # a new track needs a score above this too
-                    "BUFFER": 30,  # frames at 30 fps that a lost track is kept
-                    # First association: appearance, motion, overlap
-                    "USE_APPEARANCE": True,  # False sets the appearance cost to 0; gate and motion stay
-                    "USE_MOTION": True,  # False: no prediction, no gate, no motion cost
-                    "USE_OVERLAP": True,  # False leaves the associations by overlap out
-                    "APPEARANCE_METRIC": "cosine",  # cosine | euclidean (JDE's)
-                    "MOTION_GATE": 9.4877,  # highest squared Mahalanobis distance: 95 % of chi-square, 4 degrees
-                    "MOTION_LAMBDA": 0.98,  # weight of appearance; 1 - lambda is the Mahalanobis distance's
-                    "OVERLAP_WEIGHT": 0.0,  # weight of 1 - IoU in the same cost
-                    "APPEARANCE_THRESHOLD": 0.4,
-                    # Associations by overlap
-                    "OVERLAP_THRESHOLD": 0.5,
-                    "FUSE_SCORE": False,  # costs are 1 - IoU * score (ByteTrack)
-                    "SECOND_ASSOCIATION": False,  # tracks left over may take detections of low score (ByteTrack)
-                    "SECOND_THRESHOLD": 0.1,  # low: above this, up to CONF_THRESHOLD
-                    "SECOND_OVERLAP_THRESHOLD": 0.5,
-                    "OCR": False,  # then: by overlap with a track's last detection (OC-SORT)
-                    "OCR_THRESHOLD": 0.7,
-                    "OCR_APPEARANCE": 2.0,  # highest cosine distance there; 2 = any
-                    "UNCONFIRMED_THRESHOLD": 0.7,
-                    "DUPLICATE_DISTANCE": 0.15,  # 1 - IoU below which a lost and a tracked box are one person
-                    # Motion
-                    "KALMAN_STATE": "xyah",  # centre and aspect, height (as published) | xywh: and width, height
-                    "MEASUREMENT_NOISE": "fixed",  # fixed | nsa (less for high scores)
-                    "KALMAN_RATE": 0.0,  # frames a second at which one frame is one time step; 0 = a frame is a step
-                    "ORU": False,  # who comes back is filtered again along a straight line (OC-SORT)
-                    "CAMERA_MOTION": "none",  # none | flow | ecc | file
-                    "CAMERA_FILE": "",  # file: affines, one file or a folder of <sequence>.txt
-                    "CAMERA_MOTION_SIZE": 640,  # flow, ecc: longer side in pixels at which motion is estimated
-                    # Embeddings
-                    "EMBEDDING_MOMENTUM": 0.9,
-                    "EMBEDDING_UPDATE": "fixed",  # fixed | score (surer detections weigh more)
-                    "GALLERY_BUFFER": 0,  # frames at 30 fps that ended tracks are remembered; 0 = not at all
-                    "GALLERY_THRESHOLD": 0.25,  # cosine distance up to which a new track is one of them
-                    # Output
-                    "OUTPUT_BOX": "filter",  # a track's box: filter (the Kalman mean) | detection (its own)
-                    "MIN_AREA": 100.0,  # filter, px^2; 0 = off
-                    "MAX_ASPECT": 1.6,  # filter, width / height; 0 = off
-                    "INTERPOLATE": "none",  # gaps, after the last frame: none | linear | gaussian
-                    "INTERPOLATE_GAP": 20,  # longest gap in frames
-                    "INTERPOLATE_TAU": 10.0,  # gaussian: scale of its length
-                    "MIN_TRACK_LENGTH": 0,  # shortest track in frames that is kept, after the last frame
-                }
-            ),
-            "VIDEO": CfgNode(
-                {
-                    "CODEC": "h264",  # h264 (mp4) | vp9 (webm)
-                    "QUALITY": 23,  # constant rate factor: lower is better and larger
-                    "TRAIL": 30,  # frames that a trail goes back
-                }
-            ),
-            "EVAL": CfgNode(
-                {
-                    "PROTOCOL": "auto",  # auto | mot15 | mot16 | mot17 | mot20
-                    "BACKEND": "trackeval",  # trackeval (official) | motmetrics (as FairMOT-style scripts print)
-                    "REID": False,  # eval --weights: also measure how well embeddings at true boxes tell people apart
-                    "EVENTS": True,  # write motmetrics' event table of each sequence
-                }
-            ),
-            "SEED": 317,
-            "DEVICE": "auto",  # auto | cpu | cuda | cuda:N
-            "OUTPUT": "runs/default",
-        }
-    )
+    """Return a new, unfrozen tree of the defaults."""
+    sections = {name: default_node(keys) for name, keys in SECTIONS.items()}
+    sections["DATA"]["SETS"] = CfgNode()
+    return CfgNode({**sections, **default_node(GENERAL)})
+
+
+def default_node(keys: Section) -> CfgNode:
+    """Return a new, unfrozen node of the defaults of one section."""
+    return CfgNode({name: key.default for name, key in keys.items()})

@@ -1,21 +1,22 @@
-"""defaults <- YAML file (with `_BASE_`) <- KEY VALUE overrides, each strict; the result is frozen."""
+"""Loading of configurations: defaults, YAML file (with `_BASE_`), KEY VALUE overrides; strictly typed and frozen."""
 
 import ast
-import re
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from fairmot.config.datasets import data_set_node
-from fairmot.config.defaults import default_cfg
+from fairmot.config.datasets import dataset_node
+from fairmot.config.defaults import DATASET, KEYS, SECTIONS, default_cfg
+from fairmot.config.keys import Key
 from fairmot.config.node import CfgNode
 from fairmot.config.tracker_presets import PRESETS, preset_keys
 from fairmot.config.validate import validate_cfg
 from fairmot.utils.errors import InputError
 
-FREE_NAMES = "DATA.SETS."  # below it, names are the user's
+DATASETS = "DATA.SETS."  # prefix of names that the user chooses
 
 
 def load_cfg(path: str | Path | None = None, overrides: Sequence[str] = ()) -> CfgNode:
@@ -96,16 +97,34 @@ def _apply_preset(cfg: CfgNode, name: Any) -> None:
 def _merge(node: CfgNode, tree: Mapping[str, Any], *, prefix: str, source: str) -> None:
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        if prefix == FREE_NAMES and key not in node:
-            node[str(key)] = data_set_node(str(key))
+        if prefix == DATASETS and key not in node:
+            node[str(key)] = dataset_node(str(key))
         if key not in node:
-            raise InputError(f"{source}: unknown key {name}; choose from {', '.join(node)}")
-        if isinstance(node[key], CfgNode):
-            if not isinstance(value, Mapping):
-                raise InputError(f"{source}: {name} is a section, not a value")
+            raise InputError(f"{source}: unknown key {name}; did you mean {_nearest(name, value)}?")
+        if not isinstance(node[key], CfgNode):
+            node[key] = _coerce(name, value, source)
+        elif isinstance(value, Mapping):
             _merge(node[key], value, prefix=f"{name}.", source=source)
         else:
-            node[key] = _coerce(name, value, node[key], source)
+            raise InputError(f"{source}: {name} is a section, not a value")
+
+
+def _nearest(name: str, value: Any) -> str:
+    """Return the most similar name of a key, or of a section where `value` is one."""
+    folder, _, last = name.rpartition(".")
+    names = [*SECTIONS, "DATA.SETS"] if isinstance(value, Mapping) else [*KEYS]
+    if name.startswith(DATASETS):
+        names = [f"{folder}.{key}" for key in DATASET]
+
+    def similarity(other: str) -> tuple[bool, float]:
+        ratio = difflib.SequenceMatcher(None, name.upper(), other.upper()).ratio()
+        return other.rpartition(".")[2] == last.upper(), ratio
+
+    return max(names, key=similarity)
+
+
+def _find_key(name: str) -> Key | None:
+    return DATASET.get(name.rpartition(".")[2]) if name.startswith(DATASETS) else KEYS.get(name)
 
 
 def _merge_overrides(cfg: CfgNode, overrides: Sequence[str]) -> None:
@@ -116,19 +135,13 @@ def _merge_overrides(cfg: CfgNode, overrides: Sequence[str]) -> None:
         if name == "TRACKER.PRESET":
             _apply_preset(cfg, _parse(text) if isinstance(text, str) else text)
     for name, text in pairs:
-        tree: Any = text if not isinstance(text, str) else _parse(text)
-        if isinstance(_default(cfg, name), str) and isinstance(tree, int | float):
-            tree = text  # a name that looks like a number
+        tree: Any = _parse(text) if isinstance(text, str) else text
+        key = _find_key(name)
+        if key and isinstance(key.default, str) and isinstance(tree, int | float):
+            tree = text  # text that reads like a number
         for part in reversed(name.split(".")):
             tree = {part: tree}
         _merge(cfg, tree, prefix="", source="override")
-
-
-def _default(cfg: CfgNode, name: str) -> Any:
-    node: Any = cfg
-    for part in name.split("."):
-        node = node.get(part) if isinstance(node, CfgNode) else None
-    return node
 
 
 def _parse(text: str) -> Any:
@@ -138,43 +151,12 @@ def _parse(text: str) -> Any:
         return {"true": True, "false": False}.get(text.lower(), text)
 
 
-_EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")  # YAML 1.1 reads 1e-4, which has no point, as text
-
-
-def _coerce(name: str, value: Any, default: Any, source: str) -> Any:
-    """Return `value` in the type of `default`; InputError when it does not fit."""
-    if isinstance(default, bool) and isinstance(value, bool):
-        return value
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(default, float) and isinstance(value, str) and _EXPONENT.fullmatch(value):
-        return float(value)
-    if isinstance(default, int) and not isinstance(default, bool) and type(value) is int:
-        return value
-    if isinstance(default, str) and isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(default, tuple) and isinstance(value, str) and _holds_text(name, default):
-        return (value,)
-    if isinstance(default, tuple) and isinstance(value, list | tuple):
-        return _coerce_items(name, tuple(value), default, source)
-    raise InputError(f"{source}: {name} = {value!r} is not a {type(default).__name__}")
-
-
-_ITEM_DEFAULTS: dict[str, Any] = {
-    "DATA.VAL": "", "DATA.TRAIN": "", "DATA.CLASSES": "", "SOLVER.MILESTONES": 0, "DATA.SETS.SEQUENCES": "",
-    "MODEL.REID_NESTED": 0,
-}  # fmt: skip
-
-
-def _holds_text(name: str, default: tuple[Any, ...]) -> bool:
-    return all(isinstance(item, str) for item in (*default, _ITEM_DEFAULTS.get(name, "")))
-
-
-def _coerce_items(name: str, value: tuple[Any, ...], default: tuple[Any, ...], source: str) -> tuple[Any, ...]:
-    """Tuples named in _ITEM_DEFAULTS take any length of that type; the others keep their length and types."""
-    key = re.sub(rf"^({re.escape(FREE_NAMES)}).+\.", r"\1", name)
-    if key in _ITEM_DEFAULTS:
-        return tuple(_coerce(name, item, _ITEM_DEFAULTS[key], source) for item in value)
-    if len(value) != len(default):
-        raise InputError(f"{source}: {name} = {value!r} needs {len(default)} values")
-    return tuple(_coerce(name, item, like, source) for item, like in zip(value, default, strict=True))
+def _coerce(name: str, value: Any, source: str) -> Any:
+    """Return `value` in the type of the key `name`; InputError where it does not fit."""
+    key = _find_key(name)
+    if key is None:
+        raise ValueError(f"{name}: no such key")
+    try:
+        return key.coerce(value)
+    except TypeError:
+        raise InputError(f"{source}: {name} = {value!r} is not of type {key.type_name}") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairmot.config.datasets import DATA_SETS, data_set_node
+from fairmot.config.datasets import DATASETS, dataset_node
 from fairmot.data.index.builder import Selection
 from fairmot.data.index.cache import DatasetSpec
 from fairmot.data.index.splits import Split
@@ -42,8 +42,8 @@ def resolve_data_set(
 
     Raises InputError: nothing of that name, or an unknown layout.
     """
-    keys = sets[entry] if entry in sets else data_set_node(entry)
-    path = _locate(entry, Path(keys["ROOT"]), root=root, is_named=entry in sets or entry in DATA_SETS, key=key)
+    keys = sets[entry] if entry in sets else dataset_node(entry)
+    path = _locate(entry, Path(keys["ROOT"]), root=root, is_named=entry in sets or entry in DATASETS, key=key)
     layout = detect_layout(path, key=f"{key}: {entry!r}") if keys["LAYOUT"] == "auto" else keys["LAYOUT"]
     numbers = class_numbers(classes) if layout == MOT else tuple(range(len(classes)))
     for name, only, default in (("BOX", "crowdhuman", "full"), ("DETECTOR", MOT, "auto")):
@@ -99,5 +99,5 @@ def _locate(entry: str, location: Path, *, root: Path, is_named: bool, key: str)
         raise InputError(f"{key}: {entry!r}: {path} does not exist; set DATA.SETS.{entry}.ROOT")
     raise InputError(
         f"{key}: {entry!r}: no such folder under DATA.ROOT {root}, and no data set of that name "
-        f"({', '.join([*DATA_SETS][:3])}, ...; docs/data.md lists them)"
+        f"({', '.join([*DATASETS][:3])}, ...; docs/data.md lists them)"
     )

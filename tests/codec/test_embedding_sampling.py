@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fairmot.codec.embedding_sampling import READERS, EmbeddingMap, read_embeddings, sample_for_training
 from fairmot.codec.points import CenterPoints, gather_at, points_from_boxes
 from fairmot.codec.positive_anchors import positive_cells
+from fairmot.config.defaults import MODEL
 from fairmot.config.load import load_cfg
-from fairmot.config.validate import CHOICES
 from fairmot.losses.build import build_criterion
 from fairmot.structures.outputs import HeadOutputs
 
@@ -40,7 +40,7 @@ def read(values_BDHW, places, how):
 
 
 def test_the_choices_are_those_of_the_configuration():
-    assert tuple(ALL) == CHOICES["MODEL.REID_SAMPLING"]
+    assert tuple(ALL) == MODEL["REID_SAMPLING"].choices
 
 
 @given(x=inside, y=inside, width=st.sampled_from([0.5, 1, 2.75]), height=st.sampled_from([0.5, 1, 3]))

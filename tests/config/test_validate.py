@@ -1,37 +1,34 @@
 import pytest
 
+from fairmot.config.defaults import KEYS
 from fairmot.config.load import load_cfg
-from fairmot.config.validate import CHOICES, NOT_NEGATIVE, POSITIVE, SHARES
 from fairmot.utils.errors import InputError
 
+CHOICES = {name: key.choices for name, key in KEYS.items() if key.choices}
 
-def refused(name: str, value: str) -> str:
+
+def refused(*overrides: str) -> str:
     with pytest.raises(InputError) as caught:
-        load_cfg(None, [name, value])
-    message = str(caught.value)
-    assert "\n" not in message
-    assert name in message
-    return message
+        load_cfg(None, overrides)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_a_typo_lists_the_choices(name: str) -> None:
-    message = refused(name, "typo")
-    assert "unknown 'typo'" in message
-    assert all(choice in message for choice in CHOICES[name])
+def test_unknown_choice_lists_the_choices(name: str) -> None:
+    assert refused(name, "typo") == f"{name}: unknown 'typo'; choose from {', '.join(CHOICES[name])}"
 
 
-@pytest.mark.parametrize(
-    ("names", "value", "rule"),
-    [
-        (POSITIVE, "0", "above 0"),
-        (NOT_NEGATIVE, "-1", "0 or more"),
-        (SHARES, "2", "between 0 and 1"),
-    ],
-)
-def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rule: str) -> None:
-    for name in names:
-        assert rule in refused(name, value)
+def test_unknown_choice_of_a_dataset_lists_the_choices() -> None:
+    message = refused("DATA.SETS.mine.SPLIT", "typo")
+    assert message == "DATA.SETS.mine.SPLIT: unknown 'typo'; choose from whole, first_half, second_half"
+
+
+@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.minimum == 0 or key.above == 0])
+def test_negative_number_is_refused(name: str) -> None:
+    key = KEYS[name]
+    value = (-1,) * max(len(key.default), 1) if isinstance(key.default, tuple) else -1
+    assert refused(name, str(value)).endswith(f"must be {key.limits}")
 
 
 @pytest.mark.parametrize(
@@ -39,13 +36,17 @@ def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rul
     [
         ("INPUT.SIZE_HW", "(16, 640)", "at least 32"),
         ("AUGMENT.SCALE", "(1.2, 0.5)", "range"),
+        ("AUGMENT.SCALE", "(0.0, 0.5)", "above 0"),
         ("SOLVER.EMA_DECAY", "1.0", "below 1"),
-        ("SOLVER.MILESTONES", "(0, 20)", "epochs, from 1"),
+        ("SOLVER.MILESTONES", "(0, 20)", "at least 1"),
         ("SOLVER.MOMENTUM", "1.0", "below 1"),
-        ("AUGMENT.SCALE", "(0.0, 0.5)", "range"),
+        ("LOSS.TASK_WEIGHTS", "(0, 0)", "not both be 0"),
+        ("MODEL.REID_NESTED", "(8, 8)", "distinct"),
+        ("MODEL.WEIGHTS_SHA256", "0123456", "hexadecimal"),
         ("DATA.TRAIN", "()", "at least one"),
+        ("DATA.CLASSES", "('car', 'car')", "distinct"),
         ("VIDEO.QUALITY", "52", "between 0 and 51"),
-        ("VIDEO.QUALITY", "-1", "between 0 and 51"),
+        ("PREDICT.REID_PREFIX", "65", "exceeds the embedding dimension 64"),
         ("TRACKER.CAMERA_MOTION_SIZE", "32", "at least 64"),
         ("TRACKER.INTERPOLATE_TAU", "1.0", "above 1"),
         ("DEVICE", "gpu", "cuda:N"),
@@ -53,29 +54,27 @@ def test_every_ranged_key_is_held_to_its_range(names: list[str], value: str, rul
         ("DEVICE", "cpu:1", "cuda:N"),
     ],
 )
-def test_values_that_make_no_sense(name: str, value: str, rule: str) -> None:
-    assert rule in refused(name, value)
+def test_value_outside_its_rule_is_refused(name: str, value: str, rule: str) -> None:
+    message = refused(name, value)
+    assert name in message
+    assert rule in message
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:3"])
-def test_devices(name: str) -> None:
-    cfg = load_cfg(None, ["DEVICE", name])
-    assert str(cfg.DEVICE) == name
+def test_device_names_are_accepted(name: str) -> None:
+    assert str(load_cfg(None, ["DEVICE", name]).DEVICE) == name
 
 
-def test_something_is_left_to_associate_by() -> None:
+def test_association_without_any_cost_is_refused() -> None:
     off = [text for name in ("APPEARANCE", "MOTION", "OVERLAP") for text in (f"TRACKER.USE_{name}", "False")]
-    with pytest.raises(InputError, match="one of them must stay True"):
-        load_cfg(None, off)
+    assert "at least one of them must be True" in refused(*off)
     assert not load_cfg(None, off[:4]).TRACKER.USE_MOTION
 
 
-def test_a_file_of_camera_motion_has_a_name() -> None:
-    with pytest.raises(InputError, match=r"TRACKER.CAMERA_FILE: .* needs one"):
-        load_cfg(None, ["TRACKER.CAMERA_MOTION", "file"])
+def test_camera_motion_file_without_a_name_is_refused() -> None:
+    assert refused("TRACKER.CAMERA_MOTION", "file").startswith("TRACKER.CAMERA_FILE: ")
 
 
-def test_each_codec_has_its_own_worst_quality() -> None:
+def test_quality_limit_depends_on_the_codec() -> None:
     assert load_cfg(None, ["VIDEO.CODEC", "vp9", "VIDEO.QUALITY", "63"]).VIDEO.QUALITY == 63
-    with pytest.raises(InputError, match="between 0 and 63"):
-        load_cfg(None, ["VIDEO.CODEC", "vp9", "VIDEO.QUALITY", "64"])
+    assert "between 0 and 63" in refused("VIDEO.CODEC", "vp9", "VIDEO.QUALITY", "64")

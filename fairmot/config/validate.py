@@ -29,7 +29,7 @@ def _is_distinct(values: tuple[Any, ...]) -> bool:
     return len(set(values)) == len(values)
 
 
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+RULES: dict[str, tuple[Callable[[Any], object], str]] = {
     "AUGMENT.SCALE": (lambda scale: scale[0] <= scale[1], "must be a range (low, high)"),
     "LOSS.TASK_WEIGHTS": (any, "must not both be 0"),
     "MODEL.REID_NESTED": (_is_distinct, "must be distinct"),

@@ -1,4 +1,4 @@
-"""`fairmot track` as a user runs it: a slim network looks at a few frames, boxes come from a file."""
+"""`fairmot track` with a slim network, a few frames and public detections."""
 
 import dataclasses
 import io
@@ -39,35 +39,37 @@ ROWS = ".txt", ".jsonl", ".events.jsonl"
 
 
 def box(person, frame):
-    """The second person is away in frames 6 to 8, the third is there in frames 4 to 5 only."""
-    there = {1: True, 2: not 6 <= frame <= 8, 3: 4 <= frame <= 5}[person]
-    return (20 + 60 * (person - 1) + 2 * frame, 20, 24, 60) if there else None
+    """Return the box of a person: the second is absent in frames 6 to 8, the third present in frames 4 to 5 only."""
+    is_present = {1: True, 2: not 6 <= frame <= 8, 3: 4 <= frame <= 5}[person]
+    return (20 + 60 * (person - 1) + 2 * frame, 20, 24, 60) if is_present else None
 
 
 def draw(frame):
-    """Textured ground that the camera pans over, and people."""
-    ground = np.random.default_rng(0).integers(0, 256, (16, 40, 3), dtype=np.uint8)
-    image = cv2.resize(ground, (400, 160), interpolation=cv2.INTER_CUBIC)[10:143, 3 * frame : 3 * frame + 191].copy()
+    """Return an image of people in front of a textured background, with a panning camera."""
+    background = np.random.default_rng(0).integers(0, 256, (16, 40, 3), dtype=np.uint8)
+    image = cv2.resize(background, (400, 160), interpolation=cv2.INTER_CUBIC)[
+        10:143, 3 * frame : 3 * frame + 191
+    ].copy()
     for person, colour in ((1, (220, 40, 40)), (2, (40, 220, 40)), (3, (40, 40, 220))):
-        if place := box(person, frame):
-            left, top, width, height = place
+        if tlwh := box(person, frame):
+            left, top, width, height = tlwh
             cv2.rectangle(image, (left, top), (left + width, top + height), colour, -1)
     return image
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """`street`, of an odd size, with detections in det/det.txt; `empty`, where nobody is; a network's weights."""
+    """Folder of sequences with det/det.txt: `street`, of odd size, and `empty`, without people; and weights."""
     root = tmp_path_factory.mktemp("world")
     for name, people in (("street", (1, 2, 3)), ("empty", ())):
         folder = root / "data" / name
         for frame in range(1, FRAMES + 1):
             write_image(folder / "img1" / f"{frame:06d}.png", draw(frame))
         rows = [
-            f"{frame},-1,{','.join(map(str, place))},{0.9 - 0.1 * person:.1f},-1,-1,-1\n"
+            f"{frame},-1,{','.join(map(str, tlwh))},{0.9 - 0.1 * person:.1f},-1,-1,-1\n"
             for frame in range(1, FRAMES + 1)
             for person in people
-            if (place := box(person, frame))
+            if (tlwh := box(person, frame))
         ]
         (folder / "det").mkdir()
         (folder / "det" / "det.txt").write_text("".join(rows))
@@ -95,19 +97,19 @@ EVERYTHING = ["--video", "--json", "--event-log", "--save-cache", "TRACKER.CAMER
 
 @pytest.fixture(scope="module")
 def run(world, tmp_path_factory):
-    """A run with all that can be written."""
+    """Output folder of a run with all outputs."""
     output = tmp_path_factory.mktemp("run") / "new"
     assert main(arguments(world, output, *EVERYTHING, source=world / "data")) == 0
     return output
 
 
-def test_all_files_are_there_and_nothing_else(run):
-    beside = (*ROWS, ".npz", ".mp4", ".png")
-    expected = {f"{name}{suffix}" for name in ("street", "empty") for suffix in beside}
+def test_all_output_files_are_written_and_no_others(run):
+    suffixes = (*ROWS, ".npz", ".mp4", ".png")
+    expected = {f"{name}{suffix}" for name in ("street", "empty") for suffix in suffixes}
     assert {path.name for path in run.iterdir()} == {*expected, "config.yaml", "run.log"}
 
 
-def test_the_report_names_the_rate_and_each_stage_s_share(run):
+def test_log_has_the_frame_rate_and_load_of_each_stage(run):
     (line,) = (line for line in (run / "run.log").read_text().splitlines() if "street" in line and "end to end" in line)
     for stage in ("network", "camera", "track", "write", "draw", "encode"):
         assert f"{stage} " in line
@@ -115,7 +117,7 @@ def test_the_report_names_the_rate_and_each_stage_s_share(run):
     assert "waiting: network" in line
 
 
-def test_rows_are_the_challenge_s(run):
+def test_rows_are_in_motchallenge_format(run):
     table = read_boxes(run / "street.txt", "results")
     keys = list(zip(table.frames.tolist(), table.ids.tolist(), strict=True))
     assert keys == sorted(keys)
@@ -124,7 +126,7 @@ def test_rows_are_the_challenge_s(run):
     assert (run / "empty.txt").read_text() == ""
 
 
-def test_threads_change_nothing(world, run, tmp_path):
+def test_no_pipeline_gives_the_same_files(world, run, tmp_path):
     assert main(arguments(world, tmp_path, *EVERYTHING, "--no-pipeline")) == 0
     for suffix in ROWS:
         assert (tmp_path / f"street{suffix}").read_bytes() == (run / f"street{suffix}").read_bytes()
@@ -138,47 +140,47 @@ def test_threads_change_nothing(world, run, tmp_path):
         np.testing.assert_array_equal(image_one, image_other)
 
 
-def test_json_lines_say_what_the_rows_say_and_more(run):
+def test_json_lines_agree_with_the_rows(run):
     lines = [json.loads(line) for line in (run / "street.jsonl").read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(1, FRAMES + 1))
     np.testing.assert_allclose([line["time"] for line in lines], np.arange(FRAMES) / 25, atol=1e-5)
-    told = [
+    from_json = [
         (line["frame"], track["id"], *track["box"], round(track["score"], 3))
         for line in lines
         for track in line["tracks"]
     ]
     rows = [tuple(map(float, line.split(",")[:7])) for line in (run / "street.txt").read_text().splitlines()]
-    assert sorted(told) == rows
+    assert sorted(from_json) == rows
     assert {track["stage"] for track in lines[0]["tracks"]} == {"initiation"}
     assert all(json.loads(line)["tracks"] == [] for line in (run / "empty.jsonl").read_text().splitlines())
 
 
-def test_decisions_tell_births_and_losses(run):
+def test_event_log_has_initiated_and_lost_tracks(run):
     events = [json.loads(line) for line in (run / "street.events.jsonl").read_text().splitlines()]
     assert {"initiated", "matched", "lost"} <= {event["event"] for event in events}
     assert [event["track"] for event in events if event["event"] == "initiated" and event["frame"] == 1] == [1, 2]
 
 
-def test_the_video_has_each_frame_at_its_time(run):
+def test_video_has_each_frame_at_its_time(run):
     frames = decode(run / "street.mp4")
-    np.testing.assert_allclose([when for when, _ in frames], np.arange(FRAMES) / 25, atol=1e-3)
+    np.testing.assert_allclose([seconds for seconds, _ in frames], np.arange(FRAMES) / 25, atol=1e-3)
     assert {image.shape for _, image in frames} == {(134, 192, 3)}
 
 
-def test_the_cache_holds_what_was_seen(run):
+def test_cache_has_all_detections(run):
     cache = read_cache(run / "street.npz")
     assert cache.frame_counts.tolist() == [
         sum(box(person, frame) is not None for person in (1, 2, 3)) for frame in range(1, FRAMES + 1)
     ]
     assert cache.frame_rate == 25.0
     assert cache.camera_motion[0].tolist() == np.eye(2, 3).tolist()
-    assert np.abs(cache.camera_motion[1:, 0, 2] + 3).max() < 1.5  # px: what the camera pans over moves to the left
+    assert np.abs(cache.camera_motion[1:, 0, 2] + 3).max() < 1.5  # px: the background moves to the left
     empty = read_cache(run / "empty.npz")
     assert (len(empty), len(empty.scores)) == (FRAMES, 0)
 
 
 @pytest.mark.parametrize("name", ["street", "empty"])
-def test_a_replay_of_the_cache_gives_the_run_again(run, tmp_path, name):
+def test_replay_of_the_cache_gives_the_same_files(run, tmp_path, name):
     given = [
         "track",
         "--replay",
@@ -193,8 +195,8 @@ def test_a_replay_of_the_cache_gives_the_run_again(run, tmp_path, name):
         assert (tmp_path / f"{name}{suffix}").read_bytes() == (run / f"{name}{suffix}").read_bytes()
 
 
-def test_a_replay_of_limited_starts_gives_the_run_again(world, tmp_path):
-    """The network's own detections, of which one may start a track where a public box agrees."""
+def test_replay_of_initiation_flags_gives_the_same_rows(world, tmp_path):
+    """Mode `initiate`: the cache stores which detections may start a track."""
     options = ["--public-mode", "initiate", "--save-cache", "PREDICT.MIN_SCORE", "0.1", "TRACKER.CONF_THRESHOLD", "0.1"]
     filters = ["TRACKER.MIN_AREA", "0", "TRACKER.MAX_ASPECT", "0", "TRACKER.CONF_THRESHOLD", "0.1"]
     assert main(arguments(world, tmp_path, *options, *filters)) == 0
@@ -209,14 +211,14 @@ def test_a_replay_of_limited_starts_gives_the_run_again(world, tmp_path):
 
 @pytest.fixture(scope="module")
 def other(world, tmp_path_factory):
-    """The same tracks with offline steps, another codec, and JSON lines to standard output."""
+    """Run with offline postprocessing, another codec, and JSON lines to standard output."""
     output, out, err = tmp_path_factory.mktemp("other"), io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         assert main(arguments(world, output, "--json", "-", "--video", "VIDEO.CODEC", "vp9", *OFFLINE)) == 0
     return SimpleNamespace(output=output, out=out.getvalue(), err=err.getvalue())
 
 
-def test_json_to_standard_output_has_it_alone(run, other, tmp_path, capsys):
+def test_json_to_standard_output_has_json_lines_only(run, other, tmp_path, capsys):
     assert other.out == (run / "street.jsonl").read_text()
     assert "frames/s" in other.err
     assert not (other.output / "street.jsonl").exists()
@@ -225,7 +227,7 @@ def test_json_to_standard_output_has_it_alone(run, other, tmp_path, capsys):
     assert capsys.readouterr().out == other.out
 
 
-def test_offline_steps_make_the_file_of_the_rows_as_they_were(run, other):
+def test_postprocessing_uses_the_rows_as_written(run, other):
     refine = build_postprocess(load_cfg(None, OFFLINE))
     raw = read_boxes(run / "street.txt", "results")
     assert (other.output / "street.txt").read_text() == "".join(format_results(refine(raw)))
@@ -233,13 +235,13 @@ def test_offline_steps_make_the_file_of_the_rows_as_they_were(run, other):
     assert not list(other.output.glob("*.part"))
 
 
-def test_the_codec_is_chosen_by_its_key(other):
+def test_codec_key_selects_the_codec(other):
     assert len(decode(other.output / "street.webm")) == FRAMES
 
 
 @pytest.fixture
 def in_frame(monkeypatch):
-    """Call something while the network looks at a frame."""
+    """Call a function while the network processes a frame."""
 
     def install(number, act):
         calls, embed = [], Predictor.embed
@@ -259,7 +261,7 @@ def in_frame(monkeypatch):
 @pytest.mark.parametrize(
     ("number", "code", "serial"), [(signal.SIGINT, 130, ["--no-pipeline"]), (signal.SIGTERM, 143, [])]
 )
-def test_a_signal_finishes_the_frames_under_way_and_all_files(world, run, tmp_path, in_frame, number, code, serial):
+def test_signal_finishes_frames_in_progress_and_all_files(world, run, tmp_path, in_frame, number, code, serial):
     calls = in_frame(5, lambda: os.kill(os.getpid(), number))
     before = signal.getsignal(number)
     assert main(arguments(world, tmp_path, *EVERYTHING, *serial, source=world / "data")) == code
@@ -272,11 +274,11 @@ def test_a_signal_finishes_the_frames_under_way_and_all_files(world, run, tmp_pa
     assert not (tmp_path / "street.txt").exists()
 
 
-def test_a_broken_frame_keeps_the_rows_before_it(world, run, tmp_path, capsys):
+def test_broken_frame_keeps_the_rows_before_it(world, run, tmp_path, capsys):
     folder = tmp_path / "street"
     for frame in range(1, FRAMES + 1):
         write_image(folder / f"{frame}.png", draw(frame))
-    (folder / "7.png").write_bytes(b"no picture")
+    (folder / "7.png").write_bytes(b"no image")
     detections = str(world / "data" / "street" / "det" / "det.txt")
     output = tmp_path / "out"
     given = arguments(world, output, *EVERYTHING, "--public-detections", detections, source=folder)
@@ -285,14 +287,14 @@ def test_a_broken_frame_keeps_the_rows_before_it(world, run, tmp_path, capsys):
     assert "7.png" in shown.err
     assert f"rows of 6 frames are in {output / 'street.txt.part'}" in shown.out
     assert not (output / "street.txt").exists()
-    whole = (run / "street.txt").read_text().splitlines()
-    assert (output / "street.txt.part").read_text().splitlines() == [row for row in whole if int(row.split(",")[0]) < 7]
+    full = (run / "street.txt").read_text().splitlines()
+    assert (output / "street.txt.part").read_text().splitlines() == [row for row in full if int(row.split(",")[0]) < 7]
     assert {path.name for path in output.iterdir() if "street" in path.name} == {
         f"street{suffix}.part" for suffix in ROWS
     }
 
 
-def test_a_disk_that_fills_up_stops_the_run_at_once(world, tmp_path, capsys):
+def test_full_disk_ends_the_run(world, tmp_path, capsys):
     (tmp_path / "street.jsonl.part").symlink_to("/dev/full")
     assert main(arguments(world, tmp_path, "--json")) == 2
     assert capsys.readouterr().err.endswith("street.jsonl: cannot be written: No space left on device\n")
@@ -300,7 +302,7 @@ def test_a_disk_that_fills_up_stops_the_run_at_once(world, tmp_path, capsys):
 
 
 def kill_when_some_frames_are_written(command, rows):
-    """Start a process, kill it, and return how many frames were told before and the last one that is there after."""
+    """Kill a process; return the number of frames written before, and the last complete frame found afterwards."""
     quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
     process = subprocess.Popen([sys.executable, *map(str, command)], **quiet)
     part, before = rows.with_suffix(".jsonl.part"), 0
@@ -312,12 +314,12 @@ def kill_when_some_frames_are_written(command, rows):
     assert not rows.exists()
     last = [json.loads(line)["frame"] for line in part.read_text().splitlines()][-1]
     frames = read_boxes(rows.with_suffix(".txt.part"), "results").frames
-    assert last <= frames.max() <= last + 1  # the frame under way may be in one file and not in the other
+    assert last <= frames.max() <= last + 1  # the frame in progress may be in one file only
     assert set(frames.tolist()) >= set(range(1, last + 1))
     return before, last
 
 
-def test_a_kill_leaves_the_rows_of_all_frames_but_the_one_under_way(run, tmp_path):
+def test_kill_of_a_replay_keeps_the_rows_of_complete_frames(run, tmp_path):
     street = read_cache(run / "street.npz")
     turns = 2000
     cache = DetectionCache(
@@ -341,7 +343,7 @@ replay(load_cfg(), cache=Path(sys.argv[1]), output=Path(sys.argv[2]), outputs=Ou
 
 
 @pytest.mark.slow
-def test_a_kill_of_a_run_over_frames_leaves_the_rows_too(world, tmp_path):
+def test_kill_of_a_run_keeps_the_rows_of_complete_frames(world, tmp_path):
     folder, rows, turns = tmp_path / "long", tmp_path / "out" / "long.txt", 300
     folder.mkdir()
     for frame in range(FRAMES * turns):
@@ -357,19 +359,19 @@ def test_a_kill_of_a_run_over_frames_leaves_the_rows_too(world, tmp_path):
     assert 30 <= before <= last < FRAMES * turns
 
 
-def test_no_screen_is_said_before_any_work(world, tmp_path, capsys, monkeypatch):
+def test_missing_screen_is_reported_before_the_run(world, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("DISPLAY", "")
     monkeypatch.setenv("WAYLAND_DISPLAY", "")
     monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
     assert main(arguments(world, tmp_path / "out", "--show")) == 2
     shown = capsys.readouterr()
-    assert shown.err.startswith("fairmot track: --show: no window can be opened here")
+    assert shown.err.startswith("fairmot track: --show: no window can be opened")
     assert shown.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
 class Screen:
-    """Stands in for OpenCV's windows: `q` is pressed at a frame."""
+    """OpenCV windows of a user who presses `q` at a frame."""
 
     def __init__(self, monkeypatch, *, at):
         self.shown, self.at = [], at
@@ -380,7 +382,7 @@ class Screen:
         monkeypatch.setattr(cv2, "waitKey", lambda _: ord("q") if len(self.shown) == self.at else -1)
 
 
-def test_a_key_in_the_window_ends_the_run(world, tmp_path, monkeypatch):
+def test_key_in_the_window_ends_the_run(world, tmp_path, monkeypatch):
     screen = Screen(monkeypatch, at=3)
     monkeypatch.setattr("fairmot.commands.track.command.require_screen", lambda: None)
     assert main(arguments(world, tmp_path, "--show", source=world / "data")) == 0
@@ -390,7 +392,7 @@ def test_a_key_in_the_window_ends_the_run(world, tmp_path, monkeypatch):
     assert not (tmp_path / "street.txt").exists()
 
 
-def test_a_closed_window_ends_the_run_too(monkeypatch):
+def test_closed_window_returns_false(monkeypatch):
     screen = Screen(monkeypatch, at=0)
     with PreviewWindow("title") as window:
         assert window.show(draw(1))
@@ -412,7 +414,7 @@ def test_a_closed_window_ends_the_run_too(monkeypatch):
         (["TRACKER.CAMERA_MOTION", "file"], "TRACKER.CAMERA_FILE"),
     ],
 )
-def test_what_a_cache_cannot_give_is_one_line(run, tmp_path, capsys, more, words):
+def test_unsupported_option_of_a_replay_is_one_line(run, tmp_path, capsys, more, words):
     write_cache(tmp_path / "street.npz", dataclasses.replace(read_cache(run / "street.npz"), camera_motion=None))
     output = tmp_path / "replayed" / "street.txt"
     assert main(["track", "--replay", str(tmp_path / "street.npz"), "--output", str(output), *more]) == 2
@@ -431,7 +433,7 @@ def test_missing_public_detections_are_one_line(world, tmp_path, capsys):
 
 
 def refuse(capsys, *given):
-    """Run, expect exit code 2, and return the one line on stderr."""
+    """Run, expect exit code 2, and return the line on stderr."""
     assert main(list(map(str, given))) == 2
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
@@ -439,8 +441,8 @@ def refuse(capsys, *given):
 
 
 @pytest.fixture
-def precious(tmp_path):
-    """Makes a copy of a file that the run reads; it is as it was at the end."""
+def inputs(tmp_path):
+    """Copy input files, and check at the end that they are unchanged."""
     copies = {}
 
     def copy(source, name):
@@ -455,27 +457,27 @@ def precious(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_film_is_not_written_over(world, run, capsys, precious):
-    film = precious(run / "street.mp4", "vids/street.mp4")
+def test_a_video_is_not_written_over(world, run, capsys, inputs):
+    video = inputs(run / "street.mp4", "vids/street.mp4")
     detections = world / "data" / "street" / "det" / "det.txt"
-    given = arguments(world, film.parent, "--video", "--public-detections", str(detections), source=film)
-    assert refuse(capsys, *given) == f"{film}: is the input itself; give another --output"
-    assert not film.with_suffix(".txt").exists()
+    given = arguments(world, video.parent, "--video", "--public-detections", str(detections), source=video)
+    assert refuse(capsys, *given) == f"{video}: is the input itself; give another --output"
+    assert not video.with_suffix(".txt").exists()
 
 
 @pytest.mark.parametrize("use", ["detections", "camera motion"])
-def test_files_beside_the_frames_are_not_written_over(world, capsys, precious, use):
-    text = precious(world / "data" / "street" / "det" / "det.txt", "texts/street.txt")
+def test_other_input_files_are_not_overwritten(world, capsys, inputs, use):
+    text = inputs(world / "data" / "street" / "det" / "det.txt", "texts/street.txt")
     camera = ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(text.parent)]
     more = ["--public-detections", str(text.parent)] if use == "detections" else camera
     given = arguments(world, text.parent, *more)
     assert refuse(capsys, *given) == f"{text}: is the input itself; give another --output"
 
 
-def test_a_replay_leaves_what_it_reads(world, run, tmp_path, capsys, precious):
-    cache = precious(run / "street.npz", "street.npz")
-    said = f"{cache}: is the input itself; give another --output"
-    assert refuse(capsys, "track", "--replay", cache, "--output", cache) == said
+def test_inputs_of_a_replay_are_not_overwritten(world, run, tmp_path, capsys, inputs):
+    cache = inputs(run / "street.npz", "street.npz")
+    message = f"{cache}: is the input itself; give another --output"
+    assert refuse(capsys, "track", "--replay", cache, "--output", cache) == message
     camera, link = tmp_path / "street.txt", tmp_path / "link.npz"
     camera.write_text("2 1 0 3 0 1 0\n")
     link.symlink_to(cache)
@@ -492,34 +494,34 @@ def renamed(world, folder, name):
     (folder / "seqinfo.ini").write_text(f"[Sequence]\nname={name}\nseqLength={FRAMES}\n")
 
 
-def test_sequences_of_one_name_are_refused_before_any_is_tracked(world, tmp_path, capsys):
-    for place in "ab":
-        renamed(world, tmp_path / "data" / place, "MOT")
-    said = refuse(capsys, *arguments(world, tmp_path / "out", source=tmp_path / "data"))
-    assert said.endswith("they would write the same files")
+def test_duplicate_sequence_names_are_refused(world, tmp_path, capsys):
+    for folder in "ab":
+        renamed(world, tmp_path / "data" / folder, "MOT")
+    message = refuse(capsys, *arguments(world, tmp_path / "out", source=tmp_path / "data"))
+    assert message.endswith("they would write the same files")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_name_that_leads_out_of_the_folder_is_refused(world, tmp_path, capsys):
+def test_sequence_name_with_a_path_is_refused(world, tmp_path, capsys):
     renamed(world, tmp_path / "data", "../escaped")
-    said = refuse(capsys, *arguments(world, tmp_path / "out", "--video", source=tmp_path / "data"))
-    assert said.endswith("called '../escaped' (seqinfo.ini), which is no plain file name to write results under")
+    message = refuse(capsys, *arguments(world, tmp_path / "out", "--video", source=tmp_path / "data"))
+    assert message.endswith("the name '../escaped' in seqinfo.ini is no plain file name")
     assert not list(tmp_path.glob("escaped*"))
 
 
-def send_before(monkeypatch, place, name, number):
-    """Have a signal come as something is called."""
-    called = getattr(place, name)
+def send_before(monkeypatch, owner, name, number):
+    """Send a signal when a function is called."""
+    called = getattr(owner, name)
 
     def act(*given, **named):
         os.kill(os.getpid(), number)
         return called(*given, **named)
 
-    monkeypatch.setattr(place, name, act)
+    monkeypatch.setattr(owner, name, act)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_files_are_finished_leaves_them_whole(world, tmp_path, monkeypatch, number, code):
+def test_signal_while_files_are_finished_completes_them(world, tmp_path, monkeypatch, number, code):
     send_before(monkeypatch, VideoWriter, "_finish", number)
     assert main(arguments(world, tmp_path, *EVERYTHING, source=world / "data")) == code
     assert not list(tmp_path.glob("*.part"))
@@ -528,7 +530,7 @@ def test_a_signal_while_files_are_finished_leaves_them_whole(world, tmp_path, mo
     assert not (tmp_path / "street.txt").exists()
 
 
-def test_a_signal_while_files_are_opened_ends_the_run_before_the_first_frame(world, tmp_path, monkeypatch, in_frame):
+def test_signal_while_files_are_opened_ends_the_run(world, tmp_path, monkeypatch, in_frame):
     calls = in_frame(1, lambda: None)
     send_before(monkeypatch, VideoWriter, "__enter__", signal.SIGINT)
     assert main(arguments(world, tmp_path, *EVERYTHING)) == 130
@@ -536,7 +538,7 @@ def test_a_signal_while_files_are_opened_ends_the_run_before_the_first_frame(wor
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_signal_while_a_replay_is_refined_leaves_its_files_whole(run, other, tmp_path, monkeypatch):
+def test_signal_during_postprocessing_completes_the_files(run, other, tmp_path, monkeypatch):
     send_before(monkeypatch, track_outputs, "write_results", signal.SIGINT)
     given = ["track", "--replay", str(run / "street.npz"), "--output", str(tmp_path / "street.txt"), "--json", *OFFLINE]
     assert main(given) == 130
@@ -544,7 +546,7 @@ def test_a_signal_while_a_replay_is_refined_leaves_its_files_whole(run, other, t
     assert (tmp_path / "street.txt").read_bytes() == (other.output / "street.txt").read_bytes()
 
 
-def test_a_video_that_is_refused_at_its_end_tells_where_the_rows_are(world, run, tmp_path, monkeypatch, capsys):
+def test_video_error_at_the_end_logs_where_the_rows_are(world, run, tmp_path, monkeypatch, capsys):
     def refuse_end(_):
         raise InputError("street.mp4: cannot be written: No space left on device")
 
@@ -555,13 +557,13 @@ def test_a_video_that_is_refused_at_its_end_tells_where_the_rows_are(world, run,
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_json_to_a_standard_output_that_takes_nothing_is_one_line(run, tmp_path, monkeypatch, capsys):
+def test_json_to_a_full_standard_output_is_one_line(run, tmp_path, monkeypatch, capsys):
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
-        said = refuse(
+        message = refuse(
             capsys, "track", "--replay", run / "street.npz", "--output", tmp_path / "street.txt", "--json", "-"
         )
-    assert said == "standard output: cannot be written: No space left on device"
+    assert message == "standard output: cannot be written: No space left on device"
 
 
 def test_json_to_a_closed_standard_output_is_one_line(run, tmp_path, monkeypatch, capsys):

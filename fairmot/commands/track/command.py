@@ -1,13 +1,12 @@
-"""`fairmot track`: from images to tracks."""
+"""Command `fairmot track`: tracks of videos, image folders, cameras and streams."""
 
 import argparse
 import sys
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from pathlib import Path
 
 from fairmot.commands.predictor import load_file
 from fairmot.commands.run import start_run
-from fairmot.commands.track.interrupt import Interruption
 from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
 from fairmot.commands.track.output_checks import require_unique_names
 from fairmot.commands.track.pipeline import TrackContext, track_source
@@ -51,26 +50,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the tool; Interrupted where Ctrl-C or SIGTERM ended it with its files whole."""
+    """Run the tool; Interrupted after a Ctrl-C or SIGTERM, with all files finished."""
     options, overrides = options_of(arguments)
     cfg = load_cfg(arguments.config, overrides)
-    with ExitStack() as stack:
-        stdout = LineStream() if options.outputs.stdout else None
-        if stdout is not None:  # all else goes to stderr
-            stack.enter_context(redirect_stdout(sys.stderr))
-        _run(cfg, arguments, options=options, stdout=stdout)
+    output, outputs = arguments.output, options.outputs
+    stdout = LineStream() if outputs.stdout else None
+    with redirect_stdout(sys.stderr) if stdout else nullcontext():  # standard output has JSON lines only
+        if arguments.replay is not None:
+            require_replayable(options)
+            replay(cfg, cache=arguments.replay, output=output, outputs=outputs, stdout=stdout)
+        elif arguments.weights is None or arguments.input is None:
+            raise InputError("--weights and --input are required (or --replay CACHE)")
+        else:
+            weights, source = arguments.weights, arguments.input
+            track(cfg, weights=weights, source=source, output=output, options=options, stdout=stdout)
     return 0
-
-
-def _run(cfg: CfgNode, arguments: argparse.Namespace, *, options: TrackOptions, stdout: LineStream | None) -> None:
-    if arguments.replay is not None:
-        require_replayable(options)
-        replay(cfg, cache=arguments.replay, output=arguments.output, outputs=options.outputs, stdout=stdout)
-        return
-    if arguments.weights is None or arguments.input is None:
-        raise InputError("--weights and --input are needed (or --replay CACHE)")
-    weights, source, output = arguments.weights, arguments.input, arguments.output
-    track(cfg, weights=weights, source=source, output=output, options=options, stdout=stdout)
 
 
 def track(
@@ -82,14 +76,13 @@ def track(
     options: TrackOptions = DEFAULTS,
     stdout: LineStream | None = None,
 ) -> list[Path]:
-    """Track every sequence that `source` names; write `<output>/<sequence>.txt` and return the paths.
+    """Track every sequence of `source` with a new tracker; write `<output>/<sequence>.txt` and return the paths.
 
-    With several classes column 8 is the class, 1 for the first of DATA.CLASSES; with one it is -1. options: what else
-    is written, and how; stdout: where JSON lines go that are not for a file. Each sequence gets a new tracker.
+    Column 8 is the class, 1 for the first of DATA.CLASSES; with a single class it is -1. stdout: stream of JSON lines.
 
-    A result file is `<sequence>.txt.part` until its sequence is done, and what a killed run leaves. Ctrl-C or SIGTERM
-    finish the files with the frames tracked so far, and then raise Interrupted; not where a camera or stream, which has
-    no end of its own, was tracked.
+    A result file is `<sequence>.txt.part` until its sequence is complete; a killed run leaves that file. Ctrl-C and
+    SIGTERM end the run with files of the frames tracked so far; then Interrupted is raised, except for a camera or
+    stream, which only a signal can end.
     """
     if options.show:
         require_screen()
@@ -102,21 +95,13 @@ def track(
     run = start_run(cfg, output)
     run.log.info(loaded)
     predictor = build_predictor(cfg, prepare_for_inference(model.to(run.device)), device=run.device)
+    paths = []
     with ExitStack() as stack:
         window = stack.enter_context(PreviewWindow("fairmot track")) if options.show else None
-        tracking = TrackContext(cfg, predictor, run, options=options, stdout=stdout, window=window)
-        return _track_all(tracking, sources)
-
-
-def _track_all(tracking: TrackContext, sources: list[str]) -> list[Path]:
-    """Track one source after the other, until somebody ends the run."""
-    paths = []
-    for name in sources:
-        interruption = Interruption()
-        done = track_source(tracking, name, interruption)
-        paths.append(done.path)
-        if not done.is_endless:
-            interruption.check()
-        if done.is_ended:
-            break
+        context = TrackContext(predictor, run, options=options, stdout=stdout, window=window)
+        for address in sources:
+            result = track_source(cfg, context, address)
+            paths.append(result.path)
+            if result.is_ended:
+                break
     return paths

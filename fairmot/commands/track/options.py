@@ -1,21 +1,18 @@
-"""What `fairmot track` and `fairmot eval --weights` can do beside the result files; without torch."""
+"""Options of `fairmot track` and `fairmot eval --weights`; imports no torch."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairmot.utils.errors import InputError
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is written beside `<sequence>.txt`.
+    """Output files in addition to `<sequence>.txt`.
 
-    video: `<sequence>.mp4` (or .webm) and `<sequence>.png`, a contact sheet. json: `<sequence>.jsonl`, tracks for
-    programs; stdout: to standard output instead. decisions: `<sequence>.events.jsonl`, what the tracker decided.
+    video: `<sequence>.mp4` (or .webm) and `<sequence>.png`, a contact sheet. json: `<sequence>.jsonl`, tracks as JSON
+    lines; stdout: JSON lines to standard output instead. event_log: `<sequence>.events.jsonl`, the tracker's events.
     cache: `<sequence>.npz`, the detections.
     """
 
@@ -28,10 +25,10 @@ class Outputs:
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """How a tracking run goes.
+    """Options of a tracking run.
 
-    detections: where public detections are, `det`, a folder or a file; None for the network's own. public: how they
-    are used, `replace` or `initiate`. show: open a window. threads: look, track and write side by side.
+    public_detections: `det`, a folder or a file; None for the network's own. public_mode: `replace` or `initiate`.
+    show: open a window. pipelined: run detection, tracking and writing in parallel threads.
     """
 
     outputs: Outputs = field(default_factory=Outputs)
@@ -41,12 +38,11 @@ class TrackOptions:
     pipelined: bool = True
 
 
-ROWS_ALONE = Outputs()
 DEFAULTS = TrackOptions()
 
 
 class Arguments(NamedTuple):
-    """Options, and the overrides that are left once `--json -` has its dash."""
+    """Options, and the configuration overrides without the dash of `--json -`."""
 
     options: TrackOptions
     overrides: list[str]
@@ -61,7 +57,7 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
         help="also write tracks as JSON lines, <sequence>.jsonl; --json - writes to standard output",
     )
     parser.add_argument(
-        "--event-log", action="store_true", help="also write the tracker's decisions, <sequence>.events.jsonl"
+        "--event-log", action="store_true", help="also write the tracker's events, <sequence>.events.jsonl"
     )
     parser.add_argument(
         "--save-cache", action="store_true", help="also write the detections, <sequence>.npz, for --replay"
@@ -83,18 +79,19 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
 
 
 def options_of(arguments: argparse.Namespace) -> Arguments:
-    """Return what the parsed options ask for.
+    """Return the parsed options.
 
-    `--json -` is for standard output: the parser takes the dash for the name of a key, where it can be none.
+    The parser takes the dash of `--json -` for an override: one at the position of a key.
     """
     overrides = list(arguments.overrides)
-    place = _dash(overrides) if arguments.json else None
-    if place is not None:
-        del overrides[place]
+    dashes = [index for index in range(0, len(overrides), 2) if overrides[index] == "-"]
+    to_stdout = bool(arguments.json and dashes)
+    if to_stdout:
+        del overrides[dashes[0]]
     outputs = Outputs(
         video=arguments.video,
-        json=arguments.json and place is None,
-        stdout=place is not None,
+        json=arguments.json and not to_stdout,
+        stdout=to_stdout,
         event_log=arguments.event_log,
         cache=arguments.save_cache,
     )
@@ -108,27 +105,21 @@ def options_of(arguments: argparse.Namespace) -> Arguments:
     return Arguments(options, overrides)
 
 
-def _dash(overrides: Sequence[Any]) -> int | None:
-    """Return where a dash stands in a key's place."""
-    places = [place for place in range(0, len(overrides), 2) if overrides[place] == STDOUT]
-    return places[0] if places else None
-
-
 def require_replayable(options: TrackOptions) -> None:
-    """Raise InputError for what a detection cache cannot give."""
-    for name in _asked_for(options):
+    """Raise InputError for options that need images or a network."""
+    for name in _given(options):
         if name in ("--video", "--show", "--save-cache", "--public-detections"):
-            raise InputError(f"{name}: not with --replay, whose cache holds detections and no pictures")
+            raise InputError(f"{name}: not with --replay, because a detection cache has no images")
 
 
 def refuse_tracking_options(options: TrackOptions) -> None:
-    """Raise InputError where result files are scored, and an option of tracking is given."""
-    for name in _asked_for(options):
-        raise InputError(f"{name}: only with --weights; with --results nothing is tracked")
+    """Raise InputError for options of tracking, where result files are scored."""
+    for name in _given(options):
+        raise InputError(f"{name}: only with --weights; --results scores existing files")
 
 
-def _asked_for(options: TrackOptions) -> list[str]:
-    """Return the names of the options that differ from what is done without any."""
+def _given(options: TrackOptions) -> list[str]:
+    """Return the names of the options that differ from their defaults."""
     outputs = options.outputs
     differs = {
         "--video": outputs.video,
@@ -140,4 +131,4 @@ def _asked_for(options: TrackOptions) -> list[str]:
         "--show": options.show,
         "--no-pipeline": not options.pipelined,
     }
-    return [name for name, is_other in differs.items() if is_other]
+    return [name for name, is_given in differs.items() if is_given]

@@ -1,4 +1,4 @@
-"""What a run may write: never two sequences one file, nothing outside its folder, nothing over its own input."""
+"""Checks of output paths: unique names, inside the output folder, never an input file."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,10 +13,7 @@ from fairmot.utils.errors import InputError
 
 
 def require_unique_names(sources: Sequence[str]) -> None:
-    """Raise InputError before anything is tracked, where two of several sequences are called the same.
-
-    sources: what `find_sources` returned: one source of any kind, or folders of sequences.
-    """
+    """Raise InputError if two of several sequences have the same name; sources: of `find_sources`."""
     if len(sources) < 2:
         return
     taken: dict[str, str] = {}
@@ -24,29 +21,29 @@ def require_unique_names(sources: Sequence[str]) -> None:
         name = sequence_name(Path(source))
         require_plain_name(name, source)
         if name in taken:
-            raise InputError(f"{source}: called {name!r}, as {taken[name]} is: they would write the same files")
+            raise InputError(f"{source}: named {name!r} like {taken[name]}; they would write the same files")
         taken[name] = source
 
 
 def require_plain_name(name: str, source: str) -> None:
-    """Raise InputError for a sequence whose files would not lie in the output folder, by its name."""
+    """Raise InputError for a sequence name that is no file name, so that files would be outside the output folder."""
     if not name or "/" in name or "\0" in name:
-        raise InputError(f"{source}: called {name!r} (seqinfo.ini), which is no plain file name to write results under")
+        raise InputError(f"{source}: the name {name!r} in seqinfo.ini is no plain file name")
 
 
 def require_inputs_kept(cfg: Any, written: Iterable[Path], *, options: TrackOptions, source: str, name: str) -> None:
-    """Raise InputError where a file to be written is one that is read: film, image, public detections, camera motion.
+    """Raise InputError if an output path is an input: video, image, public detections or camera motion.
 
-    source: what was opened; name: what it is called.
+    source: as opened; name: of the sequence.
     """
     read = [] if source.isdecimal() or "://" in source else [Path(source)]
     sequence = next(filter(is_sequence, read), None)
-    folders = [sequence / "img1"] if sequence else read
+    image_dirs = [sequence / "img1"] if sequence else read
     if options.public_detections is not None:
         read = [*read, find_public_file(options.public_detections, sequence, name)]
-    if (camera := camera_motion_path(cfg, name)) is not None:
-        read = [*read, camera]
+    if (camera_path := camera_motion_path(cfg, name)) is not None:
+        read = [*read, camera_path]
     for path in written:
-        pictures = [folder / path.name for folder in folders] if path.suffix == ".png" else []
-        for file in (*read, *pictures):
+        images = [folder / path.name for folder in image_dirs] if path.suffix == ".png" else []
+        for file in (*read, *images):
             require_different_file(path, file)

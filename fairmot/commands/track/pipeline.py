@@ -1,4 +1,4 @@
-"""Tracking one source of frames: its steps, each in a thread of its own, and its files."""
+"""Tracking of one frame source: a pipeline of steps, each in its own thread, and its output files."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from fairmot.commands.run import Run
 from fairmot.commands.track.camera_motion import FrameInput, build_camera_motion_step
-from fairmot.commands.track.interrupt import Ending, Interruption
+from fairmot.commands.track.interrupt import StopSignal
 from fairmot.commands.track.options import TrackOptions
 from fairmot.commands.track.output_checks import require_inputs_kept, require_plain_name
 from fairmot.commands.track.outputs import FrameResult, SequenceOutputs
@@ -28,20 +28,20 @@ from fairmot.geometry.arrays import BoolArray
 from fairmot.structures.detections import Detections
 from fairmot.structures.frame import Frame
 from fairmot.structures.tracker_input import TrackerInput
+from fairmot.tracking.build import build_postprocess
 from fairmot.utils.pipeline import Pipeline, StageClock, Step, describe_speed
 from fairmot.video.build import live_options
 from fairmot.video.source import FrameSource, open_frames
 from fairmot.video.writer import CODECS, VideoWriter
 
-NETWORK = "network"  # the stage that frames come to
+NETWORK = "network"  # the first stage
 Detector = Callable[[Frame], tuple[Detections, BoolArray | None]]
 
 
 @dataclass(frozen=True)
 class TrackContext:
-    """What all sources of a run share."""
+    """Objects shared by all sources of a run."""
 
-    cfg: CfgNode
     predictor: Predictor
     run: Run
     options: TrackOptions
@@ -50,152 +50,157 @@ class TrackContext:
 
 
 class SourceResult(NamedTuple):
-    """What became of a source: its result file; whether it had no end of its own; whether the user ended the run."""
+    """Result file of a source, and whether the user ended the run."""
 
     path: Path
-    is_endless: bool
     is_ended: bool
 
 
-def track_source(tracking: TrackContext, name: str, interruption: Interruption) -> SourceResult:
-    """Track one source and write its files; a signal ends it early with the frames under way."""
+def track_source(cfg: CfgNode, context: TrackContext, address: str) -> SourceResult:
+    """Track one source and write its files. A signal ends it early, after the frames in progress.
+
+    Raises Interrupted after a signal, but not for a camera or stream, which only a signal can end.
+    """
     clock = StageClock()
-    log, options = tracking.run.log, tracking.options
+    log, options = context.run.log, context.options
     with ExitStack() as stack:
-        source = stack.enter_context(open_frames(name, live=live_options(tracking.cfg), report=log.info))
-        path = tracking.run.output / f"{source.name}.txt"
-        files = _open_outputs(tracking, source, path, given=name)
-        stack.push(partial(_tell_of_rows, log, files, path))
-        ending = stack.enter_context(Ending(interruption).heard())
-        steps = _steps(tracking, source, name, files=files, stack=stack)
-        clock.busy["read"] = 0.0  # first in the report; known at the end
+        source = stack.enter_context(open_frames(address, live=live_options(cfg), report=log.info))
+        path = context.run.output / f"{source.name}.txt"
+        files = _make_outputs(cfg, context, source, path, address=address)
+        stack.push(partial(_log_rows_after_failure, log, files, path))
+        stop_signal = stack.enter_context(StopSignal())
+        steps = _build_steps(cfg, context, source, address, files=files, stack=stack)
+        clock.busy["read"] = 0.0  # first in the report; set at the end
         pipeline = Pipeline(source, steps, clock=clock, threads=options.pipelined, release=source.close)
-        stack.enter_context(ending.stops(partial(_end, source, pipeline)))
+        stack.enter_context(stop_signal.calls(partial(_stop, source, pipeline)))
         stack.enter_context(pipeline)
-        is_ended = _watch(tracking, source, pipeline)
+        is_ended = _consume(context, source, pipeline)
     clock.busy["read"] = source.read_seconds
-    is_ended = is_ended or interruption.number is not None
+    is_ended = is_ended or stop_signal.number is not None
     if is_ended:
         log.info(f"{source.name}: stopped after {files.counts.frames} frames")
     log.info(f"{source.name}: {files.counts} -> {path}")
     log.info(f"{source.name}: {describe_speed(clock, files.counts.frames, first=NETWORK)}")
     if source.report:
         log.info(source.report)
-    return SourceResult(path, source.live, is_ended)
+    if not source.live:
+        stop_signal.raise_if_received()
+    return SourceResult(path, is_ended)
 
 
-def _end(source: FrameSource, pipeline: Pipeline) -> None:
-    """Take no further frame, not even one that a stalled stream may still send."""
+def _stop(source: FrameSource, pipeline: Pipeline) -> None:
+    """End the frames, also those that a stalled stream may still send."""
     pipeline.stop()
     source.stop()
 
 
-def _tell_of_rows(
+def _log_rows_after_failure(
     log: logging.Logger, files: SequenceOutputs, path: Path, kind: type[BaseException] | None, *_: object
 ) -> None:
-    """Where a run failed, say where the rows that it had are: their file may be whole, and another one refused."""
+    """After a failure, log which file has the rows written so far: it is complete if another file failed."""
     if kind is None or not files.counts.rows:
         return
-    for place in (part_path(path), path):
-        if place.exists():
-            log.info(f"{files.name}: {files.counts} are in {place}")
+    for file in (part_path(path), path):
+        if file.exists():
+            log.info(f"{files.name}: {files.counts} are in {file}")
             return
 
 
-def _open_outputs(tracking: TrackContext, source: FrameSource, path: Path, *, given: str) -> SequenceOutputs:
-    """Return the files of a source, none of them opened; InputError where one is not to be written.
-
-    given: what names the source.
-    """
-    require_plain_name(source.name, given)
+def _make_outputs(
+    cfg: CfgNode, context: TrackContext, source: FrameSource, path: Path, *, address: str
+) -> SequenceOutputs:
+    """Return the output files of a source, not opened yet; InputError for a path that must not be written."""
+    require_plain_name(source.name, address)
+    outputs = context.options.outputs
     files = SequenceOutputs(
         path,
         name=source.name,
-        cfg=tracking.cfg,
-        outputs=tracking.options.outputs,
+        outputs=outputs,
         frame_rate=source.frame_rate,
-        stdout=tracking.stdout,
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        postprocess=build_postprocess(cfg),
+        stdout=context.stdout,
     )
-    video = _video_path(tracking, source)
-    written = [*files.paths, video, video.with_suffix(".png")] if tracking.options.outputs.video else files.paths
-    require_inputs_kept(tracking.cfg, written, options=tracking.options, source=given, name=source.name)
+    video = _video_path(cfg, path)
+    written = [*files.paths, video, video.with_suffix(".png")] if outputs.video else files.paths
+    require_inputs_kept(cfg, written, options=context.options, source=address, name=source.name)
     return files
 
 
-def _video_path(tracking: TrackContext, source: FrameSource) -> Path:
-    return tracking.run.output / f"{source.name}{CODECS[tracking.cfg.VIDEO.CODEC].suffix}"
+def _video_path(cfg: CfgNode, rows: Path) -> Path:
+    return rows.with_name(f"{rows.stem}{CODECS[cfg.VIDEO.CODEC].suffix}")
 
 
-def _watch(tracking: TrackContext, source: FrameSource, pipeline: Pipeline) -> bool:
-    """Follow the frames as they come out, in the main thread, where windows belong; True when the user ends the run."""
+def _consume(context: TrackContext, source: FrameSource, pipeline: Pipeline) -> bool:
+    """Take the results in the main thread, which windows require; return whether the user ended the run."""
     is_ended = False
-    window, stdout = tracking.window, tracking.stdout
+    window, stdout = context.window, context.stdout
     with tqdm(total=source.length, desc=source.name, unit="frame", disable=None, leave=False) as bar:
-        for tracked in pipeline:
+        for result in pipeline:
             bar.update()
-            is_closed = window is not None and not is_ended and not window.show(tracked.drawn)
-            if is_closed or (stdout is not None and stdout.is_closed):
+            is_window_closed = window is not None and not is_ended and not window.show(result.drawn)
+            if is_window_closed or (stdout is not None and stdout.is_closed):
                 is_ended = True
                 pipeline.stop()
     return is_ended
 
 
-def _steps(
-    tracking: TrackContext, source: FrameSource, name: str, *, files: SequenceOutputs, stack: ExitStack
+def _build_steps(
+    cfg: CfgNode, context: TrackContext, source: FrameSource, address: str, *, files: SequenceOutputs, stack: ExitStack
 ) -> list[Step]:
-    """Return the way of a frame, from the network to the files, which are opened on `stack`."""
-    cfg, options = tracking.cfg, tracking.options
-    detect = _detector(tracking, source, name)
-    camera = build_camera_motion_step(cfg, source.name)
-    track = tracking_step(cfg, frame_rate=source.frame_rate, decisions=options.outputs.event_log)
-    steps = [Step(NETWORK, lambda frame: _see(frame, detect))]
-    if camera is not None:
-        steps.append(Step("camera", camera))
-    steps.append(Step("track", lambda seen: track(seen.tracker_input, seen.image)))
-    pictures = _picture_steps(tracking, source, stack)
+    """Return the steps from a frame to the files, which are opened on `stack`."""
+    detect = _build_detector(cfg, context, source, address)
+    add_motion = build_camera_motion_step(cfg, source.name)
+    track = tracking_step(cfg, frame_rate=source.frame_rate, event_log=context.options.outputs.event_log)
+    steps = [Step(NETWORK, lambda frame: _detect(frame, detect))]
+    if add_motion is not None:
+        steps.append(Step("camera", add_motion))
+    steps.append(Step("track", lambda item: track(item.tracker_input, item.image)))
+    drawing = _build_drawing_steps(cfg, context, files.paths[0], frame_rate=source.frame_rate, stack=stack)
     stack.enter_context(files)
-    return [*steps, Step("write", files.write), *pictures]
+    return [*steps, Step("write", files.write), *drawing]
 
 
-def _detector(tracking: TrackContext, source: FrameSource, name: str) -> Detector:
-    """Return the network's own detections, or what public ones make of them."""
-    options = tracking.options
+def _build_detector(cfg: CfgNode, context: TrackContext, source: FrameSource, address: str) -> Detector:
+    """Return the network's detector, or one that uses public detections."""
+    predictor, options = context.predictor, context.options
     if options.public_detections is None:
-        return lambda frame: (tracking.predictor(frame.image), None)
-    folder = Path(name) if is_sequence(Path(name)) else None
-    boxes = read_public_boxes(options.public_detections, folder, source.name, classes=tracking.cfg.DATA.CLASSES)
-    tracking.run.log.info(boxes)
-    return PublicDetector(tracking.predictor, boxes, mode="replace" if options.public_mode == "replace" else "initiate")
+        return lambda frame: (predictor(frame.image), None)
+    folder = Path(address) if is_sequence(Path(address)) else None
+    boxes = read_public_boxes(options.public_detections, folder, source.name, classes=cfg.DATA.CLASSES)
+    context.run.log.info(boxes)
+    return PublicDetector(predictor, boxes, mode="replace" if options.public_mode == "replace" else "initiate")
 
 
-def _see(frame: Frame, detect: Detector) -> FrameInput:
+def _detect(frame: Frame, detect: Detector) -> FrameInput:
     detections, can_initiate = detect(frame)
     return FrameInput(frame.image, TrackerInput(frame.index, detections, time=frame.time, can_initiate=can_initiate))
 
 
-def _picture_steps(tracking: TrackContext, source: FrameSource, stack: ExitStack) -> list[Step]:
-    """Return the drawing, and where it is asked for the encoding; opens the video and sees to the sheet."""
-    cfg, options = tracking.cfg, tracking.options
-    if not options.outputs.video and tracking.window is None:
+def _build_drawing_steps(
+    cfg: CfgNode, context: TrackContext, rows: Path, *, frame_rate: float, stack: ExitStack
+) -> list[Step]:
+    """Return the drawing and encoding steps that are needed; opens the video and the contact sheet on `stack`."""
+    has_video = context.options.outputs.video
+    if not has_video and context.window is None:
         return []
     painter = TrackPainter(trail=cfg.VIDEO.TRAIL)
-    steps = [Step("draw", lambda tracked: _draw(tracked, painter))]
-    if options.outputs.video:
-        path = _video_path(tracking, source)
-        writer = VideoWriter(path, source.frame_rate, codec=cfg.VIDEO.CODEC, quality=cfg.VIDEO.QUALITY)
+    steps = [Step("draw", lambda result: _draw(result, painter))]
+    if has_video:
+        path = _video_path(cfg, rows)
+        writer = VideoWriter(path, frame_rate, codec=cfg.VIDEO.CODEC, quality=cfg.VIDEO.QUALITY)
         stack.enter_context(painter.sheet(path.with_suffix(".png")))
         stack.enter_context(writer)
-        steps.append(Step("encode", lambda tracked: _encode(tracked, writer)))
+        steps.append(Step("encode", lambda result: _encode(result, writer)))
     return steps
 
 
-def _draw(tracked: FrameResult, painter: TrackPainter) -> FrameResult:
-    item = tracked.tracks
-    assert tracked.image is not None
-    return tracked._replace(drawn=painter.draw(tracked.image, item.tracks, frame=item.frame))
+def _draw(result: FrameResult, painter: TrackPainter) -> FrameResult:
+    assert result.image is not None
+    return result._replace(drawn=painter.draw(result.image, result.tracks.tracks, frame=result.tracks.frame))
 
 
-def _encode(tracked: FrameResult, writer: VideoWriter) -> FrameResult:
-    assert tracked.drawn is not None
-    writer.write(tracked.drawn, time=tracked.tracker_input.time)
-    return tracked
+def _encode(result: FrameResult, writer: VideoWriter) -> FrameResult:
+    assert result.drawn is not None
+    writer.write(result.drawn, time=result.tracker_input.time)
+    return result

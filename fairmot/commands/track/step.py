@@ -1,4 +1,4 @@
-"""The steps from what is seen of a frame to its tracks; without torch."""
+"""Tracking step of a pipeline; imports no torch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,18 @@ from fairmot.tracking.build import build_filters, build_tracker
 from fairmot.tracking.run import track_frame
 
 
-def tracking_step(cfg: Any, *, frame_rate: float, decisions: bool = False) -> Callable[..., FrameResult]:
-    """Return a step with a new tracker: an observation, and its image if there is one, to what became of it.
+def tracking_step(cfg: Any, *, frame_rate: float, event_log: bool = False) -> Callable[..., FrameResult]:
+    """Return a function of a frame's tracker input and, optionally, image that updates a new tracker.
 
-    decisions: whether the tracker is asked what it decided.
+    event_log: whether the results contain the tracker's events.
     """
-    told: list[TrackEvent] = []
-    tracker = build_tracker(cfg, frame_rate=frame_rate, log=told.extend if decisions else None)
+    events: list[TrackEvent] = []
+    tracker = build_tracker(cfg, frame_rate=frame_rate, log=events.extend if event_log else None)
     filters = build_filters(cfg)
 
-    def track(seen: TrackerInput, image: ImageArray | None = None) -> FrameResult:
-        told.clear()
-        tracks = track_frame(seen, tracker, filters=filters)
-        return FrameResult(seen, tracks, tuple(told), image)
+    def track(tracker_input: TrackerInput, image: ImageArray | None = None) -> FrameResult:
+        events.clear()
+        tracks = track_frame(tracker_input, tracker, filters=filters)
+        return FrameResult(tracker_input, tracks, tuple(events), image)
 
     return track

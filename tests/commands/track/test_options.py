@@ -20,7 +20,7 @@ def parse(*given):
     return options_of(parser.parse_intermixed_args(given))
 
 
-def test_nothing_is_asked_for_by_default():
+def test_defaults_are_empty_options():
     assert parse() == (TrackOptions(), [])
 
 
@@ -33,13 +33,13 @@ def test_nothing_is_asked_for_by_default():
         (["SEED", "1", "--json", "-", "--config", "c", "OUTPUT", "-"], ["SEED", "1", "OUTPUT", "-"]),
     ],
 )
-def test_a_dash_in_a_key_s_place_is_standard_output(given, overrides):
-    options, left = parse(*given)
+def test_dash_at_the_position_of_a_key_is_standard_output(given, overrides):
+    options, remaining = parse(*given)
     assert options.outputs == Outputs(stdout=True)
-    assert left == overrides
+    assert remaining == overrides
 
 
-def test_a_dash_that_is_a_value_or_stands_without_json_stays():
+def test_dash_as_a_value_or_without_json_is_an_override():
     assert parse("--json", "OUTPUT", "-") == (TrackOptions(outputs=Outputs(json=True)), ["OUTPUT", "-"])
     assert parse("-", "SEED", "1") == (TrackOptions(), ["-", "SEED", "1"])
 
@@ -57,7 +57,7 @@ def test_a_dash_that_is_a_value_or_stands_without_json_stays():
         ["--no-pipeline"],
     ],
 )
-def test_what_asks_for_tracking_is_refused_where_there_is_none(given):
+def test_tracking_options_are_refused_for_results(given):
     refuse_tracking_options(parse().options)
     with pytest.raises(InputError, match=f"^{given[0]}: only with --weights"):
         refuse_tracking_options(parse(*given).options)

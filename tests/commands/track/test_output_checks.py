@@ -18,21 +18,21 @@ def sequence(folder, name):
     return str(folder)
 
 
-def test_sequences_of_one_name_are_refused_by_both_their_folders(tmp_path):
+def test_duplicate_sequence_names_are_refused(tmp_path):
     sources = [sequence(tmp_path / folder, name) for folder, name in (("a", "MOT"), ("b", "other"), ("c", "MOT"))]
     require_unique_names(sources[:2])
     require_unique_names([sources[0]])
-    require_unique_names(["rtsp://10.0.0.7/live"])  # not opened for that
+    require_unique_names(["rtsp://10.0.0.7/live"])  # not opened
     with pytest.raises(InputError) as raised:
         require_unique_names(sources)
-    said = f"{sources[2]}: called 'MOT', as {sources[0]} is: they would write the same files"
-    assert str(raised.value) == said
+    message = f"{sources[2]}: named 'MOT' like {sources[0]}; they would write the same files"
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "a/b", ""])
-def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
+def test_name_with_a_path_is_refused(tmp_path, name):
     sources = [sequence(tmp_path / "a", "street"), sequence(tmp_path / "b", name)]
-    with pytest.raises(InputError, match=r"b: called .*which is no plain file name"):
+    with pytest.raises(InputError, match=r"b: the name .* is no plain file name"):
         require_unique_names(sources)
     with pytest.raises(InputError, match="no plain file name"):
         require_plain_name(name, "somewhere")
@@ -46,7 +46,7 @@ def check(written, source, *, cfg=PLAIN, options=None, name="street"):
 
 @pytest.fixture
 def refused(tmp_path):
-    """Expect that writing a file is refused, as one that is read, and that another of its name elsewhere is not."""
+    """Check that an input is refused as output, and that a file of the same name elsewhere is not."""
 
     def expect(written, source, **how):
         (tmp_path / "elsewhere").mkdir(exist_ok=True)
@@ -58,18 +58,18 @@ def refused(tmp_path):
     return expect
 
 
-def test_a_film_is_not_written_over(tmp_path, refused):
-    film = tmp_path / "street.mp4"
-    film.touch()
-    refused(film, film)
+def test_input_video_is_not_overwritten(tmp_path, refused):
+    video = tmp_path / "street.mp4"
+    video.touch()
+    refused(video, video)
 
 
-def test_an_image_is_not_written_over_by_a_contact_sheet(tmp_path, refused):
+def test_input_image_is_not_overwritten_by_a_contact_sheet(tmp_path, refused):
     folder = tmp_path / "street"
     write_image(folder / "street.png", np.zeros((8, 8, 3), np.uint8))
     refused(folder / "street.png", folder)
     (folder / "street.txt").touch()
-    check(folder / "street.txt", folder)  # an earlier run's, which is not read
+    check(folder / "street.txt", folder)  # of an earlier run, not read
     images = Path(sequence(tmp_path / "MOT", "1")) / "img1"
     refused(images / "1.png", tmp_path / "MOT")
     (tmp_path / "MOT" / "1.png").touch()
@@ -77,7 +77,7 @@ def test_an_image_is_not_written_over_by_a_contact_sheet(tmp_path, refused):
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
-def test_public_detections_and_camera_motion_are_not_written_over(tmp_path, refused, as_folder):
+def test_public_detections_and_camera_motion_are_not_overwritten(tmp_path, refused, as_folder):
     files = tmp_path / "files"
     files.mkdir()
     (files / "street.txt").touch()
@@ -88,7 +88,7 @@ def test_public_detections_and_camera_motion_are_not_written_over(tmp_path, refu
     check(files / "street.txt", "0", cfg=load_cfg(None, overrides[2:]))  # not in use
 
 
-def test_own_detections_are_not_written_over(tmp_path, refused):
+def test_own_detections_are_not_overwritten(tmp_path, refused):
     source = sequence(tmp_path / "MOT", "det")
     own = tmp_path / "MOT" / "det" / "det.txt"
     own.parent.mkdir()

@@ -1,4 +1,4 @@
-"""Public detections in place of the network's peaks, or as leave to start tracks."""
+"""Public detections in both modes."""
 
 import numpy as np
 import pytest
@@ -27,8 +27,8 @@ MINI = SHARED / "data" / "mot17-mini"
 SLIM = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "4", "INPUT.SIZE_HW", "(64, 96)"]
 
 
-class TwoPeople:
-    """A predictor that always sees the same two, of given scores and classes."""
+class FakePredictor:
+    """Predictor that always returns the same two detections."""
 
     boxes = np.array([[10, 10, 30, 50], [60, 10, 80, 50]], dtype=np.float32)
 
@@ -62,7 +62,7 @@ def blank(index=1):
     return Frame(index, np.zeros((60, 90, 3), dtype=np.uint8))
 
 
-def test_where_the_file_of_a_sequence_is_found(tmp_path):
+def test_public_file_is_found(tmp_path):
     own, other = tmp_path / "street" / "det" / "det.txt", tmp_path / "found" / "Street 1.txt"
     for path in (own, other):
         path.parent.mkdir(parents=True)
@@ -72,8 +72,8 @@ def test_where_the_file_of_a_sequence_is_found(tmp_path):
     assert find_public_file(str(other), None, "anything") == other
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"walk\.txt: no such file, where the public detections of walk are wanted"):
+def test_missing_public_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"walk\.txt: no such file; expected the public detections of walk"):
         find_public_file(tmp_path, None, "walk")
     with pytest.raises(InputError, match=r"det/det\.txt: no such file"):
         find_public_file("det", tmp_path, "walk")
@@ -81,7 +81,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         find_public_file("det", None, "walk")
 
 
-def test_all_files_are_looked_for_before_anything_is_tracked(tmp_path):
+def test_public_files_of_all_sequences_are_required(tmp_path):
     folders = [tmp_path / name for name in ("street", "square")]
     for folder in folders:
         (folder / "img1").mkdir(parents=True)
@@ -100,7 +100,7 @@ def test_all_files_are_looked_for_before_anything_is_tracked(tmp_path):
     require_public_files(found / "street.txt", names[:1])
 
 
-def test_rows_come_by_frame_in_any_order_of_the_file(boxes):
+def test_rows_are_found_by_frame(boxes):
     found = boxes("3,-1,1,1,5,5,0.3\n1,-1,2,1,5,5,0.1\n3,-1,3,1,5,5,0.2\n")
     scores = [found.table.confidences[found.rows(frame)].tolist() for frame in (1, 2, 3, 4)]
     assert scores == [[0.1], [], [0.3, 0.2], []]
@@ -114,12 +114,12 @@ def test_rows_of_other_classes_are_left_out(boxes):
     assert found.classes.tolist() == [0, 1, -1]
 
 
-def test_a_file_of_other_classes_alone_is_a_mistake(boxes):
+def test_file_of_other_classes_only_is_refused(boxes):
     with pytest.raises(InputError, match=r"street\.txt: no box of class pedestrian; column 8 has 3, 7"):
         boxes("1,-1,1,1,5,5,0.3,7\n1,-1,2,1,5,5,0.1,3\n")
 
 
-def test_public_boxes_are_embedded_at_their_centres(boxes, network):
+def test_replaced_boxes_are_embedded_at_their_centers(boxes, network):
     found = boxes("2,-1,40,20,10,30,-0.5\n1,-1,10,5,20,40,2\n1,-1,50,5,20,40,-1\n")
     frame = Frame(1, np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
     detections, can_initiate = PublicDetector(network, found, mode="replace")(frame)
@@ -131,7 +131,7 @@ def test_public_boxes_are_embedded_at_their_centres(boxes, network):
 
 
 @pytest.mark.parametrize("mode", ["replace", "initiate"])
-def test_a_frame_without_public_boxes(boxes, network, mode):
+def test_frame_without_public_boxes(boxes, network, mode):
     detections, can_initiate = PublicDetector(network, boxes("2,-1,40,20,10,30,1\n"), mode=mode)(blank())
     assert detections.embeddings.shape[1] == 4
     if mode == "replace":
@@ -141,68 +141,68 @@ def test_a_frame_without_public_boxes(boxes, network, mode):
         assert not can_initiate.any()
 
 
-def test_a_file_without_boxes_lets_nobody_start(boxes):
-    assert PublicDetector(TwoPeople(), boxes(""))(blank())[1].tolist() == [False, False]
+def test_empty_file_lets_no_track_start(boxes):
+    assert PublicDetector(FakePredictor(), boxes(""))(blank())[1].tolist() == [False, False]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("1,-1,10,10,20,40,1\n", [True, False]),
-        ("1,-1,10,10,20,20,1\n", [True, False]),  # an IoU of exactly one half agrees
+        ("1,-1,10,10,20,20,1\n", [True, False]),  # an IoU of exactly 0.5
         ("1,-1,10,10,20,19,1\n", [False, False]),
         ("1,-1,10,10,20,40,1\n1,-1,62,10,20,40,1\n", [True, True]),
         ("2,-1,10,10,20,40,1\n", [False, False]),  # of another frame
     ],
 )
-def test_a_detection_may_start_where_a_public_one_agrees(boxes, text, expected):
-    detections, can_initiate = PublicDetector(TwoPeople(), boxes(text))(blank())
+def test_detection_may_start_a_track_at_a_public_one(boxes, text, expected):
+    detections, can_initiate = PublicDetector(FakePredictor(), boxes(text))(blank())
     assert can_initiate.tolist() == expected
-    np.testing.assert_array_equal(detections.boxes_xyxy, TwoPeople.boxes)
+    np.testing.assert_array_equal(detections.boxes_xyxy, FakePredictor.boxes)
 
 
-def test_a_public_box_of_another_class_does_not_agree(boxes):
-    people = TwoPeople(classes=(0, 1))
+def test_public_box_of_another_class_does_not_support(boxes):
+    people = FakePredictor(classes=(0, 1))
     text = "1,-1,10,10,20,40,1,3\n1,-1,60,10,20,40,1,3\n"
     found = boxes(text, classes=("pedestrian", "car"))
     assert PublicDetector(people, found)(blank())[1].tolist() == [False, True]
 
 
-def test_a_class_that_a_row_does_not_tell(boxes):
+def test_row_of_unknown_class_supports_any_class(boxes):
     found = boxes("1,-1,10,10,20,40,1,1\n1,-1,60,10,20,40,1,-1\n", classes=("pedestrian", "car"))
-    assert PublicDetector(TwoPeople(classes=(0, 1)), found)(blank())[1].tolist() == [True, True]
+    assert PublicDetector(FakePredictor(classes=(0, 1)), found)(blank())[1].tolist() == [True, True]
     with pytest.raises(InputError, match=r"street\.txt:2: no class in column 8"):
-        PublicDetector(TwoPeople(), found, mode="replace")
+        PublicDetector(FakePredictor(), found, mode="replace")
 
 
-def test_the_best_score_takes_the_public_box(boxes):
-    """A faint second peak on the same person may lie nearer to the public box: the person still starts."""
-    overlap = np.array([[0.6], [0.9]])
-    assert supported_by_public(overlap, np.array([0.9, 0.2]), at_least=0.5).tolist() == [True, False]
+def test_highest_score_takes_the_public_box(boxes):
+    """A second peak of the same person with a lower score may have a larger IoU."""
+    iou = np.array([[0.6], [0.9]])
+    assert supported_by_public(iou, np.array([0.9, 0.2]), min_iou=0.5).tolist() == [True, False]
 
 
-def test_an_unknown_mode_names_the_choices(boxes):
+def test_unknown_mode_names_the_choices(boxes):
     with pytest.raises(ValueError, match="mode: 'deaths'; choose from replace, initiate"):
-        PublicDetector(TwoPeople(), boxes(""), mode="deaths")
+        PublicDetector(FakePredictor(), boxes(""), mode="deaths")
 
 
 @settings(max_examples=40)
 @given(st.data())
-def test_vouching_is_one_to_one_and_leaves_nobody_out_who_could_have_had_a_free_box(data):
+def test_support_is_one_to_one_and_includes_the_highest_score(data):
     detections, public = data.draw(st.integers(0, 6)), data.draw(st.integers(0, 6))
-    overlap = data.draw(hnp.arrays(np.float64, (detections, public), elements=st.floats(0, 1)))
+    iou = data.draw(hnp.arrays(np.float64, (detections, public), elements=st.floats(0, 1)))
     scores = data.draw(hnp.arrays(np.float64, detections, elements=st.floats(0, 1)))
-    agreed = supported_by_public(overlap, scores, at_least=0.5)
-    possible = overlap >= 0.5
-    assert agreed.sum() <= possible.any(axis=0).sum()
-    assert not agreed[~possible.any(axis=1)].any()
+    supported = supported_by_public(iou, scores, min_iou=0.5)
+    possible = iou >= 0.5
+    assert supported.sum() <= possible.any(axis=0).sum()
+    assert not supported[~possible.any(axis=1)].any()
     if possible.any():
         best = np.flatnonzero(possible.any(axis=1))
-        assert agreed[best[np.argmax(scores[best])]]
+        assert supported[best[np.argmax(scores[best])]]
 
 
 @pytest.mark.dataset
-def test_a_real_sequence_with_its_own_detections(network):
+def test_real_sequence_with_its_own_detections(network):
     if not MINI.is_dir():
         pytest.skip(f"{MINI} is absent: the frames and detections of MOT17")
     folder = MINI / "MOT17-09-FRCNN"

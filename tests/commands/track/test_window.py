@@ -7,7 +7,7 @@ from fairmot.commands.track.window import PreviewWindow
 
 @pytest.fixture
 def qt(monkeypatch):
-    """Stands in for OpenCV's Qt, which raises for whatever is asked once its last window was closed."""
+    """OpenCV with Qt, which raises for every call after its last window was closed."""
     windows = []
 
     def ask(*_):
@@ -24,7 +24,7 @@ def qt(monkeypatch):
     return windows
 
 
-def test_a_window_that_the_user_closes_ends_the_run_and_nothing_fails(qt):
+def test_window_closed_by_the_user_returns_false(qt):
     image = np.zeros((8, 8, 3), np.uint8)
     with PreviewWindow("title") as window:
         assert window.show(image)
@@ -35,7 +35,7 @@ def test_a_window_that_the_user_closes_ends_the_run_and_nothing_fails(qt):
         assert qt == []
 
 
-def test_a_window_goes_with_its_run(qt):
+def test_window_is_closed_at_the_end_of_the_block(qt):
     with PreviewWindow("title") as window:
         assert window.show(np.zeros((8, 8, 3), np.uint8))
         assert qt == ["title"]

@@ -39,8 +39,8 @@ class MotionOptions:
     oru: bool = False
 
     def __post_init__(self) -> None:
-        _require_choice("kalman_state", self.kalman_state, tuple(BOX_MODELS))
-        _require_choice("measurement_noise", self.measurement_noise, NOISES)
+        require_choice("kalman_state", self.kalman_state, tuple(BOX_MODELS))
+        require_choice("measurement_noise", self.measurement_noise, NOISES)
 
     @property
     def box(self) -> BoxModel:
@@ -126,11 +126,12 @@ class TrackerOptions:
     gallery: GalleryOptions | None = None
 
     def __post_init__(self) -> None:
-        _require_choice("metric", self.metric, METRICS)
+        require_choice("metric", self.metric, METRICS)
         if not (self.use_appearance or self.use_motion or self.use_overlap):
             raise ValueError("use_appearance, use_motion, use_overlap: all are False; at least one must be True")
 
 
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+def require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name}: unknown {value!r}; choose from {', '.join(choices)}")

@@ -206,7 +206,7 @@ class TestInterpolateGaussian:
 
     @pytest.mark.parametrize("smooth", [1.0, 0.0, -3.0])
     def test_a_smoothness_of_one_or_less_is_refused(self, smooth):
-        with pytest.raises(ValueError, match=r"smooth: .* is not above 1"):
+        with pytest.raises(ValueError, match=r"tau: .* is not above 1"):
             interpolate_gaussian(table([1], [1]), max_gap=9, tau=smooth)
 
 
@@ -250,7 +250,7 @@ class TestRefine:
     def test_unknown_choices_are_refused_by_name(self):
         with pytest.raises(ValueError, match="interpolate: unknown 'cubic'"):
             PostprocessOptions("cubic")
-        with pytest.raises(ValueError, match="smooth: 1 is not above 1"):
+        with pytest.raises(ValueError, match="tau: 1 is not above 1"):
             PostprocessOptions("gaussian", tau=1)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmot.data.index.label_index import LabelIndex, Origin
+from fairmot.data.index.label_index import LabelIndex
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.structures.annotations import UNKNOWN
@@ -112,12 +112,6 @@ class SampleIndex:
     def identity_counts(self) -> tuple[int, ...]:
         """Number of identities of each class."""
         return tuple(np.sum([source.info.identity_counts for source in self.sources], axis=0).tolist())
-
-    def origin(self, kind: int, identity: int) -> tuple[str, Origin]:
-        """Return the data set's name, sequence and own id of an identity of class `kind`."""
-        number = int(np.searchsorted(self.first_identities[:, kind], identity, side="right")) - 1
-        source = self.sources[number]
-        return source.info.name, source.origin(kind, identity - int(self.first_identities[number, kind]))
 
 
 def join_indexes(sources: Sequence[LabelIndex]) -> SampleIndex:

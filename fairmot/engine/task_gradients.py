@@ -97,7 +97,7 @@ class TaskGradientTrainer(Trainer):
         """Return the statistics of a full step: its gradients on the map are those of all parts, concatenated."""
         own = torch.stack([torch.cat([part.products_3, part.losses_2]) for part in stats]).sum(0)
         products_3, losses_2 = torch.split(self.world.all_reduce(own), [3, 2])
-        return TaskGradientStats(products_3 / counts.shares**2, losses_2 / counts.shares)
+        return TaskGradientStats(products_3 / counts.num_parts**2, losses_2 / counts.num_parts)
 
 
 class TaskGradients:

@@ -205,7 +205,7 @@ class Trainer:
             return counts[0]
         sums = self.world.all_reduce(torch.stack([torch.stack(count[:3]) for count in counts]).sum(0))
         centres, objects, identities = sums.unbind()
-        return ObjectCounts(centres, objects, identities, shares=len(parts) * self.world.world_size)
+        return ObjectCounts(centres, objects, identities, num_parts=len(parts) * self.world.world_size)
 
     def _gradient_sync(self, *, enabled: bool) -> AbstractContextManager[None]:
         """Return a context whose backward pass averages gradients over the ranks only where `enabled`."""

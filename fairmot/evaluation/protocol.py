@@ -127,5 +127,5 @@ def _detect_protocol(sequences: Sequence[ScoredSequence], classes: Sequence[str]
 
 def _family(sequence: ScoredSequence) -> str | None:
     """Return the benchmark that the `name` in seqinfo.ini starts with, None without such a name."""
-    name = sequence.info.name.upper() if sequence.info.named else ""
+    name = sequence.info.name.upper() if sequence.info.has_name else ""
     return next((family for family in FAMILIES if name.startswith(family)), None)

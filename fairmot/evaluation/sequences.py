@@ -33,7 +33,7 @@ def read_ground_truth(root: Path) -> SequenceSet:
     for folder in find_sequences(root):
         stated = read_sequence_info(folder)
         path = folder / "gt" / "gt.txt"
-        ground_truth = read_boxes(path, "truth")
+        ground_truth = read_boxes(path, "ground_truth")
         check_table(ground_truth, stated.length, str(path))
         info = replace(stated, length=_covered_length(stated, ground_truth))
         if info.length < stated.length:

@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.annotations import UNKNOWN, Annotations, frames_from_one
+from fairmot.structures.annotations import MAX_INTEGER, MAX_VALUE, UNKNOWN, Annotations, frames_from_one
 from fairmot.utils.errors import InputError
 
-_MAX_VALUE = 1e30  # float32 holds it with room for sums
-_MAX_INTEGER = 2**53
 _KEYS = (b'"images"', b'"annotations"', b'"categories"', b'"videos"', b'"info"', b'"licenses"')
 _NO_SEQUENCE = ""
 
@@ -134,30 +132,31 @@ def _classes(rows: Sequence[Item], class_of: Mapping[Any, int], path: Path) -> I
 def _boxes(rows: Sequence[Item], path: Path) -> FloatArray:
     try:
         boxes = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(len(rows), -1)
-        if boxes.shape[1:] == (4,) and (np.abs(boxes) <= _MAX_VALUE).all():
+        if boxes.shape[1:] == (4,) and (np.abs(boxes) <= MAX_VALUE).all():
             return boxes.astype(np.float32)
     except (KeyError, TypeError, ValueError, OverflowError):
         pass
     if not rows:
         return np.zeros((0, 4), dtype=np.float32)
-    wrong = next((row for row in rows if not _is_box(row.get("bbox"))), rows[0])
-    shown = f"= {str(wrong['bbox'])[:60]} is not four finite numbers" if "bbox" in wrong else "is missing"
-    raise InputError(f"{path}: annotation {wrong.get('id')}: bbox {shown}")
+    for row in rows:
+        require_box(row, "bbox", f"{path}: annotation {row.get('id')}")
+    raise AssertionError("unreachable")
 
 
-def _is_box(box: object) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(isinstance(v, int | float) and abs(v) <= _MAX_VALUE for v in box)
-    )
+def require_box(item: Item, key: str, where: str) -> list[float]:
+    """Return the box `item[key]`; InputError beginning with `where` unless it is four finite numbers."""
+    box = item.get(key)
+    if isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) and abs(v) <= MAX_VALUE for v in box):
+        return box
+    shown = f"= {str(box)[:60]} is not four finite numbers" if key in item else "is missing"
+    raise InputError(f"{where}: {key} {shown}")
 
 
 def _identity(row: Item, path: Path) -> int:
     own = row.get("track_id", row.get("instance_id"))
     if own is None:
         return UNKNOWN
-    if not isinstance(own, int | float) or not abs(own) < _MAX_INTEGER or own != int(own):
+    if not isinstance(own, int | float) or not abs(own) < MAX_INTEGER or own != int(own):
         raise InputError(f"{path}: annotation {row.get('id')}: track_id {str(own)[:40]!r} is not a whole number")
     return max(int(own), UNKNOWN)
 
@@ -173,7 +172,7 @@ def _integer(item: Item, key: str, path: Path, *, default: int = 0) -> int:
     value = item.get(key)
     if value is None:
         return default
-    if not isinstance(value, int | float) or not 0 <= value < _MAX_INTEGER or value != int(value):
+    if not isinstance(value, int | float) or not 0 <= value < MAX_INTEGER or value != int(value):
         raise InputError(f"{path}: image {item.get('id')}: {key} {str(value)[:40]!r} is not a whole number from 0 up")
     return int(value)
 

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairmot.formats.atomic import write_text
+from fairmot.formats.coco import require_box
 from fairmot.structures.annotations import UNKNOWN, Annotations
 from fairmot.utils.errors import InputError
 
 BOX_KEYS = {"full": "fbox", "visible": "vbox", "head": "hbox"}
 PERSON, MASK = "person", "mask"  # tags; a mask covers crowds, reflections and figures that are not people
-_MAX_VALUE = 1e30  # float32 holds it with room for sums
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -105,7 +105,7 @@ def read_odgt(path: Path, part: FileRange, *, box: str = "full") -> Annotations:
         kept = [row for row in rows if not _is_excluded(row, box)]
         image_ids.append(image_id)
         counts.append(len(kept))
-        boxes += (_box(row, BOX_KEYS[box], where) for row in kept)
+        boxes += (require_box(row, BOX_KEYS[box], where) for row in kept)
         classes += (class_names.setdefault(str(row.get("tag", PERSON)), len(class_names)) for row in kept)
         left_out += len(rows) - len(kept)
     return Annotations(
@@ -156,15 +156,3 @@ def _is_excluded(row: Mapping[str, Any], box: str) -> bool:
 def _ignores(row: Mapping[str, Any], key: str) -> bool:
     attributes = row.get(key)
     return isinstance(attributes, dict) and attributes.get("ignore", 0) in (1, "1")
-
-
-def _box(row: Mapping[str, Any], key: str, where: str) -> list[float]:
-    box = row.get(key)
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_finite(value) for value in box):
-        shown = "is missing" if key not in row else f"= {str(box)[:60]} is not four finite numbers"
-        raise InputError(f"{where}: {key} {shown}")
-    return box
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) <= _MAX_VALUE

@@ -18,28 +18,13 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from fairmot.structures.annotations import UNKNOWN, Annotations, frames_from_one
+from fairmot.structures.annotations import MAX_INTEGER, MAX_VALUE, UNKNOWN, Annotations, frames_from_one
 from fairmot.utils.errors import InputError
 
 _BOX = ("left", "top", "width", "height")
 _CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
 _OTHER_NAMES = {"filename": "image", "file_name": "image", "track_id": "id", "label": "class"}
 _DEFAULT_CLASS = "person"  # without a column of classes
-_MAX_VALUE = 1e30  # float32 holds it with room for sums
-_MAX_INTEGER = 2**53
-
-
-class _Columns(NamedTuple):
-    """Indices of the columns by name; those of the box, which are corners or sides; number of all columns."""
-
-    index_of: dict[str, int]
-    box: tuple[int, ...]
-    has_corners: bool
-    total: int
-
-    def text(self, row: Sequence[str], name: str) -> str:
-        """Return a field without spaces around it, "" without such a column."""
-        return row[self.index_of[name]].strip() if name in self.index_of else ""
 
 
 class _ImageRow(NamedTuple):
@@ -65,9 +50,14 @@ def read_label_csv(path: Path) -> Annotations:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = _rows(file)
-            columns = _find_columns(next(rows, (1, []))[1], f"{path}:1")
+            names, box = _read_header(next(rows, (1, []))[1], f"{path}:1")
             for line, row in rows:
-                _add_row(row, line, columns, images=images, class_names=class_names, boxes=boxes)
+                if len(row) != len(names):
+                    raise ValueError(f"{len(row)} fields, the header has {len(names)}")
+                fields = dict(zip(names, row, strict=True))
+                image = _add_image(fields, images, has_hw=box != _BOX)
+                if any(fields[name] for name in box):
+                    boxes.extend((image, *_read_box(fields, box, class_names), line))
     except InputError:
         raise
     except UnicodeDecodeError:
@@ -83,27 +73,27 @@ def is_label_csv(path: Path) -> bool:
     """Whether a file's first line is a header with the required columns."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            _find_columns(next(_rows(file), (1, []))[1], str(path))
+            _read_header(next(_rows(file), (1, []))[1], str(path))
     except (OSError, UnicodeDecodeError, csv.Error, InputError):
         return False
     return True
 
 
 def _rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not empty, the header first, with their lines."""
+    """Yield the rows that are not empty, the header first, with their lines; fields are stripped."""
     header = file.readline()
     file.seek(0)
     rows = csv.reader(file, delimiter=max(",;\t", key=header.count))
     for row in rows:
-        if any(map(str.strip, row)):
-            yield rows.line_num, row
+        stripped = [field.strip() for field in row]
+        if any(stripped):
+            yield rows.line_num, stripped
 
 
-def _find_columns(header: Sequence[str], where: str) -> _Columns:
-    given = (name.strip().lower() for name in header)
-    names = [_OTHER_NAMES.get(name, name) for name in given]
-    corners = next((group for group in _CORNERS if set(group) <= set(names)), None)
-    box = corners or _BOX
+def _read_header(header: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of the columns, and those of the box."""
+    names = [_OTHER_NAMES.get(name.lower(), name.lower()) for name in header]
+    box = next((group for group in _CORNERS if set(group) <= set(names)), _BOX)
     missing = [name for name in ("image", *box) if name not in names]
     if missing:
         raise InputError(
@@ -113,64 +103,45 @@ def _find_columns(header: Sequence[str], where: str) -> _Columns:
     twice = next((name for name in names if name in used and names.count(name) > 1), None)
     if twice:
         raise InputError(f"{where}: column {twice} is there twice")
-    index_of = {name: names.index(name) for name in used & set(names)}
-    return _Columns(index_of, tuple(index_of[name] for name in box), corners is not None, len(names))
+    return names, box
 
 
-def _add_row(
-    row: list[str],
-    line: int,
-    columns: _Columns,
-    *,
-    images: dict[str, _ImageRow],
-    class_names: dict[str, int],
-    boxes: "array[float]",
-) -> None:
-    """Add a row's image, class and box; ValueError says what is wrong with it."""
-    if len(row) != columns.total:
-        raise ValueError(f"{len(row)} fields, the header has {columns.total}")
-    image = _add_image(row, columns, images)
-    box = [row[column] for column in columns.box]
-    if not any(text.strip() for text in box):
-        return
-    box_tlwh = _box_tlwh(box, has_corners=columns.has_corners)
-    identity = _integer("id", columns.text(row, "id"), smallest=UNKNOWN, empty=UNKNOWN)
-    class_name = columns.text(row, "class") if "class" in columns.index_of else _DEFAULT_CLASS
-    if not class_name:
-        raise ValueError("the class is empty")
-    boxes.extend((image, *box_tlwh, identity, class_names.setdefault(class_name, len(class_names)), line))
-
-
-def _add_image(row: list[str], columns: _Columns, images: dict[str, _ImageRow]) -> int:
-    """Return the index of the row's image, which may be new."""
-    name = columns.text(row, "image")
+def _add_image(fields: dict[str, str], images: dict[str, _ImageRow], *, has_hw: bool) -> int:
+    """Return the number of the row's image, which may be new; `has_hw`: width and height are those of the image."""
+    name = fields["image"]
     if not name:
         raise ValueError("the image is empty")
     if "\0" in name:
         raise ValueError("not a text file")
-    sequence = columns.text(row, "sequence")
-    frame = _integer("frame", columns.text(row, "frame"), smallest=0, empty=-1)
+    sequence = fields.get("sequence", "")
+    frame = _integer("frame", fields.get("frame", ""), smallest=0, empty=-1)
     if name not in images:
-        sides = ("height", "width") if columns.has_corners else ("", "")
-        height, width = (_integer("size", columns.text(row, side), smallest=0, empty=0) for side in sides)
+        sides = [fields.get(side, "") if has_hw else "" for side in ("height", "width")]
+        height, width = (_integer("size", side, smallest=0, empty=0) for side in sides)
         images[name] = _ImageRow(len(images), sequence, frame, height, width)
     elif images[name][1:3] != (sequence, frame):
         raise ValueError(f"{name} is in another sequence or frame than in the rows before")
     return images[name].number
 
 
-def _box_tlwh(texts: list[str], *, has_corners: bool) -> tuple[float, float, float, float]:
+def _read_box(fields: dict[str, str], box: tuple[str, ...], class_names: dict[str, int]) -> tuple[float, ...]:
+    """Return left, top, width, height, id and class of a row; ValueError says what is wrong with it."""
+    texts = [fields[name] for name in box]
     try:
         left, top, third, fourth = map(float, texts)
     except ValueError:
         raise ValueError(f"not a box of four numbers: {texts}") from None
-    if not all(abs(value) <= _MAX_VALUE for value in (left, top, third, fourth)):  # False for NaN
+    if not all(abs(value) <= MAX_VALUE for value in (left, top, third, fourth)):  # False for NaN
         raise ValueError(f"a value is not finite: {texts}")
-    if not has_corners:
-        return left, top, third, fourth
-    if third < left or fourth < top:
-        raise ValueError(f"the second corner is before the first: {texts}")
-    return left, top, third - left, fourth - top
+    if box != _BOX:
+        if third < left or fourth < top:
+            raise ValueError(f"the second corner is before the first: {texts}")
+        third, fourth = third - left, fourth - top
+    identity = _integer("id", fields.get("id", ""), smallest=UNKNOWN, empty=UNKNOWN)
+    class_name = fields.get("class", _DEFAULT_CLASS)
+    if not class_name:
+        raise ValueError("the class is empty")
+    return left, top, third, fourth, identity, class_names.setdefault(class_name, len(class_names))
 
 
 def _integer(name: str, text: str, *, smallest: int, empty: int) -> int:
@@ -180,7 +151,7 @@ def _integer(name: str, text: str, *, smallest: int, empty: int) -> int:
         value = float(text)
     except ValueError:
         value = -np.inf
-    if not smallest <= value < _MAX_INTEGER or not value.is_integer():
+    if not smallest <= value < MAX_INTEGER or not value.is_integer():
         raise ValueError(f"{name} {text[:40]!r} is not a whole number from {smallest} up")
     return int(value)
 

@@ -1,8 +1,8 @@
-"""NumPy scalars and arrays inside old PyTorch files, rebuilt without trusting the file.
+"""Safe unpickling of NumPy scalars and arrays in old PyTorch files.
 
-Training scripts stored an epoch, a score or a random state beside the weights. NumPy's own functions would rebuild
-them, but its `dtype` and `ndarray` believe whatever state a pickle hands them. The stand-ins here take the plain kinds
-alone (numbers, truth values, text), read their raw bytes, and refuse the rest.
+Training scripts stored an epoch, a score or a random state with the weights. NumPy's own functions can rebuild them,
+but its `dtype` and `ndarray` accept any state from a pickle. The replacements here accept only plain types (numbers,
+booleans, text), read their raw bytes, and reject everything else.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class _DType:
-    """A dtype as pickles describe it: a code such as `f8`, then a state whose second entry is the byte order."""
+    """A pickled dtype: a code such as `f8`, then a state whose second entry is the byte order."""
 
     def __init__(self, code: str, *_: object) -> None:
         self.value = np.dtype(str(code))
@@ -25,7 +25,7 @@ class _DType:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """An array that takes its content from a pickle's state, as plain bytes; whatever made it, it starts empty."""
+    """An empty array that takes its content from a pickle's state, as plain bytes."""
 
     def __new__(cls, *_: object) -> "_Array":
         return super().__new__(cls, (0,), np.int8)
@@ -40,7 +40,7 @@ class _Array(np.ndarray[Any, Any]):
 
 
 def _bytes(raw: bytes | str) -> bytes:
-    """Python 2's pickles hold text."""
+    """Return bytes; pickles of Python 2 have text."""
     if not isinstance(raw, bytes | str):
         raise ValueError("an array whose content is not plain")
     return raw.encode("latin1") if isinstance(raw, str) else raw
@@ -56,7 +56,7 @@ def _rebuild_scalar(dtype: _DType, raw: bytes | str) -> np.generic:
 
 
 def _array_class() -> None:
-    """Stands where a pickle names `numpy.ndarray`: `_rebuild_array` needs no class."""
+    """Replacement of `numpy.ndarray` as an argument of `_rebuild_array`, which ignores it."""
 
 
 SAFE_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
@@ -66,6 +66,6 @@ SAFE_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_rebuild_array, "numpy._core.multiarray._reconstruct"),
     (_rebuild_scalar, "numpy.core.multiarray.scalar"),
     (_rebuild_scalar, "numpy._core.multiarray.scalar"),
-    _Array,  # so that the unpickler may hand it its state
+    _Array,  # allows the unpickler to set its state
 ]
-"""For `torch.serialization.safe_globals`: NumPy's names -> the stand-ins."""
+"""For `torch.serialization.safe_globals`: NumPy's names and their replacements."""

@@ -1,8 +1,8 @@
-"""MOTChallenge sequences: `seqinfo.ini`, ground truth and result files.
+"""Files of MOTChallenge sequences: `seqinfo.ini`, ground truth and results.
 
-Truth has 9 columns (MOT16/17/20: frame, id, left, top, width, height, mark, class, visibility) or 10 (MOT15: ..., mark,
-and three world coordinates); results have 10 (..., score, -1, -1, -1; of several classes: ..., score, class, -1, -1).
-Frames and pixels count from 1 as the challenge does; boxes are returned as the file has them. Source: Milan et al.,
+Ground truth has 9 columns (MOT16/17/20: frame, id, left, top, width, height, consider flag, class, visibility) or 10
+(MOT15: ..., flag, and three world coordinates); results have 10 (..., score, -1, -1, -1; with several classes: ...,
+score, class, -1, -1). Frames and pixels count from 1; boxes are returned as the file has them. Source: Milan et al.,
 MOT16, section 3.3.
 """
 
@@ -18,10 +18,10 @@ import numpy as np
 from fairmot.formats.atomic import write_text
 from fairmot.formats.text_io import read_text
 from fairmot.geometry.arrays import FloatArray, IntArray
+from fairmot.structures.annotations import MAX_INTEGER
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError
 
-_LARGEST_WHOLE = 2.0**53  # beyond it a float no longer tells whole numbers apart
 CLASS_NAMES = {
     "pedestrian": 1,
     "person": 1,
@@ -38,32 +38,32 @@ CLASS_NAMES = {
     "reflection": 12,
     "crowd": 13,
 }
-DETECTORS = ("FRCNN", "SDP", "DPM")  # MOT17 holds each sequence once for each; "auto" takes the first that is there
+DETECTORS = ("FRCNN", "SDP", "DPM")  # MOT17 has a copy of each sequence for each; "auto" selects the first that exists
 _COPY = re.compile(rf"(.+)-({'|'.join(DETECTORS)})")
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def is_sequence(folder: Path) -> bool:
-    """A folder is a sequence when it has a seqinfo.ini, an img1 folder or a gt/gt.txt."""
+    """Whether a folder has a seqinfo.ini, an img1 folder or a gt/gt.txt."""
     return any((folder / name).exists() for name in ("seqinfo.ini", "img1", "gt/gt.txt"))
 
 
 def sequence_name(folder: Path) -> str:
-    """Return what the results of a folder of frames are called: as its seqinfo.ini says, else as the folder."""
+    """Return the name of a sequence's results: that of its seqinfo.ini, else of the folder."""
     return read_sequence_info(folder).name if (folder / "seqinfo.ini").exists() else folder.resolve().name
 
 
 def has_official_names(names: Sequence[str]) -> bool:
-    """Whether all of a class list are the challenge's own names, in any case of letters."""
+    """Whether all names are classes of the challenge, ignoring case."""
     return all(_plain(name) in CLASS_NAMES for name in names)
 
 
 def class_numbers(names: Sequence[str]) -> tuple[int, ...]:
-    """Return the numbers that stand for classes in truth files.
+    """Return the class numbers of ground truth files.
 
-    Where all names are the challenge's own, they are its numbers (Milan et al., MOT16, table 3); with any other name
-    among them the files are somebody's own, and count their classes from 1 in the order of `names`. Raises InputError:
-    no name, one that is empty or has a slash, one class twice (`person` and `pedestrian` are one).
+    If all names are classes of the challenge, they are its numbers (Milan et al., MOT16, table 3); otherwise the files
+    are expected to count their classes from 1 in the order of `names`. Raises InputError: no name, one that is empty or
+    has a slash, one class twice (`person` equals `pedestrian`).
 
     >>> class_numbers(["pedestrian", "car"]), class_numbers(["car", "tram"])
     ((1, 3), (1, 2))
@@ -71,7 +71,7 @@ def class_numbers(names: Sequence[str]) -> tuple[int, ...]:
     plain = [_plain(name) for name in names]
     for name in names:
         if not _plain(name) or "/" in name:
-            raise InputError(f"DATA.CLASSES: {name!r} is no name for a class: some text without a slash is wanted")
+            raise InputError(f"DATA.CLASSES: {name!r} is not a class name; expected text without a slash")
     numbers = (
         tuple(CLASS_NAMES[name] for name in plain) if has_official_names(names) else tuple(range(1, len(names) + 1))
     )
@@ -97,9 +97,9 @@ def find_sequences(root: Path) -> list[Path]:
 
 
 def without_copies(folders: Sequence[Path], detector: str = "auto") -> list[Path]:
-    """Return one of each sequence's copies for several detectors, which hold the same images and truth.
+    """Return one copy of each sequence; the copies for several detectors have the same images and ground truth.
 
-    detector: whose; `auto` takes the first of DETECTORS that is there. InputError where a sequence has no such copy.
+    detector: `auto` selects the first of DETECTORS that exists. InputError where a sequence has no such copy.
 
     >>> [path.name for path in without_copies([Path("MOT17-02-DPM"), Path("MOT17-02-SDP"), Path("street")])]
     ['MOT17-02-SDP', 'street']
@@ -123,7 +123,7 @@ def _choose_copy(stem: str, copies: dict[str, Path], detector: str) -> Path:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files of a folder in name order, numbers in names by value (2.jpg before 10.jpg); hidden files are left."""
+    """Return the image files of a folder, without hidden ones, in natural order (2.jpg before 10.jpg)."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS)
@@ -157,7 +157,7 @@ def read_sequence_info(folder: Path) -> SequenceInfo:
         image_hw=(int(_number(path, section, "imHeight", 0.0)), int(_number(path, section, "imWidth", 0.0))),
         image_dir=section.get("imDir", "img1"),
         image_extension=section.get("imExt", ".jpg"),
-        named="name" in section,
+        has_name="name" in section,
     )
 
 
@@ -193,24 +193,24 @@ def write_sequence_info(info: SequenceInfo) -> None:
     write_text(info.root / "seqinfo.ini", "\n".join(lines) + "\n")
 
 
-def read_boxes(path: Path, kind: Literal["truth", "results"]) -> BoxTable:
-    """Read a truth or result file; rows keep the file's order.
+def read_boxes(path: Path, kind: Literal["ground_truth", "results"]) -> BoxTable:
+    """Read a ground truth or result file; rows keep the file's order.
 
-    Columns may be parted by commas or blanks. Raises InputError naming file and line: fewer than 7 columns (6 in
-    results), a row longer or shorter than those above, text where a number belongs, a fractional frame or identity, a
+    Columns are separated by commas or spaces. Raises InputError naming file and line: fewer than 7 columns (6 in
+    results), a row longer or shorter than those above, text instead of a number, a fractional frame or identity, a
     frame below 1, a value that is not finite.
     """
     text = read_text(path)
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    minimum = 7 if kind == "truth" else 6
-    rows = _parse_together(lines, minimum)
+    minimum = 7 if kind == "ground_truth" else 6
+    rows = _parse_table(lines, minimum)
     if rows is None:
-        rows = _parse_one_by_one(path, lines, minimum)
+        rows = _parse_rows(path, lines, minimum)
     return _to_table(rows, np.array([number for number, _ in lines], dtype=np.int64), kind)
 
 
-def _parse_together(lines: list[tuple[int, str]], minimum: int) -> FloatArray | None:
-    """Parse rows of one length at C speed; None where any row needs a closer look."""
+def _parse_table(lines: list[tuple[int, str]], minimum: int) -> FloatArray | None:
+    """Return rows of one length by one vectorized parse; None where any row is unusual."""
     if not lines:
         return None
     try:
@@ -218,12 +218,12 @@ def _parse_together(lines: list[tuple[int, str]], minimum: int) -> FloatArray | 
     except ValueError:
         return None
     keys = rows[:, :2]
-    sound = rows.shape[1] >= minimum and np.isfinite(rows).all() and bool((keys == np.floor(keys)).all())
-    return rows if sound and keys[:, 0].min() >= 1 and np.abs(keys).max() < _LARGEST_WHOLE else None
+    is_valid = rows.shape[1] >= minimum and np.isfinite(rows).all() and bool((keys == np.floor(keys)).all())
+    return rows if is_valid and keys[:, 0].min() >= 1 and np.abs(keys).max() < MAX_INTEGER else None
 
 
-def _parse_one_by_one(path: Path, lines: list[tuple[int, str]], minimum: int) -> FloatArray:
-    """Parse with a check of every row; InputError names the first wrong one."""
+def _parse_rows(path: Path, lines: list[tuple[int, str]], minimum: int) -> FloatArray:
+    """Return the rows, each checked; InputError names the first wrong one."""
     rows: list[list[float]] = []
     for number, line in lines:
         row = _parse_row(path, number, line, minimum=minimum)
@@ -236,47 +236,49 @@ def _parse_one_by_one(path: Path, lines: list[tuple[int, str]], minimum: int) ->
 def _parse_row(path: Path, number: int, line: str, *, minimum: int) -> list[float]:
     fields = line.replace(",", " ").split()
     if len(fields) < minimum:
-        raise InputError(f"{path}:{number}: {len(fields)} columns, at least {minimum} wanted")
+        raise InputError(f"{path}:{number}: {len(fields)} columns, expected at least {minimum}")
     try:
         row = [float(field) for field in fields]
     except ValueError:
         raise InputError(f"{path}:{number}: not a row of numbers: {line.strip()[:80]!r}") from None
     if not all(math.isfinite(value) for value in row):
         raise InputError(f"{path}:{number}: a value is not finite: {line.strip()[:80]!r}")
-    if not row[0].is_integer() or not 1 <= row[0] < _LARGEST_WHOLE:
+    if not row[0].is_integer() or not 1 <= row[0] < MAX_INTEGER:
         raise InputError(f"{path}:{number}: frame {fields[0]} is not a whole number from 1 up")
-    if not row[1].is_integer() or abs(row[1]) >= _LARGEST_WHOLE:
+    if not row[1].is_integer() or abs(row[1]) >= MAX_INTEGER:
         raise InputError(f"{path}:{number}: identity {fields[1]} is not a whole number")
     return row
 
 
-def _to_table(rows: FloatArray, numbers: IntArray, kind: Literal["truth", "results"]) -> BoxTable:
+def _to_table(rows: FloatArray, numbers: IntArray, kind: Literal["ground_truth", "results"]) -> BoxTable:
     count, columns = rows.shape
     padded = np.full((count, 10), -1.0)
     padded[:, : min(columns, 10)] = rows[:, :10]
-    classed = columns >= 8 if kind == "results" else columns in (8, 9)  # MOT15's truth has coordinates there
+    has_classes = columns >= 8 if kind == "results" else columns in (8, 9)  # 10: MOT15's coordinates
     return BoxTable(
         frames=padded[:, 0].astype(np.int64),
         ids=padded[:, 1].astype(np.int64),
         boxes_tlwh=padded[:, 2:6],
         confidences=padded[:, 6],
-        classes=padded[:, 7].astype(np.int64) if classed else np.full(count, -1, dtype=np.int64),
-        visibilities=padded[:, 8] if kind == "truth" and columns == 9 else np.ones(count),
+        classes=padded[:, 7].astype(np.int64) if has_classes else np.full(count, -1, dtype=np.int64),
+        visibilities=padded[:, 8] if kind == "ground_truth" and columns == 9 else np.ones(count),
         lines=numbers,
         columns=columns,
     )
 
 
-def write_truth(path: Path, table: BoxTable) -> None:
+def write_ground_truth(path: Path, table: BoxTable) -> None:
     """Write 9-column ground truth, by identity then frame."""
     order = np.lexsort((table.frames, table.ids))
-    write_text(path, "".join(_truth_line(table, row) for row in order))
+    write_text(path, "".join(_ground_truth_line(table, row) for row in order))
 
 
-def _truth_line(table: BoxTable, row: int) -> str:
+def _ground_truth_line(table: BoxTable, row: int) -> str:
     left, top, width, height = (f"{value:.2f}".rstrip("0").rstrip(".") for value in table.boxes_tlwh[row])
-    mark, kind, visible = int(table.confidences[row]), int(table.classes[row]), float(table.visibilities[row])
-    return f"{table.frames[row]},{table.ids[row]},{left},{top},{width},{height},{mark},{kind},{visible:.5f}\n"
+    flag, class_number, visibility = int(table.confidences[row]), int(table.classes[row]), table.visibilities[row]
+    return (
+        f"{table.frames[row]},{table.ids[row]},{left},{top},{width},{height},{flag},{class_number},{visibility:.5f}\n"
+    )
 
 
 def format_results(table: BoxTable) -> Iterable[str]:

@@ -15,11 +15,9 @@ from functools import partial
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, IntArray
-from fairmot.structures.annotations import UNKNOWN, Annotations
+from fairmot.structures.annotations import MAX_INTEGER, MAX_VALUE, UNKNOWN, Annotations
 from fairmot.utils.errors import InputError
 
-_MAX_INTEGER = 2.0**53  # floats above it are not exact integers
-_MAX_VALUE = 1e30  # float32 holds it with room for sums
 _BOM = b"\xef\xbb\xbf"
 
 RowParser = Callable[[list[float]], list[float]]  # numbers of a row -> class, id, centre and size; raises ValueError
@@ -99,7 +97,7 @@ def _parse_table(texts: Sequence[bytes], *, columns: int) -> tuple[FloatArray, I
     if values.size != total * (columns + 1):
         return None
     table = values.reshape(total, columns + 1)
-    if not (np.isposinf(table[:, -1]).all() and (np.abs(table[:, :-1]) <= _MAX_VALUE).all()):
+    if not (np.isposinf(table[:, -1]).all() and (np.abs(table[:, :-1]) <= MAX_VALUE).all()):
         return None
     lines = np.arange(1, total + 1) - np.repeat(np.cumsum(counts) - counts, counts)
     return table[:, :-1], counts, lines
@@ -108,7 +106,7 @@ def _parse_table(texts: Sequence[bytes], *, columns: int) -> tuple[FloatArray, I
 def _has_valid_keys(rows: FloatArray) -> bool:
     """Whether class and id, the first two columns, are integers in their ranges."""
     keys = rows[:, :2]
-    is_integer = (keys == np.floor(keys)).all() and (keys < _MAX_INTEGER).all()
+    is_integer = (keys == np.floor(keys)).all() and (keys < MAX_INTEGER).all()
     return bool(is_integer and (keys >= (0, UNKNOWN)).all())
 
 
@@ -136,14 +134,14 @@ def _parse_line(line: bytes, parse_row: RowParser, *, where: str) -> list[float]
         values = [float(field) for field in line.split()]
     except ValueError:
         raise InputError(f"{where}: not a row of numbers: {shown}") from None
-    if not all(abs(value) <= _MAX_VALUE for value in values):  # False for NaN
+    if not all(abs(value) <= MAX_VALUE for value in values):  # False for NaN
         raise InputError(f"{where}: a value is not finite: {shown}")
     try:
         row = parse_row(values)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
     for name, value, smallest in (("class", row[0], 0), ("identity", row[1], UNKNOWN)):
-        if value != int(value) or not smallest <= value < _MAX_INTEGER:
+        if value != int(value) or not smallest <= value < MAX_INTEGER:
             raise InputError(f"{where}: {name} {value:g} is not a whole number from {smallest} up")
     return row
 

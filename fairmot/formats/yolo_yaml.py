@@ -1,4 +1,4 @@
-"""Ultralytics' data.yaml: where the parts of a data set lie, and how its classes are called.
+"""Data set description of Ultralytics (data.yaml): image folders of its parts, and class names.
 
 path: ../datasets/street
 train: images/train
@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from fairmot.formats.text_io import read_text
 from fairmot.utils.errors import InputError
 
 _PARTS = ("train", "val", "test")
@@ -21,12 +22,12 @@ _PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DataYaml:
-    """What such a file says.
+    """Content of a data.yaml.
 
-    parts: of train, val, test those that are there; each some folders or lists, as written.
+    parts: folders or lists, as written, of those of train, val and test that it has.
     base: the folder that they are relative to, as written, "" for the file's own.
-    class_names: by number; () where it names none.
-    keypoint_values: numbers that follow each box, 0 where there are no key points.
+    class_names: by number; () without names.
+    keypoint_values: numbers after each box, 0 without key points.
     """
 
     path: Path
@@ -37,7 +38,7 @@ class DataYaml:
 
 
 def is_data_yaml(path: Path) -> bool:
-    """Whether a YAML file names a part of a data set."""
+    """Whether a YAML file describes a part of a data set."""
     try:
         return bool(read_data_yaml(path).parts)
     except InputError:
@@ -45,7 +46,7 @@ def is_data_yaml(path: Path) -> bool:
 
 
 def read_data_yaml(path: Path) -> DataYaml:
-    """Read such a file; InputError names it and the key that is wrong."""
+    """Read a data.yaml; InputError names it and the key that is wrong."""
     content = _load(path)
     return DataYaml(
         path=path,
@@ -58,33 +59,29 @@ def read_data_yaml(path: Path) -> DataYaml:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: keys and values are wanted (train, val, names)")
+        raise InputError(f"{path}: expected keys and values (train, val, names)")
     return content
 
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) and text for text in texts):
-        raise InputError(f"{where}: a folder, a list file, or several in [] are wanted")
+        raise InputError(f"{where}: expected a folder, a list file, or several in []")
     return tuple(texts)
 
 
 def _names(names: object, path: Path) -> tuple[str, ...]:
-    """Return the names by number; a number without a name stands for itself."""
+    """Return the names by number; a class without a name is called by its number."""
     if names is None:
         return ()
     if isinstance(names, list):
         return tuple(map(str, names))
     if not isinstance(names, dict) or not all(str(key).isdecimal() and int(key) < 100_000 for key in names):
-        raise InputError(f"{path}: names: a list of names, or numbers and names, are wanted")
+        raise InputError(f"{path}: names: expected a list of names, or numbers and names")
     by_number = {int(key): str(name) for key, name in names.items()}
     return tuple(by_number.get(number, str(number)) for number in range(max(by_number, default=-1) + 1))
 
@@ -93,5 +90,5 @@ def _keypoint_values(shape: object, path: Path) -> int:
     if shape is None:
         return 0
     if not isinstance(shape, list) or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise InputError(f"{path}: kpt_shape: [points, values of each] is wanted")
+        raise InputError(f"{path}: kpt_shape: expected [points, values of each]")
     return prod(shape)

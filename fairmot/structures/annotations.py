@@ -11,6 +11,8 @@ import numpy as np
 from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_shape
 
 UNKNOWN = -1  # an identity that the labels do not state
+MAX_VALUE = 1e30  # of a label file: float32 holds it with room for sums
+MAX_INTEGER = 2**53  # of a label file: larger floats are not exact integers
 
 
 def _no_numbers() -> IntArray:
@@ -74,15 +76,15 @@ class Annotations:
         counts = self.counts[images]
         starts, new_starts = (np.cumsum(self.counts) - self.counts)[images], np.cumsum(counts) - counts
         rows = np.repeat(starts - new_starts, counts) + np.arange(counts.sum())
-        places = images.tolist()
+        indices = images.tolist()
         return replace(
             self,
-            images=tuple(self.images[place] for place in places),
+            images=tuple(self.images[index] for index in indices),
             counts=counts,
             boxes_tlwh=self.boxes_tlwh[rows],
             ids=self.ids[rows],
             classes=self.classes[rows],
-            label_files=tuple(map(self.label_file, places)) if len(self.label_files) > 1 else self.label_files,
+            label_files=tuple(map(self.label_file, indices)) if len(self.label_files) > 1 else self.label_files,
             lines=self.lines[rows],
             sequence_of=self.sequence_of[images],
             frames=self.frames[images],

@@ -1,6 +1,6 @@
-"""What the data hands to the network and the losses.
+"""Training targets and batches.
 
-Legend: B images, C classes, H W input or map size (stride 4), N objects of one image, K objects of the fullest image.
+Legend: B images, C classes, H W input or map size (stride 4), N objects of one image, K largest N of a batch.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from fairmot.geometry.arrays import FloatArray, IntArray
 class Targets:
     """Training targets of one image (NumPy); N objects in the order of its labels.
 
-    heatmap: (C, H, W) float32 in [0, 1], exactly 1 at object centres; (C, 0, 0) where the device is to render it.
-    indices: (N,) int64, y * W + x of the centre's cell.
+    heatmap: (C, H, W) float32 in [0, 1], exactly 1 at object centres; (C, 0, 0) if it is rendered on the device.
+    indices: (N,) int64, y * W + x of the cell of the centre.
     sizes_ltrb: (N, 4) float32, distances from the integer-plus-offset centre to left, top, right, bottom, in cells.
     offsets: (N, 2) float32 in [0, 1), x and y of the centre within its cell.
     identities: (N,) int64 from 0 within the object's class, -1 where unknown.
@@ -34,22 +34,22 @@ class Targets:
 
 
 class ObjectCounts(NamedTuple):
-    """What the losses of one optimiser step are divided by, where several passes or processes share the step.
+    """Normalizers of the losses of one optimiser step over all its parts (passes and processes).
 
-    A loss that each share divides by its own objects would weigh those of a share with few of them more.
+    If each part were divided by its own counts, objects of a part with few of them would have a larger weight.
     """
 
-    centres: torch.Tensor  # () int64, cells of the heatmap that are exactly 1, over all shares
+    centres: torch.Tensor  # () int64, cells of the heatmap that are exactly 1, over all parts
     objects: torch.Tensor  # () int64
     identities: torch.Tensor  # () int64, objects whose identity is known
-    shares: int = 1  # the mean of the shares' losses is the loss of the whole
+    num_parts: int = 1  # the mean of the parts' losses is the loss of the step
 
 
 class Batch(NamedTuple):
     """B images with their targets; objects beyond an image's own count are padding (mask False, identity -1)."""
 
     images_B3HW: torch.Tensor  # float32 RGB in [0, 1]
-    heatmap_BCHW: torch.Tensor  # float32; (B, C, 0, 0) until it is rendered, where that is left to the device
+    heatmap_BCHW: torch.Tensor  # float32; (B, C, 0, 0) until it is rendered on the device
     indices_BK: torch.Tensor  # int64
     mask_BK: torch.Tensor  # bool
     sizes_BK4: torch.Tensor  # float32
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     identities_BK: torch.Tensor  # int64, within the object's class
     classes_BK: torch.Tensor  # int64
     radii_BK: torch.Tensor  # int64
-    image_paths: tuple[str, ...]  # image files, for messages
+    image_paths: tuple[str, ...]  # B image files, for messages
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -65,16 +65,16 @@ class Batch(NamedTuple):
         return Batch(*moved)  # type: ignore[arg-type]
 
     def split(self, parts: int) -> list["Batch"]:
-        """Return `parts` batches of as many images each, views of this one; ValueError where that leaves a rest."""
+        """Return `parts` batches of equal size, views of this one; ValueError if the images cannot be divided."""
         if parts == 1:
             return [self]
         size, rest = divmod(len(self.image_paths), parts)
         if rest or not size:
-            raise ValueError(f"{len(self.image_paths)} images cannot be cut into {parts} parts")
+            raise ValueError(f"{len(self.image_paths)} images cannot be divided into {parts} parts")
         pieces = [[field[first : first + size] for field in self] for first in range(0, len(self.image_paths), size)]
         return [Batch(*piece) for piece in pieces]  # type: ignore[arg-type]
 
     def count_objects(self) -> ObjectCounts:
-        """Return the counts of this batch, whose heatmap must be complete, as one share."""
+        """Return the counts of this batch, whose heatmap must be rendered, as one part."""
         known_BK = self.mask_BK & (self.identities_BK >= 0)
         return ObjectCounts((self.heatmap_BCHW == 1).sum(), self.mask_BK.sum(), known_BK.sum())

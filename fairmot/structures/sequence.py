@@ -1,4 +1,4 @@
-"""A MOTChallenge sequence: what seqinfo.ini says, and boxes over time."""
+"""Structures of a MOTChallenge sequence: properties from seqinfo.ini, and a table of boxes over time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,7 @@ from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
 class SequenceInfo:
     """One sequence: its folder, frame rate (1/s), length (frames) and image size (height, width) in pixels.
 
-    `image_hw` is (0, 0) where seqinfo.ini does not give it; `named` is False where it gives no name and the folder's
-    stands in.
+    `image_hw` is (0, 0) if seqinfo.ini does not have it; `has_name` is False if `name` is the folder's.
     """
 
     name: str
@@ -25,22 +24,22 @@ class SequenceInfo:
     image_hw: tuple[int, int]
     image_dir: str = "img1"
     image_extension: str = ".jpg"
-    named: bool = True
+    has_name: bool = True
 
 
 @dataclass(frozen=True)
 class BoxTable:
-    """Boxes of a whole sequence, N rows: ground truth or results.
+    """Boxes of a sequence, N rows: ground truth or results.
 
     frames: (N,) frame numbers from 1.
     ids: (N,) identities.
     boxes_tlwh: (N, 4) left, top, width, height in pixels.
-    confidences: (N,) in truth the mark (0 = not scored, 1 = scored), in results the detection's score.
-    classes: (N,) in truth class numbers (MOTChallenge's: 1 = pedestrian, 8 = distractor, ...), in results of several
-        classes 1 for the first, and so on; -1 where unknown.
-    visibilities: (N,) visible share in [0, 1]; 1 where unknown.
-    lines: (N,) line of the file each row came from, 0 where there is none: for error messages.
-    columns: how many columns the file had (0 when it was not read from a file).
+    confidences: (N,) in ground truth the consider flag (1 = evaluated), in results the detection's score.
+    classes: (N,) in ground truth MOTChallenge's class numbers (1 = pedestrian, 8 = distractor, ...), in results of
+        several classes their position from 1; -1 where unknown.
+    visibilities: (N,) visible fraction in [0, 1]; 1 where unknown.
+    lines: (N,) line of each row in its file, 0 where there is none, for error messages.
+    columns: number of columns of the file, 0 without a file.
     """
 
     frames: IntArray

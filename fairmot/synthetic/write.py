@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fairmot.formats.motchallenge import write_sequence_info, write_truth
+from fairmot.formats.motchallenge import write_ground_truth, write_sequence_info
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.synthetic.render import Renderer
@@ -72,7 +72,7 @@ def _write_into(folder: Path, world: SyntheticWorld, progress: Callable[[], obje
         if progress is not None:
             progress()
     truth = join_tables(tables)
-    write_truth(folder / "gt" / "gt.txt", truth)
+    write_ground_truth(folder / "gt" / "gt.txt", truth)
     write_sequence_info(SequenceInfo(options.name, folder, options.frame_rate, options.frames, options.size_hw))
     return truth
 

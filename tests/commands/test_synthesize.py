@@ -40,7 +40,7 @@ def test_a_sequence_is_a_motchallenge_folder(tmp_path: Path, capsys: pytest.Capt
     images = list_images(sequences[0] / "img1")
     assert [path.name for path in images] == [f"{number:06d}.jpg" for number in range(1, 7)]
     assert cv2.imread(str(images[0])).shape == (90, 160, 3)
-    truth = read_boxes(sequences[0] / "gt" / "gt.txt", "truth")
+    truth = read_boxes(sequences[0] / "gt" / "gt.txt", "ground_truth")
     assert truth.columns == 9
     assert truth.frames.max() <= 6
     assert set(np.unique(truth.classes)) <= {1, 2, 7, 8}

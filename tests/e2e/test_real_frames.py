@@ -33,7 +33,7 @@ def recall_on_training_frames(cfg, weights, *, frames, min_iou=0.5):
     load_weights(model, weights)
     predictor = build_predictor(cfg, model, device=resolve_device("cpu"))
     folder = Path(cfg.DATA.ROOT) / cfg.DATA.TRAIN[0]
-    gt = read_boxes(folder / "gt" / "gt.txt", "truth")
+    gt = read_boxes(folder / "gt" / "gt.txt", "ground_truth")
     gt = gt[(gt.classes == 1) & (gt.confidences > 0) & (gt.frames <= frames)]
     found = 0
     with open_frames(str(folder)) as source:

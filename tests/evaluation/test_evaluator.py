@@ -13,7 +13,7 @@ from fairmot.config.load import load_cfg
 from fairmot.evaluation.build import build_evaluator
 from fairmot.evaluation.evaluator import Evaluator, evaluate_tables
 from fairmot.evaluation.sequences import add_results, read_ground_truth
-from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
+from fairmot.formats.motchallenge import write_ground_truth, write_results, write_sequence_info
 from fairmot.utils.errors import InputError
 
 SEEDS = st.integers(0, 10**6)
@@ -160,7 +160,7 @@ def test_equals_trackeval_from_the_files_on(random_sequence, tmp_path, seed, pro
     for index, name in enumerate(names):
         scene = random_sequence(100 * seed + index, name=name, frames=30, people=9)
         write_sequence_info(replace(scene.info, root=tmp_path / "gt" / name))
-        write_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.ground_truth)
+        write_ground_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.ground_truth)
         write_results(tmp_path / "results" / "me" / f"{name}.txt", scene.results)
     read = add_results(read_ground_truth(tmp_path / "gt"), tmp_path / "results" / "me")
     report = Evaluator(protocol).evaluate(read.sequences)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fairmot.evaluation.sequences import add_results, read_ground_truth
-from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
+from fairmot.formats.motchallenge import write_ground_truth, write_results, write_sequence_info
 from fairmot.utils.errors import InputError
 
 
@@ -13,7 +13,7 @@ def root(tmp_path, random_sequence):
     for seed, name in enumerate(("A", "B")):
         scene = random_sequence(seed, name=name)
         write_sequence_info(replace(scene.info, root=tmp_path / "gt" / name))
-        write_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.ground_truth)
+        write_ground_truth(tmp_path / "gt" / name / "gt" / "gt.txt", scene.ground_truth)
         write_results(tmp_path / "results" / f"{name}.txt", scene.results)
     return tmp_path
 

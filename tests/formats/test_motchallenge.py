@@ -15,9 +15,9 @@ from fairmot.formats.motchallenge import (
     read_boxes,
     read_sequence_info,
     sequence_name,
+    write_ground_truth,
     write_results,
     write_sequence_info,
-    write_truth,
 )
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError
@@ -35,7 +35,7 @@ def file(tmp_path):
 
 
 def test_truth_of_nine_columns(file):
-    table = read_boxes(file(TRUTH), "truth")
+    table = read_boxes(file(TRUTH), "ground_truth")
     assert table.columns == 9
     assert table.frames.tolist() == [1, 2]
     assert table.boxes_tlwh.tolist() == [[10, 20, 30, 40], [11, 20, 30, 40]]
@@ -46,7 +46,7 @@ def test_truth_of_nine_columns(file):
 
 
 def test_truth_of_mot15_has_coordinates_where_others_have_classes(file):
-    table = read_boxes(file("1,2,10,20,30,40,1,3.5,4.5,0\n"), "truth")
+    table = read_boxes(file("1,2,10,20,30,40,1,3.5,4.5,0\n"), "ground_truth")
     assert (table.columns, table.classes.tolist(), table.visibilities.tolist()) == (10, [-1], [1.0])
 
 
@@ -80,7 +80,7 @@ def test_an_empty_file_is_an_empty_table(file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,2,10,20,30,40", "file.txt:1: 6 columns, at least 7 wanted"),
+        ("1,2,10,20,30,40", "file.txt:1: 6 columns, expected at least 7"),
         ("1,2,10,20,30,40,1\n\n1,3,10,20,30,40,1,1\n", "file.txt:3: 8 columns where the lines above have 7"),
         ("1,2,10,20,30,40,1\n1,x,10,20,30,40,1\n", "file.txt:2: not a row of numbers: '1,x,10,20,30,40,1'"),
         ("1,2,10,20,nan,40,1\n", "file.txt:1: a value is not finite: '1,2,10,20,nan,40,1'"),
@@ -94,7 +94,7 @@ def test_an_empty_file_is_an_empty_table(file):
 )
 def test_wrong_lines_are_named(file, text, message):
     with pytest.raises(InputError) as caught:
-        read_boxes(file(text), "truth")
+        read_boxes(file(text), "ground_truth")
     assert str(caught.value).endswith(message)
     assert "\n" not in str(caught.value)
 
@@ -129,9 +129,11 @@ def columns(table, *names):
 @settings(max_examples=50, deadline=None)
 def test_truth_reads_back_by_identity_then_frame(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("truth") / "gt" / "gt.txt"
-    write_truth(path, table)
+    write_ground_truth(path, table)
     names = ("frames", "ids", "boxes_tlwh", "confidences", "classes", "visibilities")
-    assert columns(read_boxes(path, "truth"), *names) == columns(table[np.lexsort((table.frames, table.ids))], *names)
+    assert columns(read_boxes(path, "ground_truth"), *names) == columns(
+        table[np.lexsort((table.frames, table.ids))], *names
+    )
 
 
 @given(table=tables())
@@ -162,7 +164,7 @@ def test_sequence_info_reads_back(tmp_path, rate):
 def test_sequence_info_defaults(file, tmp_path):
     file("[Sequence]\nseqLength=9\n", "seqinfo.ini")
     info = read_sequence_info(tmp_path)
-    assert info == SequenceInfo(tmp_path.name, tmp_path, frame_rate=30.0, length=9, image_hw=(0, 0), named=False)
+    assert info == SequenceInfo(tmp_path.name, tmp_path, frame_rate=30.0, length=9, image_hw=(0, 0), has_name=False)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.formats.images import write_image
-from fairmot.formats.motchallenge import write_sequence_info, write_truth
+from fairmot.formats.motchallenge import write_ground_truth, write_sequence_info
 from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.seed import make_rng
@@ -34,7 +34,7 @@ def write_sequence(folder: Path, sequence: ScoredSequence, *, images: int) -> No
     (folder / "gt").mkdir(parents=True)
     (folder / "img1").mkdir()
     write_sequence_info(replace(sequence.info, root=folder))
-    write_truth(folder / "gt" / "gt.txt", sequence.ground_truth)
+    write_ground_truth(folder / "gt" / "gt.txt", sequence.ground_truth)
     ground = np.kron(make_rng(11).integers(0, 256, (50, 100, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     for frame in range(images):
         write_image(folder / "img1" / f"{frame + 1:06d}.png", ground[20:320, 2 * frame : 640 + 2 * frame])

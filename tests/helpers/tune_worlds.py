@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fairmot.formats.detection_cache import DetectionCache, write_cache
-from fairmot.formats.motchallenge import write_sequence_info, write_truth
+from fairmot.formats.motchallenge import write_ground_truth, write_sequence_info
 from fairmot.structures.detections import Detections
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 
@@ -57,5 +57,5 @@ def _write_truth(folder, boxes_FP4):
         classes=np.ones(count, dtype=np.int64),
         visibilities=np.ones(count),
     )
-    write_truth(folder / "gt" / "gt.txt", table)
+    write_ground_truth(folder / "gt" / "gt.txt", table)
     write_sequence_info(SequenceInfo(folder.name, folder, 30.0, frames, (720, 1280)))

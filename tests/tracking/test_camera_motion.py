@@ -161,7 +161,7 @@ class TestBoth:
         if not VAL.is_dir():
             pytest.skip(f"no real frames at {VAL}")
         estimator, still, carried, before = kind(), [], [], None
-        truth = read_boxes(VAL / "gt" / "gt.txt", "truth")
+        truth = read_boxes(VAL / "gt" / "gt.txt", "ground_truth")
         for number in range(1, 9):
             image = read_image(VAL / "img1" / f"{number:06d}.jpg")
             found = estimator.update(image, tlwh_to_xyxy(truth.boxes_tlwh[truth.frames == number]))

@@ -67,7 +67,7 @@ def render(seed: int, frames: int, height: int) -> Iterator[View]:
 
 def read(folder: Path) -> Iterator[View]:
     """Yield the frames of a MOTChallenge sequence."""
-    truth = read_boxes(folder / "gt" / "gt.txt", "truth")
+    truth = read_boxes(folder / "gt" / "gt.txt", "ground_truth")
     for number, path in enumerate(list_images(folder / "img1"), 1):
         yield View(read_image(path), tlwh_to_xyxy(truth.boxes_tlwh[truth.frames == number]), None)
 

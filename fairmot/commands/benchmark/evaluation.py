@@ -16,7 +16,7 @@ import trackeval
 from fairmot.commands.benchmark.timing import BenchmarkRow, compare, time_alternately
 from fairmot.evaluation.evaluator import Evaluator
 from fairmot.evaluation.sequences import SequenceSet, add_results, read_ground_truth
-from fairmot.formats.motchallenge import write_results, write_sequence_info, write_truth
+from fairmot.formats.motchallenge import write_ground_truth, write_results, write_sequence_info
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError
@@ -110,7 +110,7 @@ def write_synthetic(ground_truth: Path, results: Path, *, seed: int) -> None:
         sides = np.broadcast_to(rng.uniform(20, 60, (1, PEOPLE, 1)) * [1.0, 2.5], walks.shape)
         frames, people = (axis.ravel() for axis in np.mgrid[1 : FRAMES + 1, 1 : PEOPLE + 1])
         boxes = np.concatenate([walks, sides], axis=2).reshape(-1, 4)
-        write_truth(ground_truth / name / "gt" / "gt.txt", _table(frames, people, boxes))
+        write_ground_truth(ground_truth / name / "gt" / "gt.txt", _table(frames, people, boxes))
         write_sequence_info(SequenceInfo(name, ground_truth / name, 30.0, FRAMES, (1080, 1920)))
         found = rng.random(len(boxes)) < 0.8
         noisy = boxes + rng.normal(0, 2, boxes.shape)

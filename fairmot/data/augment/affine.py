@@ -77,7 +77,7 @@ class LabelledImage:
     identities: IntArray
     classes: IntArray
 
-    def only(self, kept: BoolArray) -> "LabelledImage":
+    def select(self, kept: BoolArray) -> "LabelledImage":
         """Return the image with the objects selected by the mask `kept` (N,)."""
         return replace(
             self, boxes_xyxy=self.boxes_xyxy[kept], identities=self.identities[kept], classes=self.classes[kept]
@@ -171,7 +171,7 @@ def transform_labels(labelled: LabelledImage, draw: AugmentDraw, options: Augmen
     if options.out_of_frame == "drop":
         kept &= touches(warped, (height, width))
     boxes_xyxy = mirror_boxes(warped, width) if draw.mirrored else warped
-    return replace(labelled, boxes_xyxy=boxes_xyxy).only(kept)
+    return replace(labelled, boxes_xyxy=boxes_xyxy).select(kept)
 
 
 def touches(boxes_xyxy: FloatArray, image_hw: tuple[int, int]) -> BoolArray:

@@ -73,7 +73,7 @@ def _crop(labelled: LabelledImage, corner_yx: tuple[int, int], size_hw: tuple[in
     cut = boxes_xyxy.clip(0, np.array([width, height, width, height]))
     sides = cut[:, 2:] - cut[:, :2]
     kept = (sides > MIN_SIDE).all(axis=1) & (sides.prod(axis=1) >= MIN_VISIBLE * _areas(boxes_xyxy))
-    return replace(labelled, image=labelled.image[y : y + height, x : x + width], boxes_xyxy=cut).only(kept)
+    return replace(labelled, image=labelled.image[y : y + height, x : x + width], boxes_xyxy=cut).select(kept)
 
 
 def mix_up(labelled: LabelledImage, other: LabelledImage, rng: np.random.Generator) -> LabelledImage:
@@ -103,7 +103,7 @@ def erase(labelled: LabelledImage, rng: np.random.Generator) -> LabelledImage:
         y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
         image[y : y + h, x : x + w] = rng.integers(0, 256, 3, dtype=np.uint8)
         erased[y : y + h, x : x + w] = True
-    return replace(labelled, image=image).only(_is_visible(labelled.boxes_xyxy, erased))
+    return replace(labelled, image=image).select(_is_visible(labelled.boxes_xyxy, erased))
 
 
 def _is_visible(boxes_xyxy: FloatArray, erased: BoolArray) -> BoolArray:

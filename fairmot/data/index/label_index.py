@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,13 +70,6 @@ class IndexInfo:
     degenerate: int = 0
 
 
-class Origin(NamedTuple):
-    """Sequence and id of an identity in the labels."""
-
-    sequence: str
-    own_id: int
-
-
 @dataclass(frozen=True)
 class LabelIndex:
     """A data set's index of F images, mapped from `folder`; in memory where that is None."""
@@ -110,11 +103,6 @@ class LabelIndex:
     def boxes_of(self, image: int) -> slice:
         """Return the rows of an image's boxes."""
         return _span(self.arrays.box_ends, image)
-
-    def origin(self, kind: int, identity: int) -> Origin:
-        """Return the sequence and own id of an identity of class `kind`."""
-        row = sum(self.info.identity_counts[:kind]) + identity
-        return Origin(self.info.sequences[self.arrays.own_sequences[row]], int(self.arrays.own_ids[row]))
 
 
 def _span(ends: IntArray, index: int) -> slice:

@@ -21,23 +21,32 @@ def find_label_file(
     fits: condition on files with the suffix.
     Raises InputError: no such file, none, or several.
     """
+    file = named_label_file(source)
+    for folder in (source.root, *(source.root / name for name in subfolders)):
+        file = file or only_file(files_with(folder, suffix, fits), folder)
+    if file is None:
+        raise InputError(f"{source.root}: no {suffix} file with labels here")
+    return file
+
+
+def named_label_file(source: Source) -> Path | None:
+    """Return the file that LABELS names, else the root if it is a file; InputError for a missing file or folder."""
     if source.labels:
         path = source.folder / source.labels
         if not path.is_file():
             raise InputError(f"{path}: no such file (LABELS of {source.name or source.root})")
         return path
-    if source.root.is_file():
-        return source.root
-    if not source.root.is_dir():
+    if not source.root.exists():
         raise InputError(f"{source.root}: no such file or folder")
-    for folder in (source.root, *(source.root / name for name in subfolders)):
-        found = files_with(folder, suffix, fits)
-        if len(found) > 1:
-            shown = ", ".join(path.name for path in found[:8]) + (", ..." if len(found) > 8 else "")
-            raise InputError(f"{folder}: several annotation files ({shown}); name one with LABELS")
-        if found:
-            return found[0]
-    raise InputError(f"{source.root}: no {suffix} file with labels here")
+    return source.root if source.root.is_file() else None
+
+
+def only_file(found: Sequence[Path], folder: Path) -> Path | None:
+    """Return the file found, None without one; InputError where there are several."""
+    if len(found) > 1:
+        shown = ", ".join(path.name for path in found[:8]) + (", ..." if len(found) > 8 else "")
+        raise InputError(f"{folder}: several annotation files ({shown}); name one with LABELS")
+    return found[0] if found else None
 
 
 def select_sequences(annotations: Annotations, patterns: Sequence[str], *, prefix: str) -> Annotations:

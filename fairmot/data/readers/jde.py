@@ -7,6 +7,7 @@ A/labels_with_ids/x/1.txt. Identities are unique over the full set.
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairmot.data.readers.annotation_file import named_label_file, only_file
 from fairmot.data.readers.base import ReadPlan, Source
 from fairmot.data.readers.paths import (
     files_with,
@@ -77,22 +78,13 @@ class JDEReader:
 
     def _find_list(self) -> Path | None:
         """Return the list of images; None without a list, or where IMAGES alone selects the images."""
+        named = named_label_file(self.source)
+        if named is not None or self.source.images:
+            return named
         root = self.source.root
-        if self.source.labels:
-            path = self.source.folder / self.source.labels
-            if not path.is_file():
-                raise InputError(f"{path}: no such list of images (LABELS of {self.source.name or root})")
-            return path
-        if root.is_file():
-            return root
-        if not root.is_dir():
-            raise InputError(f"{root}: no such file or folder")
-        if self.source.images:
-            return None
-        found = [path for suffix in LIST_SUFFIXES for path in files_with(root, suffix, starts_with_image)]
-        if len(found) > 1:
-            raise InputError(f"{root}: several lists ({', '.join(p.name for p in found[:8])}); name one with LABELS")
-        return found[0] if found else None
+        return only_file(
+            [path for suffix in LIST_SUFFIXES for path in files_with(root, suffix, starts_with_image)], root
+        )
 
     def _check_list(self, image_list: Path, images: list[str]) -> None:
         """Raise InputError if the first image does not exist, or one has no folder `images` in its path."""

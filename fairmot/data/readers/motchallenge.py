@@ -61,7 +61,7 @@ class MotChallengeReader:
         """Read a sequence; InputError: no ground truth, no images, or a person in a frame without an image."""
         image_dir, gt_file = _image_dir(unit), unit / "gt" / "gt.txt"
         frames, images = _number_frames(image_dir)
-        table = read_boxes(gt_file, "truth")
+        table = read_boxes(gt_file, "ground_truth")
         is_trained = _is_trained(table)
         table = table[is_trained]
         _require_images(gt_file, table, frames, image_dir)

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from fairmot.formats.motchallenge import IMAGE_EXTENSIONS
+from fairmot.formats.text_io import read_text
 from fairmot.utils.errors import InputError
 
 IMAGE_SUFFIXES = (*IMAGE_EXTENSIONS, ".webp", ".tif", ".tiff")
@@ -73,12 +74,7 @@ def relative_to(folder: str | Path, root: Path) -> str:
 
 def read_list(path: Path) -> list[tuple[int, str]]:
     """Return the non-blank lines of a text file, stripped, with their numbers; InputError if it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
+    text = read_text(path)
     if "\0" in text:
         raise InputError(f"{path}: not a text file")
     stripped = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))

@@ -7,7 +7,7 @@ from helpers.tune_worlds import PEOPLE, write_world
 from fairmot.commands.tune.data import read_tune_data
 from fairmot.config.load import load_cfg
 from fairmot.formats.detection_cache import read_cache, write_cache
-from fairmot.formats.motchallenge import write_truth
+from fairmot.formats.motchallenge import write_ground_truth
 from fairmot.utils.errors import InputError
 
 SEVERAL = ("A", "B", "C", "D", "E", "F", "G", "H")
@@ -166,7 +166,7 @@ def test_read_embeddings_shorter_than_the_prefix_are_refused(several):
 def test_read_ground_truth_without_boxes_is_refused(tmp_path):
     write_world(tmp_path / "w", frames=3)
     (part,) = read(tmp_path / "w", "0").tuned
-    write_truth(tmp_path / "w" / "gt" / "A" / "gt" / "gt.txt", part.ground_truth.results)
+    write_ground_truth(tmp_path / "w" / "gt" / "A" / "gt" / "gt.txt", part.ground_truth.results)
     with pytest.raises(InputError, match="no ground-truth box in the tuned part"):
         read(tmp_path / "w", "0")
 

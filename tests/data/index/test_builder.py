@@ -43,7 +43,8 @@ def test_one_id_in_two_sequences_is_two_identities_and_in_two_blocks_of_one_sequ
     index = build([block([(0, 7, 0)], sequence=name) for name in "STS"])
     assert index.info.identity_counts == (2,)
     assert index.arrays.identities.tolist() == [0, 1, 0]
-    assert [index.origin(0, number) for number in (0, 1)] == [("S", 7), ("T", 7)]
+    assert [index.info.sequences[number] for number in index.arrays.own_sequences] == ["S", "T"]
+    assert index.arrays.own_ids.tolist() == [7, 7]
 
 
 def test_unknown_identities_train_detection_only():
@@ -66,7 +67,7 @@ def test_each_class_has_an_identity_space_of_its_own():
     assert index.arrays.classes.tolist() == [1, 0, 0]
     assert index.arrays.identities.tolist() == [0, 0, 1]
     assert index.info.identity_counts == (2, 1)
-    assert [index.origin(0, 1).own_id, index.origin(1, 0).own_id] == [2, 1]
+    assert index.arrays.own_ids.tolist() == [1, 2, 1]  # two of class 0, one of class 1
     assert index.info.other_classes == 1
 
 
@@ -132,8 +133,8 @@ def test_identities_are_dense_in_each_class_and_belong_to_one_own_id(rows, ident
         known = numbers[numbers >= 0]
         assert sorted(set(known.tolist())) == list(range(index.info.identity_counts[kind]))
         if identity == "labels":  # the boxes' left side is their own id
-            own = [index.origin(kind, number).own_id for number in known]
-            assert own == index.arrays.boxes_tlwh[of_kind, 0][numbers >= 0].tolist()
+            own_ids = index.arrays.own_ids[sum(index.info.identity_counts[:kind]) + known]
+            assert own_ids.tolist() == index.arrays.boxes_tlwh[of_kind, 0][numbers >= 0].tolist()
 
 
 def test_an_index_on_disk_is_the_same_and_travels_as_its_place(tmp_path):

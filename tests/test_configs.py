@@ -1,4 +1,4 @@
-"""Every configuration that we ship loads, and says what its name promises."""
+"""The configurations in `configs/`."""
 
 from pathlib import Path
 
@@ -10,34 +10,29 @@ from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
-def test_the_configurations_of_the_contract_exist() -> None:
+def test_contract_configs_exist() -> None:
     assert {"quickstart", "mot17_half_dla34"} <= {path.stem for path in CONFIGS}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_it_loads_and_survives_a_checkpoint(path: Path) -> None:
+def test_config_loads_and_survives_a_checkpoint(path: Path) -> None:
     cfg = load_cfg(path)
     assert cfg.is_frozen()
     assert cfg_from_dict(cfg_to_dict(cfg)) == cfg
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_its_input_size_suits_the_network(path: Path) -> None:
-    """Sizes are padded up to a multiple of 32; what we ship needs no padding."""
+def test_input_size_is_a_multiple_of_32(path: Path) -> None:
     assert all(side % 32 == 0 for side in load_cfg(path).INPUT.SIZE_HW)
 
 
-def test_the_full_model_is_the_published_one() -> None:
-    cfg = load_cfg(next(path for path in CONFIGS if path.stem == "mot17_half_dla34"))
-    assert (cfg.MODEL.BACKBONE, cfg.MODEL.WIDTH, cfg.MODEL.REID_DIM, cfg.MODEL.HEAD_CHANNELS) == (
-        "dla_34",
-        1.0,
-        64,
-        256,
-    )
+def test_mot17_half_model_is_the_reference_model() -> None:
+    cfg = load_cfg(ROOT / "configs/mot17_half_dla34.yaml")
+    model = cfg.MODEL
+    assert (model.BACKBONE, model.WIDTH, model.REID_DIM, model.HEAD_CHANNELS) == ("dla_34", 1.0, 64, 256)
 
 
-def test_the_quickstart_is_slim() -> None:
-    cfg = load_cfg(next(path for path in CONFIGS if path.stem == "quickstart"))
+def test_quickstart_model_is_slim() -> None:
+    cfg = load_cfg(ROOT / "configs/quickstart.yaml")
     assert cfg.MODEL.BACKBONE == "dla_34"
     assert cfg.MODEL.WIDTH < 1

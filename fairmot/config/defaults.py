@@ -23,11 +23,11 @@ MODEL: Section = {
     ),
     "HEAD_CHANNELS": Key(256, "width of the hidden layer of each head; limited to 64 for yolo", above=0),
     "NUM_CLASSES": Key(1, "number of object classes", above=0),
-    "HEATMAP_BIAS": Key(-2.19, "initial bias of the heatmap head: -2.19 is a probability of 0.1"),
+    "HEATMAP_BIAS": Key(-2.19, "initial bias of the heatmap head; the default gives a probability of 0.1"),
     "NORM": Key("batch", "batch norm: per process, over all GPUs, or frozen", choices=("batch", "sync", "frozen")),
     "WEIGHTS": Key("", "file or http(s) URL of initial weights; empty = random"),
     "WEIGHTS_SHA256": Key(
-        "", "SHA-256 digest of WEIGHTS; empty = not checked", values="at least its first 8 hexadecimal digits"
+        "", "SHA-256 digest of WEIGHTS; empty = not checked", values="its first 8 hexadecimal digits or more"
     ),
 }
 
@@ -128,7 +128,7 @@ SOLVER: Section = {
     "GAMMA": Key(0.1, "step: factor of each drop", above=0),
     "FINAL_LR": fraction(0.0, "cosine: final rate, as a fraction of the first"),
     "WARMUP": Key(0, "length of the warm-up; 0 = none", minimum=0, unit="steps"),
-    "WARMUP_POWER": Key(1.0, "exponent of the warm-up: 1 = linear, 4 = JDE's burn-in", above=0),
+    "WARMUP_POWER": Key(1.0, "exponent of the warm-up: `1` = linear, `4` = JDE's burn-in", above=0),
     "CLIP_NORM": Key(0.0, "maximum gradient norm; 0 = no clipping", minimum=0),
     "PRECISION": Key(
         "fp32", "precision of the network; losses and weights stay float32", choices=("fp32", "bf16", "fp16")
@@ -181,7 +181,7 @@ VIDEO: Section = {
         "constant rate factor; lower is better and larger",
         minimum=0,
         maximum=63,
-        values="0 to 51 (h264), 0 to 63 (vp9)",
+        values="`0 to 51` (h264), `0 to 63` (vp9)",
     ),
     "TRAIL": Key(30, "length of the drawn trajectories", above=0, unit="frames"),
 }
@@ -205,11 +205,11 @@ DATASET: Section = {
     "SPLIT": Key("whole", "frames of each sequence", choices=("whole", "first_half", "second_half")),
     "HALF": Key(
         "published",
-        "length of the first half of n frames: int(n / 2), or CenterTrack's n // 2 + 1",
+        "length of the first half of n frames: `int(n / 2)`, or CenterTrack's `n // 2 + 1`",
         choices=("published", "centertrack"),
     ),
-    "SEQUENCES": Key((), "names or patterns (MOT17-0[24]*) of sequences; empty = all", item=str),
-    "FRAMES": Key((0, 0), "first and last frame of each sequence, counted from 1; 0 = no limit", unit="frames"),
+    "SEQUENCES": Key((), "names or patterns (`MOT17-0[24]*`) of sequences; empty = all", item=str),
+    "FRAMES": Key((0, 0), "first and last frame of each sequence, counted from 1; `0` = no limit", unit="frames"),
     "BOX": Key("full", "crowdhuman: kind of box", choices=("full", "visible", "head")),
     "IDENTITY": Key(
         "labels",

@@ -25,7 +25,7 @@ TRACKER: dict[str, Key] = {
     ),
     "MOTION_GATE": Key(
         9.4877,
-        "maximum squared Mahalanobis distance: 95 % quantile of chi-square with 4 degrees of freedom",
+        "maximum squared Mahalanobis distance: the 95 % quantile of chi-square with four degrees of freedom",
         minimum=0,
         search=Search(4.0, 40.0, 0.5, needs=("USE_MOTION",), when="by name"),
     ),
@@ -127,7 +127,7 @@ TRACKER: dict[str, Key] = {
         choices=("none", "flow", "ecc", "file"),
         search=switch(choices=("none", "flow")),
     ),
-    "CAMERA_FILE": Key("", "file: the affine matrices, one file or a folder of <sequence>.txt"),
+    "CAMERA_FILE": Key("", "file: the affine matrices, one file or a folder of `<sequence>.txt`"),
     "CAMERA_MOTION_SIZE": Key(
         640, "flow, ecc: longer side of the image on which motion is estimated", minimum=64, unit="px"
     ),

@@ -5,7 +5,7 @@ from fairmot.config.node import CfgNode
 from fairmot.utils.errors import InputError
 
 
-def test_a_frozen_node_takes_no_attribute_and_no_item() -> None:
+def test_frozen_node_refuses_attributes_and_items() -> None:
     """yacs refuses only the attribute; `cfg["SEED"] = 1` passes there."""
     cfg = load_cfg()
     with pytest.raises(AttributeError):
@@ -18,8 +18,8 @@ def test_a_frozen_node_takes_no_attribute_and_no_item() -> None:
         del cfg["SEED"]
 
 
-def test_the_merges_of_yacs_are_closed() -> None:
-    """They would execute a Python file, let types slip and fail by assertion."""
+def test_merges_of_yacs_are_disabled() -> None:
+    """They execute Python files, check no types and fail by assertion."""
     cfg = load_cfg()
     with pytest.raises(InputError, match="load_cfg"):
         cfg.merge_from_list(["SEED", 1])
@@ -27,7 +27,7 @@ def test_the_merges_of_yacs_are_closed() -> None:
         cfg.merge_from_file("evil.py")
 
 
-def test_a_node_that_is_not_frozen_is_a_mapping() -> None:
+def test_unfrozen_node_is_a_mapping() -> None:
     node = CfgNode({"A": 1, "B": 2})
     node["A"] = 3
     del node["B"]

@@ -1,7 +1,5 @@
 """Exponential moving average of a network's weights."""
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -26,14 +24,3 @@ def average_of(model: nn.Module, *, decay: float) -> AveragedModel:
 
     averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     return averaged.eval().requires_grad_(False)
-
-
-def average_state(averaged: AveragedModel) -> dict[str, Any]:
-    """Return the averaged network's state dict and the number of updates."""
-    return {"model": averaged.module.state_dict(), "updates": int(averaged.n_averaged)}
-
-
-def load_average_state(averaged: AveragedModel, state: dict[str, Any]) -> None:
-    """Load the result of `average_state`."""
-    averaged.module.load_state_dict(state["model"])
-    averaged.n_averaged.fill_(state["updates"])

@@ -10,7 +10,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from fairmot.engine.ema import average_state, load_average_state
 from fairmot.engine.sharded_state import gather_optimizer_state, gather_state, shard_optimizer_state, shard_state
 from fairmot.utils.distributed import Distributed, is_sharded
 
@@ -61,13 +60,16 @@ class TrainState:
 
         If the state `is_sharded`, all ranks must call this together; the main process gets the full tables.
         """
+        average = self.average
         return {
             "model": self.model.state_dict(),
             "criterion": gather_state(self.criterion, self.world),
             "optimizer": gather_optimizer_state(self.optimizer, self.world),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "ema": None if self.average is None else average_state(self.average),
+            "ema": None
+            if average is None
+            else {"model": average.module.state_dict(), "updates": int(average.n_averaged)},
             "progress": dict(vars(self.progress)),
             "rng": {"torch": torch.get_rng_state(), "cuda": _cuda_rng_states()},
         }
@@ -85,7 +87,8 @@ class TrainState:
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         if self.average is not None:
-            load_average_state(self.average, state["ema"])
+            self.average.module.load_state_dict(state["ema"]["model"])
+            self.average.n_averaged.fill_(state["ema"]["updates"])
         self.progress = Progress(**state["progress"])
         torch.set_rng_state(state["rng"]["torch"])
         if len(state["rng"]["cuda"]) == torch.cuda.device_count():

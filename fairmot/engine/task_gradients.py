@@ -1,13 +1,13 @@
 """Gradients of the detection and the identity task, apart: fairness meter, GradNorm, MGDA-UB and PCGrad."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
 from fairmot.engine.hooks import Hook
-from fairmot.engine.model_with_loss import ForwardOutputs, TaskWeightingLike
+from fairmot.engine.model_with_loss import ForwardOutputs
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.structures.batch import Batch, ObjectCounts
@@ -26,7 +26,7 @@ def choose_trainer(
     hooks: Sequence[Hook] = (),
 ) -> Trainer:
     """Return a `Trainer`, or a `TaskGradientTrainer` where the options or the task weighting need task gradients."""
-    weighting = cast(TaskWeightingLike, state.criterion.balance)
+    weighting: Any = state.criterion.balance
     is_plain = weighting.needs_gradients == "never" and not weighting.merges_gradients and not options.fairness_interval
     kind = Trainer if is_plain else TaskGradientTrainer
     return kind(state, options, device=device, world=world, hooks=hooks)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fairmot.codec.render_heatmap import complete_heatmap
 from fairmot.engine.hooks import Hook, StepResult
-from fairmot.engine.model_with_loss import ForwardOutputs, ModelWithLoss, TaskWeightingLike
+from fairmot.engine.model_with_loss import ForwardOutputs, ModelWithLoss
 from fairmot.engine.prefetch import Throughput, prefetch_to_device
 from fairmot.engine.state import TrainState
 from fairmot.structures.batch import Batch, ObjectCounts
@@ -90,7 +90,7 @@ class Trainer:
         self.stopped_together = False
         self.throughput = Throughput()
         self.fairness: Fairness | None = None  # of the last step, where a subclass measures it
-        self.weighting = cast(TaskWeightingLike, state.criterion.balance)
+        self.weighting: Any = state.criterion.balance  # losses.task_weighting.TaskWeighting
         self.model_with_loss: nn.Module = ModelWithLoss(
             state.model, state.criterion, precision=options.precision, compiled=options.compiled
         )

@@ -132,14 +132,8 @@ def _read_start(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(64)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a folder, not a checkpoint") from None
-    except PermissionError:
-        raise InputError(f"{path}: no permission to read it") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except OSError as error:  # missing, a folder, unreadable
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _check_sums(path: Path) -> None:

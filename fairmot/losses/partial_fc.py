@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from fairmot.geometry.arrays import IntArray
 from fairmot.losses.identity import embedding_scale, identity_counts
-from fairmot.losses.sampled_softmax import GatheredEmbeddings, SampledSoftmax, SoftmaxSample
+from fairmot.losses.sampled_softmax import SampledSoftmax, SoftmaxSample
 from fairmot.structures.outputs import EmbeddingSamples
-from fairmot.utils.distributed import Distributed, shard_range
+from fairmot.utils.distributed import Distributed, all_gather_concatenated, shard_range
 from fairmot.utils.seed import make_rng
 
 FILL = 1 << 20  # values drawn at a time
@@ -73,20 +73,36 @@ class PartialFCLoss(nn.Module):
         firsts_C = torch.as_tensor(self.bounds[:-1], device=scaled_nD.device)
         rows_n = samples.identities_N + firsts_C[samples.classes_N]
         weights_n = scaled_nD.new_ones(len(rows_n)) if samples.weights_N is None else samples.weights_N.to(scaled_nD)
-        gathered = GatheredEmbeddings.gather(scaled_nD.detach(), rows_n, weights_n, self.world)
+        sample = self._draw_sample(torch.cat([scaled_nD.detach(), weights_n[:, None]], dim=1), rows_n)
         weight_RD, bias_R = self.classifier["weight"], self.classifier["bias"]
-        total: torch.Tensor = SampledSoftmax.apply(scaled_nD, weight_RD, bias_R, self._draw_sample(gathered))
+        total: torch.Tensor = SampledSoftmax.apply(scaled_nD, weight_RD, bias_R, sample)
         return total / known.clamp(min=1) / self.world.world_size
 
-    def _draw_sample(self, gathered: GatheredEmbeddings) -> SoftmaxSample:
-        """Draw the rows of a forward pass, and separate embeddings and rows by class."""
-        device, rows_N = gathered.rows_N.device, gathered.rows_N.cpu().numpy()
+    def _draw_sample(self, weighted_nD1: torch.Tensor, rows_n: torch.Tensor) -> SoftmaxSample:
+        """Gather the embeddings of all ranks, draw the rows, and separate both by class.
+
+        weighted_nD1: embeddings, then their weights; rows_n: rows of their identities in the full table.
+        """
+        shards, device = all_gather_concatenated(self.world, weighted_nD1), weighted_nD1.device
+        first = sum(map(len, shards[: self.world.rank]))
+        inputs_ND, weights_N1 = torch.split(torch.cat(shards), [self.reid_dim, 1], dim=1)
+        targets_N = torch.cat(all_gather_concatenated(self.world, rows_n))
+        rows_N = targets_N.cpu().numpy()
         chosen_K = self.draw(np.unique(rows_N))
         kinds_N = np.searchsorted(self.bounds, rows_N, side="right") - 1
-        samples = [torch.as_tensor(np.flatnonzero(kinds_N == kind), device=device) for kind in range(len(self.counts))]
         edges = np.searchsorted(chosen_K + self.rows.start, self.bounds).tolist()
-        spans = [range(first, last) for first, last in pairwise(edges)]
-        return SoftmaxSample(gathered, samples, torch.as_tensor(chosen_K, device=device), spans, self.rows, self.world)
+        return SoftmaxSample(
+            inputs_ND=inputs_ND,
+            weights_N=weights_N1[:, 0],
+            targets_N=targets_N - self.rows.start,
+            own=slice(first, first + len(rows_n)),
+            class_samples=[
+                torch.as_tensor(np.flatnonzero(kinds_N == k), device=device) for k in range(len(self.counts))
+            ],
+            chosen_K=torch.as_tensor(chosen_K, device=device),
+            class_rows=[range(start, stop) for start, stop in pairwise(edges)],
+            world=self.world,
+        )
 
     def draw(self, positives: IntArray) -> IntArray:
         """Return the (K,) increasing indices of this rank's rows in the next sample.

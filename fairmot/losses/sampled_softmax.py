@@ -10,39 +10,21 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from fairmot.utils.distributed import Distributed, all_gather_concatenated, all_gather_stacked
+from fairmot.utils.distributed import Distributed, all_gather_stacked
 
 CHUNK = 1 << 13  # rows whose logits are in memory at a time
 
 
-class GatheredEmbeddings(NamedTuple):
-    """Embeddings of all ranks, in the order of ranks, detached."""
-
-    inputs_ND: torch.Tensor
-    rows_N: torch.Tensor  # int64, of their identities, in the full table
-    weights_N: torch.Tensor
-    own: slice  # those of this rank
-
-    @classmethod
-    def gather(
-        cls, inputs_nD: torch.Tensor, rows_n: torch.Tensor, weights_n: torch.Tensor, world: Distributed
-    ) -> "GatheredEmbeddings":
-        """Exchange the embeddings of all ranks."""
-        packed = all_gather_concatenated(world, torch.cat([inputs_nD, weights_n[:, None]], dim=1))
-        first = sum(map(len, packed[: world.rank]))
-        inputs_ND, weights_N1 = torch.split(torch.cat(packed), [inputs_nD.shape[1], 1], dim=1)
-        rows_N = torch.cat(all_gather_concatenated(world, rows_n))
-        return cls(inputs_ND, rows_N, weights_N1[:, 0], slice(first, first + len(rows_n)))
-
-
 class SoftmaxSample(NamedTuple):
-    """Embeddings and sampled rows of a forward pass; the softmax of each class runs over its own."""
+    """Embeddings of all ranks and sampled rows of this one; the softmax of each class runs over its own."""
 
-    gathered: GatheredEmbeddings
-    samples: Sequence[torch.Tensor]  # of each class the indices of its embeddings among N
+    inputs_ND: torch.Tensor  # detached, in the order of ranks
+    weights_N: torch.Tensor
+    targets_N: torch.Tensor  # int64, rows of the true identities relative to the first row of this rank
+    own: slice  # embeddings of this rank among N
+    class_samples: Sequence[torch.Tensor]  # of each class the indices of its embeddings among N
     chosen_K: torch.Tensor  # int64, increasing, among R
-    spans: Sequence[range]  # of each class the range of its rows among K
-    rows: range  # of this rank in the full table
+    class_rows: Sequence[range]  # of each class the range of its rows among K
     world: Distributed
 
 
@@ -65,17 +47,23 @@ class SampledSoftmax(torch.autograd.Function):
         shard = _ClassifierShard(weight_RD, bias_R, sample)
         normalizers_N, targets_N = shard.measure()
         inputs_ND, weight_KD, bias_K = shard.differentiate(normalizers_N)
-        inputs_nD = sample.world.all_reduce(inputs_ND)[sample.gathered.own] * sample.world.world_size
+        inputs_nD = sample.world.all_reduce(inputs_ND)[sample.own] * sample.world.world_size
         ctx.save_for_backward(sample.chosen_K, inputs_nD, weight_KD, bias_K)
         ctx.rows = len(weight_RD)
-        return (sample.gathered.weights_N * (normalizers_N - targets_N)).sum()
+        return (sample.weights_N * (normalizers_N - targets_N)).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients computed by `forward`."""
         chosen_K, inputs_nD, weight_KD, bias_K = ctx.saved_tensors
-        weight, bias = (_scatter(chosen_K, upstream * values, ctx.rows) for values in (weight_KD, bias_K))
+        weight, bias = (
+            torch.sparse_coo_tensor(
+                chosen_K[None], upstream * values, (ctx.rows, *values.shape[1:]),
+                is_coalesced=True, check_invariants=False,
+            )
+            for values in (weight_KD, bias_K)
+        )  # fmt: skip
         return upstream * inputs_nD, weight, bias, None
 
 
@@ -84,10 +72,10 @@ class _ClassifierShard:
 
     def __init__(self, weight_RD: torch.Tensor, bias_R: torch.Tensor, sample: SoftmaxSample) -> None:
         self.weight_RD, self.bias_R, self.sample = weight_RD, bias_R, sample
-        self.inputs_ND, self.weights_N = sample.gathered.inputs_ND, sample.gathered.weights_N
-        rows_N = sample.gathered.rows_N - sample.rows.start
-        (self.own_M,) = torch.nonzero((rows_N >= 0) & (rows_N < len(sample.rows)), as_tuple=True)
-        self.targets_M = rows_N[self.own_M]
+        self.inputs_ND, self.weights_N = sample.inputs_ND, sample.weights_N
+        is_here_N = (sample.targets_N >= 0) & (sample.targets_N < len(weight_RD))
+        (self.own_M,) = torch.nonzero(is_here_N, as_tuple=True)
+        self.targets_M = sample.targets_N[self.own_M]
 
     def measure(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (N,) log denominators of the softmax and (N,) logits of the true identities, over all ranks."""
@@ -121,14 +109,8 @@ class _ClassifierShard:
 
     def _logits(self) -> Iterator[tuple[torch.Tensor, slice, torch.Tensor]]:
         """Yield embeddings of a class, a chunk of its rows among K, and their logits."""
-        for samples, span in zip(self.sample.samples, self.sample.spans, strict=True):
+        for samples, span in zip(self.sample.class_samples, self.sample.class_rows, strict=True):
             for first in range(span.start, span.stop if len(samples) else span.start, CHUNK):
                 rows = slice(first, min(first + CHUNK, span.stop))
                 index = self.sample.chosen_K[rows]
                 yield samples, rows, torch.addmm(self.bias_R[index], self.inputs_ND[samples], self.weight_RD[index].T)
-
-
-def _scatter(chosen_K: torch.Tensor, values: torch.Tensor, rows: int) -> torch.Tensor:
-    """Return (K, ...) values as the sparse gradient of a table with `rows` rows."""
-    shape = (rows, *values.shape[1:])
-    return torch.sparse_coo_tensor(chosen_K[None], values, shape, is_coalesced=True, check_invariants=False)

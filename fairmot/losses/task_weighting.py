@@ -4,7 +4,6 @@ Legend: g1, g2 gradients of the two tasks on their shared map, L1, L2 losses, w1
 """
 
 import math
-from abc import ABC, abstractmethod
 
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from torch import nn
 from fairmot.structures.outputs import TaskGradientStats
 
 
-class TaskWeighting(nn.Module, ABC):
+class TaskWeighting(nn.Module):
     """Base class: from the losses of both tasks to the total loss.
 
     needs_gradients: when `update` needs a step's `TaskGradientStats`: `never`, `before` the total loss, `after` the
@@ -28,9 +27,10 @@ class TaskWeighting(nn.Module, ABC):
         total: torch.Tensor = first * detection + second * identity
         return total
 
-    @abstractmethod
     def weights(self) -> torch.Tensor:
-        """Return the (2,) current factors of the losses in the total, detached."""
+        """Return the (2,) current factors of the losses in the total, detached: by default the buffer `weights_2`."""
+        weights_2: torch.Tensor = self.get_buffer("weights_2")
+        return weights_2
 
     def update(self, stats: TaskGradientStats) -> None:
         """Adapt the weights to the gradients of a step."""
@@ -66,12 +66,7 @@ class FixedWeighting(TaskWeighting):
 
     def __init__(self, weights: tuple[float, float] = (1.0, 1.0)) -> None:
         super().__init__()
-        self.register_buffer("fixed_2", torch.tensor(weights), persistent=False)
-
-    def weights(self) -> torch.Tensor:
-        """Return the constant weights."""
-        fixed_2: torch.Tensor = self.get_buffer("fixed_2")
-        return fixed_2
+        self.register_buffer("weights_2", torch.tensor(weights), persistent=False)
 
 
 class PCGrad(FixedWeighting):
@@ -108,11 +103,6 @@ class MGDAUB(TaskWeighting):
         super().__init__()
         self.normalize = normalize
         self.register_buffer("weights_2", torch.full((2,), 0.5))
-
-    def weights(self) -> torch.Tensor:
-        """Return the weights of the last update, initially 0.5."""
-        weights_2: torch.Tensor = self.get_buffer("weights_2")
-        return weights_2
 
     def update(self, stats: TaskGradientStats) -> None:
         """Set the weights of minimum norm."""
@@ -168,11 +158,6 @@ class GradNorm(TaskWeighting):
         self.rate = rate
         self.register_buffer("weights_2", torch.ones(2))
         self.register_buffer("first_losses_2", torch.full((2,), math.nan))
-
-    def weights(self) -> torch.Tensor:
-        """Return the current weights."""
-        weights_2: torch.Tensor = self.get_buffer("weights_2")
-        return weights_2
 
     def update(self, stats: TaskGradientStats) -> None:
         """Make one descent step of the weights."""

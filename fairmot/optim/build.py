@@ -8,7 +8,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fairmot.config.node import CfgNode
-from fairmot.optim.groups import parameter_groups, require_each_once, split_sharded_groups
+from fairmot.optim.groups import parameter_groups, split_sharded_groups
 from fairmot.optim.schedules import ClosedFormSchedule, Rate, cosine_rate, step_rate, warmed_up
 from fairmot.optim.sparse import CompositeOptimizer
 
@@ -35,7 +35,6 @@ def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> 
         weight_decay=solver.WEIGHT_DECAY,
     )
     dense, tables = split_sharded_groups(groups)
-    require_each_once([*dense, *tables], model=model, criterion=criterion)
     make = partial(optimizers[solver.OPTIMIZER], lr=solver.BASE_LR, fused=solver.FUSED)
     return CompositeOptimizer(make, dense=dense, tables=tables) if tables else make(dense)
 

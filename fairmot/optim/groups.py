@@ -1,6 +1,5 @@
 """Parameter groups of the optimizer, each with a learning rate and a weight decay."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -55,25 +54,6 @@ def split_sharded_groups(groups: Sequence[Group]) -> tuple[list[Group], list[Gro
         sharded = [value for value in group["params"] if is_sharded(value)]
         tables.append({**group, "name": f"{group['name']}_rows", "params": sharded})
     return [group for group in dense if group["params"]], [group for group in tables if group["params"]]
-
-
-def require_each_once(groups: Sequence[Group], *, model: nn.Module, criterion: nn.Module) -> None:
-    """Raise AssertionError (a bug) unless each trainable parameter is in exactly one of `groups`."""
-    times = Counter(id(value) for group in groups for value in group["params"])
-    parts = {"model": model, "criterion": criterion}
-    expected = {
-        id(value): f"{part}.{name}"
-        for part, module in parts.items()
-        for name, value in module.named_parameters()
-        if value.requires_grad
-    }
-    wrong = [f"{name} in {times[key]}" for key, name in expected.items() if times[key] != 1]
-    unexpected = sum(count for key, count in times.items() if key not in expected)
-    if wrong or unexpected:
-        raise AssertionError(
-            f"each trainable parameter must be in one parameter group: {', '.join(wrong) or 'all are'}; "
-            f"{unexpected} grouped parameters are frozen or of neither module"
-        )
 
 
 def _undecayed(root: nn.Module) -> Iterator[nn.Parameter]:

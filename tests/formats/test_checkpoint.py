@@ -193,7 +193,7 @@ def test_a_file_without_checksums_is_read(tmp_path):
 
 def test_no_file_a_folder_and_no_dict(tmp_path):
     assert "no such file" in refusal(tmp_path / "none.pt")
-    assert "a folder" in refusal(tmp_path)
+    assert "is a directory" in refusal(tmp_path)
     path = tmp_path / "list.pt"
     torch.save([1, 2], path)
     assert "contains a list" in refusal(path)

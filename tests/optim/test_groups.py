@@ -9,9 +9,8 @@ from torch import nn
 from fairmot.config.load import load_cfg
 from fairmot.losses.build import build_criterion
 from fairmot.models.build import BACKBONES, build_model
-from fairmot.optim import build
-from fairmot.optim.build import build_optimizer
-from fairmot.optim.groups import parameter_groups, require_each_once
+from fairmot.optim.build import build_optimizer, build_schedule
+from fairmot.optim.groups import describe_groups, parameter_groups
 
 NAMES = tuple(BACKBONES)
 SOLVER = ["SOLVER.BASE_LR", "0.01", "SOLVER.BACKBONE_LR", "0.25", "SOLVER.WEIGHT_DECAY", "0.5"]
@@ -185,25 +184,26 @@ def test_a_weight_that_is_a_norms_under_another_name_does_not_decay():
     assert [group["name"] for group in toy_groups(nn.Sequential(layer, norm))] == ["network_no_decay"]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda groups: groups[0]["params"].pop(), "model.weight in 0;"),
-        (lambda groups: groups[1]["params"].append(groups[0]["params"][0]), "model.weight in 2;"),
-        (lambda groups: groups[0]["params"].append(nn.Parameter(torch.zeros(1))), "all are; 1 grouped"),
-    ],
-    ids=["missing", "twice", "stranger"],
+CFG = load_cfg(
+    None,
+    ["SOLVER.WEIGHT_DECAY", "0.0005", "SOLVER.BACKBONE_LR", "0.1", "SOLVER.OPTIMIZER", "sgd", "SOLVER.WARMUP", "9"],
 )
-def test_a_grouping_that_is_not_one_to_one_is_a_defect(change, message):
-    model, criterion = nn.Linear(2, 2), nn.Linear(2, 2)
-    groups = toy_groups(model, criterion)
-    require_each_once(groups, model=model, criterion=criterion)
-    change(groups)
-    with pytest.raises(AssertionError, match=message):
-        require_each_once(groups, model=model, criterion=criterion)
+TABLE = """\
+group               tensors   values   rate   decay
+backbone                  1  200,000  1e-05  0.0005
+network                   1    1,000  0.0001  0.0005
+network_no_decay          1       10  0.0001       0
+criterion_no_decay        2       40  0.0001       0
+total                     5  201,050"""
 
 
-def test_building_an_optimizer_checks_the_groups(monkeypatch):
-    monkeypatch.setattr(build, "parameter_groups", lambda **options: parameter_groups(**options)[1:])
-    with pytest.raises(AssertionError, match=r"model\.backbone\.\S+ in 0"):
-        make("yolo")
+def test_group_description_has_a_line_per_group_and_totals():
+    model = nn.ModuleDict({"backbone": nn.Linear(2000, 100, bias=False), "heads": nn.Linear(100, 10)})
+    optimizer = build_optimizer(CFG, model=model, criterion=nn.BatchNorm1d(20))
+    build_schedule(CFG, optimizer, steps_per_epoch=5)
+    assert optimizer.param_groups[1]["lr"] < 1e-4
+    table = describe_groups(optimizer)
+    assert [line.split() for line in table.splitlines()] == [line.split() for line in TABLE.splitlines()]
+    *rows, total = table.splitlines()
+    assert len({len(row) for row in rows}) == 1
+    assert total.index("201,050") == rows[1].index("200,000")

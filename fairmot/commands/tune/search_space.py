@@ -1,241 +1,160 @@
-"""Which tracker keys a tuning may search, in which ranges, and which of them have an effect."""
+"""Search space of the tracker keys: Optuna distributions from the table of keys, around the starting point."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.distributions import CategoricalDistribution as Choice
-from optuna.distributions import FloatDistribution as Float
-from optuna.distributions import IntDistribution as Int
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
 from optuna.trial import BaseTrial
 
+from fairmot.config.keys import Key, Search
+from fairmot.config.tracker_keys import TRACKER
 from fairmot.utils.errors import InputError
 
-SECTION = "TRACKER."
-NOT_SEARCHED = (  # names, what the source is, and what a tracker associates by: not for a search to choose
-    "PRESET",
-    "CAMERA_FILE",
-    "CAMERA_MOTION_SIZE",
-    "KALMAN_RATE",
-    "USE_APPEARANCE",
-    "USE_MOTION",
-    "USE_OVERLAP",
-)
+SECTION, ALL, CAMERA_MOTION = "TRACKER.", "all", "CAMERA_MOTION"  # camera motion must be in all caches
+DIGITS = 6  # decimals of a value with a step: 0.2 + 3 * 0.01 is 0.23
 _OFF = (False, 0, "none")
-_CAMERA = "CAMERA_MOTION"  # all caches must hold it
-ALL = "all"
-DIGITS = 6  # decimals of a value on the grid: 0.2 + 3 * 0.01 is 0.23
-Asked = Literal["always", "when on", "by name"]
-
-
-class Need(NamedTuple):
-    """What another key must be for a key to have an effect: `value`, or where that is None anything that is on."""
-
-    key: str
-    value: Any = None
-
-    def __str__(self) -> str:
-        return f"{SECTION}{self.key} is {'on' if self.value is None else self.value}"
 
 
 @dataclass(frozen=True)
 class SearchKey:
-    """One key of the TRACKER section.
-
-    domain: where its values are drawn from; a float without a step is one whose start lies off the table's grid.
-    needs: what makes it count; all of them.
-    asked: whether it is searched when no keys are named: always, when its value is not `off`, or only by name.
-    off: the value that switches it off.
-    """
+    """A searched key of the TRACKER section; a float without a step starts off the table's grid."""
 
     name: str
     domain: BaseDistribution
-    needs: tuple[Need, ...] = ()
-    asked: Asked = "always"
-    off: Any = None
+    needs: tuple[str, ...]
 
     @property
     def full_name(self) -> str:
-        """The key as configurations and studies have it."""
+        """The key's name in configurations and studies."""
         return SECTION + self.name
-
-
-def _switch(name: str, *needs: Need) -> SearchKey:
-    return SearchKey(name, Choice((False, True)), needs, "by name", off=False)
-
-
-def _choice(name: str, values: Sequence[str], *needs: Need, off: Any = None) -> SearchKey:
-    return SearchKey(name, Choice(tuple(values)), needs, "by name", off=off)
-
-
-_LOOKS, _MOTION, _OVERLAP = Need("USE_APPEARANCE"), Need("USE_MOTION"), Need("USE_OVERLAP")
-_GAPS = Need("INTERPOLATE")
-TABLE = (  # a key stands below those that it needs
-    _switch("FUSE_SCORE", _OVERLAP),
-    _switch("SECOND_ASSOCIATION", _OVERLAP),
-    _switch("OCR", _OVERLAP),
-    _switch("ORU", _MOTION),
-    _choice("APPEARANCE_METRIC", ("cosine", "euclidean"), _LOOKS),
-    _choice("KALMAN_STATE", ("xyah", "xywh"), _MOTION),
-    _choice("MEASUREMENT_NOISE", ("fixed", "nsa"), _MOTION),
-    _choice("EMBEDDING_UPDATE", ("fixed", "score"), _LOOKS),
-    _choice(_CAMERA, ("none", "flow"), off="none"),
-    _choice("OUTPUT_BOX", ("filter", "detection"), off="filter"),
-    _choice("INTERPOLATE", ("none", "linear", "gaussian"), off="none"),
-    SearchKey("CONF_THRESHOLD", Float(0.2, 0.7, step=0.01)),
-    SearchKey("INITIATION_THRESHOLD", Float(0.0, 0.85, step=0.01)),
-    SearchKey("BUFFER", Int(5, 150, log=True)),
-    SearchKey("MOTION_GATE", Float(4.0, 40.0, step=0.5), (_MOTION,), "by name"),
-    SearchKey("MOTION_LAMBDA", Float(0.8, 1.0, step=0.005), (_LOOKS, _MOTION)),
-    SearchKey("OVERLAP_WEIGHT", Float(0.0, 1.0, step=0.05), (), "when on", off=0.0),
-    SearchKey("APPEARANCE_THRESHOLD", Float(0.1, 1.5, step=0.01)),
-    SearchKey("OVERLAP_THRESHOLD", Float(0.2, 0.95, step=0.01), (_OVERLAP,)),
-    SearchKey("SECOND_THRESHOLD", Float(0.1, 0.4, step=0.01), (_OVERLAP, Need("SECOND_ASSOCIATION"))),
-    SearchKey("SECOND_OVERLAP_THRESHOLD", Float(0.2, 0.95, step=0.01), (_OVERLAP, Need("SECOND_ASSOCIATION"))),
-    SearchKey("OCR_THRESHOLD", Float(0.2, 0.95, step=0.01), (_OVERLAP, Need("OCR"))),
-    SearchKey("OCR_APPEARANCE", Float(0.1, 2.0, step=0.05), (_LOOKS, _OVERLAP, Need("OCR"))),
-    SearchKey("UNCONFIRMED_THRESHOLD", Float(0.1, 0.95, step=0.01), (_OVERLAP,)),
-    SearchKey("DUPLICATE_DISTANCE", Float(0.0, 0.4, step=0.01), (), "by name"),
-    SearchKey("EMBEDDING_MOMENTUM", Float(0.3, 0.98, step=0.01), (_LOOKS,)),
-    SearchKey("GALLERY_BUFFER", Int(0, 900, step=30), (_LOOKS,), "when on", off=0),
-    SearchKey("GALLERY_THRESHOLD", Float(0.05, 0.6, step=0.01), (_LOOKS, Need("GALLERY_BUFFER"))),
-    SearchKey("MIN_AREA", Float(0.0, 2000.0, step=50.0), (), "by name", off=0.0),
-    SearchKey("MAX_ASPECT", Float(0.8, 3.0, step=0.1), (), "by name", off=0.0),
-    SearchKey("INTERPOLATE_GAP", Int(1, 60), (_GAPS,)),
-    SearchKey("INTERPOLATE_TAU", Float(1.5, 50.0, step=0.5), (Need("INTERPOLATE", "gaussian"),)),
-    SearchKey("MIN_TRACK_LENGTH", Int(0, 30), (), "when on", off=0),
-)
-_BY_NAME = {key.name: key for key in TABLE}
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What a tuning searches: `keys` in the table's order, around `start`, the TRACKER section it sets out from."""
+    """Searched keys, each after those that it needs, around `start`, a TRACKER section."""
 
     keys: tuple[SearchKey, ...]
     start: Mapping[str, Any]
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
-        """Return the trial's values by the keys' short names; a key without effect beside the others is left out."""
+        """Return the trial's values by name; a key without effect among the others is left out."""
         values: dict[str, Any] = {}
         for key in self.keys:
-            if _counts(key, {**self.start, **values}):
-                values[key.name] = _rounded(_draw(trial, key), key.domain)
+            if all(_is_met(need, {**self.start, **values}) for need in key.needs):
+                values[key.name] = _suggest(trial, key)
         return values
 
-    def values_of_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what `suggest` returned for a trial, from the parameters that its study kept."""
-        found = [key for key in self.keys if key.full_name in params]
-        return {key.name: _rounded(params[key.full_name], key.domain) for key in found}
-
     def first(self) -> dict[str, Any]:
-        """Return what the start has, by full names: the first trial."""
-        return {key.full_name: self.start[key.name] for key in self.keys if _counts(key, self.start)}
+        """Return the starting values by full name, as the first trial."""
+        keys = [key for key in self.keys if all(_is_met(need, self.start) for need in key.needs)]
+        return {key.full_name: self.start[key.name] for key in keys}
 
     @property
     def has_conditions(self) -> bool:
-        """Whether some key's effect depends on another that is searched too."""
+        """Whether a key's effect depends on another searched key."""
         searched = {key.name for key in self.keys}
-        return any(need.key in searched for key in self.keys for need in key.needs)
+        return any(_key_of(need) in searched for key in self.keys for need in key.needs)
 
     def to_dict(self) -> dict[str, str]:
-        """Return each key's domain as text, which tells two spaces apart."""
+        """Return each key's domain as JSON text."""
         return {key.full_name: distribution_to_json(key.domain) for key in self.keys}
 
 
-def choose_space(start: Mapping[str, Any], wanted: Sequence[str] = ()) -> SearchSpace:
-    """Return the space of the keys `wanted`, which may be given without their section, or `all`.
+def choose_space(start: Mapping[str, Any], names: Sequence[str] = ()) -> SearchSpace:
+    """Return the space of the keys `names`, with or without their section, or `all`.
 
-    start: the TRACKER section's values. Without `wanted`, the thresholds that have an effect there and the strengths
-    that are not off; `all` leaves the camera's motion out where it is not used at the start. A range is stretched where
-    the start lies beyond it. Raises InputError: no such key, or one that can have no effect.
+    start: the TRACKER section's values. Without names, the thresholds that have an effect there and the keys that are
+    switched on; `all` excludes camera motion if it is off. Ranges are extended to contain the start.
+
+    Raises InputError for an unknown key, or a named one that can have no effect.
     """
-    if not wanted:
-        names = {key.name for key in TABLE if _is_asked(key, start)}
-    elif ALL in wanted:
-        names = {key.name for key in TABLE if key.name != _CAMERA or start[_CAMERA] != "none"}
+    table = search_table()
+    strict = bool(names) and ALL not in names
+    if not names:
+        chosen = {name for name, (_, search) in table.items() if _is_default(search, start[name])}
+    elif strict:
+        chosen = {_known(name, table) for name in names}
     else:
-        names = {_known(name) for name in wanted}
-    strict = bool(wanted) and ALL not in wanted
+        chosen = {name for name in table if name != CAMERA_MOTION or start[name] != "none"}
     kept: list[SearchKey] = []
-    for key in TABLE:
-        if key.name not in names:
+    for name, (key, search) in table.items():
+        if name not in chosen:
             continue
-        unmet = [need for need in key.needs if not _may_hold(need, start, {found.name for found in kept})]
+        searched = {other.name for other in kept}
+        unmet = [need for need in search.needs if _key_of(need) not in searched and not _is_met(need, start)]
         if unmet and strict:
-            raise InputError(f"--keys: {key.full_name} has no effect unless {unmet[0]}; set that, or search it too")
+            condition = f"{_key_of(unmet[0])} is {unmet[0].partition('=')[2] or 'on'}"
+            raise InputError(
+                f"--keys: {SECTION}{name} has no effect unless {SECTION}{condition}; set that, or search it too"
+            )
         if not unmet:
-            kept.append(replace(key, domain=_around(_table_domain(key, start), start[key.name])))
+            kept.append(SearchKey(name, _domain(key, search, start[name]), search.needs))
     return SearchSpace(tuple(kept), dict(start))
 
 
-def _known(name: str) -> str:
+def search_table() -> dict[str, tuple[Key, Search]]:
+    """Return the searchable keys: switches, choices, then numbers, so that each follows those that it needs."""
+    found = [(name, (key, key.search)) for name, key in TRACKER.items() if key.search is not None]
+    order = {bool: 0, str: 1}
+    return dict(sorted(found, key=lambda item: order.get(type(item[1][0].default), 2)))
+
+
+def _is_default(search: Search, value: Any) -> bool:
+    return search.when == "always" or (search.when == "when on" and value != search.off)
+
+
+def _known(name: str, table: Collection[str]) -> str:
     short = name.removeprefix(SECTION)
-    if short not in _BY_NAME:
-        choices = ", ".join(_BY_NAME)
-        raise InputError(
-            f"--keys: unknown {name}; choose from {ALL}, {choices} (overrides KEY VALUE stand before --keys)"
-        )
+    if short not in table:
+        choices = ", ".join([ALL, *table])
+        raise InputError(f"--keys: unknown {name}; choose from {choices} (overrides KEY VALUE go before --keys)")
     return short
 
 
-def _is_asked(key: SearchKey, start: Mapping[str, Any]) -> bool:
-    return key.asked == "always" or (key.asked == "when on" and start[key.name] != key.off)
+def _key_of(need: str) -> str:
+    return need.partition("=")[0]
 
 
-def _counts(key: SearchKey, values: Mapping[str, Any]) -> bool:
-    return all(_holds(need, values[need.key]) for need in key.needs)
+def _is_met(need: str, values: Mapping[str, Any]) -> bool:
+    name, _, expected = need.partition("=")
+    return bool(values[name] == expected if expected else values[name] not in _OFF)
 
 
-def _holds(need: Need, value: Any) -> bool:
-    return bool(value not in _OFF if need.value is None else value == need.value)
-
-
-def _may_hold(need: Need, start: Mapping[str, Any], searched: Iterable[str]) -> bool:
-    return need.key in searched or _holds(need, start[need.key])
-
-
-def _table_domain(key: SearchKey, start: Mapping[str, Any]) -> BaseDistribution:
-    """Return the table's domain; of the camera's motion the one at hand, which a trial may use or not."""
-    if key.name == _CAMERA and start[key.name] != "none":
-        return Choice(("none", start[key.name]))
-    return key.domain
-
-
-def _around(domain: BaseDistribution, start: Any) -> BaseDistribution:
-    """Return the domain with `start` in it: more choices, a wider range, and no grid where it lies off the grid."""
-    if isinstance(domain, Choice):
-        return domain if start in domain.choices else Choice((*domain.choices, start))
-    if isinstance(domain, Int):
-        low, high = min(domain.low, start), max(domain.high, start)
-        if domain.log:
-            return Int(max(low, 1), high, log=True) if start >= 1 else Int(low, high)
-        return Int(low, high, step=domain.step if (start - low) % domain.step == 0 else 1)
-    if not isinstance(domain, Float):
-        raise ValueError(f"domain: {domain} is none of the table's")
-    low, high = min(domain.low, start), max(domain.high, start)
-    if domain.log:
-        return Float(low, high, log=low > 0)
-    on_grid = low == domain.low and domain.step is not None and _is_on_grid(start, low, domain.step)
-    return Float(low, high, step=domain.step if on_grid else None)
+def _domain(key: Key, search: Search, start: Any) -> BaseDistribution:
+    """Return the table's domain, extended to contain `start`."""
+    default = key.default
+    if isinstance(default, bool | str):
+        choices = (False, True) if isinstance(default, bool) else search.choices or key.choices
+        if key is TRACKER[CAMERA_MOTION] and start != "none":  # that of the caches, or none
+            choices = ("none", start)
+        return CategoricalDistribution((*choices, *({start} - set(choices))))
+    low, high = min(search.low, start), max(search.high, start)
+    if isinstance(default, int):
+        low, high, step = int(low), int(high), int(search.step or 1)
+        if search.log and start >= 1:
+            return IntDistribution(max(low, 1), high, log=True)
+        return IntDistribution(low, high, step=step if (start - low) % step == 0 else 1)
+    on_grid = search.step and low == search.low and _is_on_grid(start, low, search.step)
+    return FloatDistribution(low, high, step=search.step if on_grid else None)
 
 
 def _is_on_grid(value: float, low: float, step: float) -> bool:
-    """Whether a value is exactly what a draw from the grid gives: one with few digits."""
     return value == round(low + round((value - low) / step) * step, DIGITS)
 
 
-def _draw(trial: BaseTrial, key: SearchKey) -> Any:
+def _suggest(trial: BaseTrial, key: SearchKey) -> Any:
     name, domain = key.full_name, key.domain
-    if isinstance(domain, Choice):
+    if isinstance(domain, CategoricalDistribution):
         return trial.suggest_categorical(name, domain.choices)
-    if isinstance(domain, Int):
+    if isinstance(domain, IntDistribution):
         return trial.suggest_int(name, domain.low, domain.high, step=domain.step, log=domain.log)
-    if not isinstance(domain, Float):
-        raise ValueError(f"domain: {domain} is none of the table's")
-    return trial.suggest_float(name, domain.low, domain.high, step=domain.step, log=domain.log)
-
-
-def _rounded(value: Any, domain: BaseDistribution) -> Any:
-    return round(value, DIGITS) if isinstance(domain, Float) and domain.step is not None else value
+    assert isinstance(domain, FloatDistribution)
+    value = trial.suggest_float(name, domain.low, domain.high, step=domain.step)
+    return value if domain.step is None else round(value, DIGITS)

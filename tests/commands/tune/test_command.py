@@ -106,7 +106,7 @@ def test_tune_of_one_trial_returns_the_start(world, tmp_path, capsys):
 
 WRONG = {
     "--keys: unknown TRACKER.SPEED": ("--keys", "TRACKER.SPEED"),
-    "(overrides KEY VALUE stand before --keys)": ("--keys", "BUFFER", "TRACKER.PRESET", "byte"),
+    "(overrides KEY VALUE go before --keys)": ("--keys", "BUFFER", "TRACKER.PRESET", "byte"),
     "no effect unless TRACKER.SECOND_ASSOCIATION is on": ("--keys", "SECOND_THRESHOLD"),
     "--holdout: Z is not a sequence": ("--holdout", "Z"),
     "--trials 0": ("--trials", "0"),

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from fairmot.config.load import load_cfg
 from fairmot.synthetic.options import PRESETS, WorldOptions
-from fairmot.synthetic.statistics import measure
-from fairmot.synthetic.stills import ANNOTATION, count_rows, require_no_stills, write_stills
+from fairmot.synthetic.statistics import measure_occlusion
+from fairmot.synthetic.still_images import ANNOTATION, count_rows, require_new_still_images, write_still_images
 from fairmot.synthetic.world import build_world
-from fairmot.synthetic.write import require_free, write_sequence
+from fairmot.synthetic.write import require_new_folder, write_sequence
 from fairmot.utils.errors import InputError
 from fairmot.utils.parallel import parallel_map
 from fairmot.utils.seed import make_rng
@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(synthesize_stills(plans, arguments.output, overwrite=arguments.overwrite))
         return 0
     for options in plans:
-        require_free(arguments.output / options.name, overwrite=arguments.overwrite)
+        require_new_folder(arguments.output / options.name, overwrite=arguments.overwrite)
     if len(plans) == 1:
         print(synthesize(plans[0], arguments.output, overwrite=arguments.overwrite, shows_frames=True))
         return 0
@@ -92,19 +92,19 @@ def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False, sh
     with tqdm(total=options.frames, desc=options.name, unit="frame", disable=disabled, leave=False) as bar:
         truth = write_sequence(build_world(options), root, overwrite=overwrite, progress=bar.update)
     rate = options.frames / (time.perf_counter() - started)
-    found = measure(truth, options.size_hw)
+    found = measure_occlusion(truth, options.size_hw)
     return (
         f"{root / options.name}: {options.frames} frames, {found.people} people, {found.boxes} boxes, "
         f"{found.crossings} pairs cross at IoU > 0.3, {found.occlusions} occlusions of 10 frames and more at "
-        f"visibility < 0.2, {found.hidden_share:.1%} of boxes below visibility 0.25, {rate:.1f} frames/s"
+        f"visibility < 0.2, {found.hidden_fraction:.1%} of boxes below visibility 0.25, {rate:.1f} frames/s"
     )
 
 
 def synthesize_stills(plans: Sequence[WorldOptions], root: Path, *, overwrite: bool = False) -> str:
     """Render every frame of `plans` as a still image under `root` and return a line on what is in them."""
     started = time.perf_counter()
-    require_no_stills(root, overwrite=overwrite)
-    worlds = write_stills(plans, root, overwrite=overwrite)
+    require_new_still_images(root, overwrite=overwrite)
+    worlds = write_still_images(plans, root, overwrite=overwrite)
     shown = tqdm(worlds, total=len(plans), desc="rendering", unit="scene", disable=None, leave=False)
     records = [record for some in shown for record in some]
     rate = len(records) / (time.perf_counter() - started)

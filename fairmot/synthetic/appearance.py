@@ -1,4 +1,4 @@
-"""What people look like: build, clothes, patterns, skin, hair, bags. Colours are BGR in [0, 1]."""
+"""Appearance of people: build, clothes, patterns, skin, hair and bags. Colours are BGR in [0, 1]."""
 
 import colorsys
 from dataclasses import dataclass, replace
@@ -21,21 +21,21 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Cloth:
-    """A textile: two colours and how they alternate. `count` is how often around the body or along it."""
+    """Textile of two colours; `count` is the number of repetitions of the pattern around or along the body."""
 
     colour: Colour
     second: Colour
     pattern: Pattern = "plain"
     count: float = 5.0
 
-    def paint(self, azimuth: FloatArray, along: FloatArray) -> FloatArray:
+    def colour_at(self, azimuth: FloatArray, along: FloatArray) -> FloatArray:
         """Colours (..., 3) at `azimuth` (radians, 0 at the front) and `along` (0 at the top, 1 at the bottom)."""
-        share = self._share(azimuth, along)[..., None]
+        weight = self._second_weight(azimuth, along)[..., None]
         first, second = np.asarray(self.colour, np.float32), np.asarray(self.second, np.float32)
-        return np.asarray(first + share * (second - first), dtype=np.float32)
+        return np.asarray(first + weight * (second - first), dtype=np.float32)
 
-    def _share(self, azimuth: FloatArray, along: FloatArray) -> FloatArray:
-        """Share of the second colour at each point."""
+    def _second_weight(self, azimuth: FloatArray, along: FloatArray) -> FloatArray:
+        """Weight of the second colour at each point."""
         if self.pattern == "bands":
             return _edge(np.sin(2 * np.pi * self.count * along))
         if self.pattern == "stripes":
@@ -92,8 +92,8 @@ HAIR_COLOURS: tuple[Colour, ...] = (
 )
 
 
-def draw_appearance(rng: np.random.Generator) -> Appearance:
-    """Draw a person."""
+def sample_appearance(rng: np.random.Generator) -> Appearance:
+    """Sample the appearance of a person."""
     dark = rng.random() < 0.5
     lower = _colour(rng, value=(0.08, 0.4) if dark else (0.35, 0.85), saturation=(0.05, 0.6))
     return Appearance(
@@ -105,26 +105,26 @@ def draw_appearance(rng: np.random.Generator) -> Appearance:
         top=_cloth(rng),
         sleeves=float(rng.choice([0.0, 0.5, 1.0, 1.0])),
         bottom=BOTTOMS[rng.integers(len(BOTTOMS))],
-        lower=Cloth(lower, _shade(lower, 0.75), "stripes" if rng.random() < 0.2 else "plain", 3.0),
+        lower=Cloth(lower, scale_colour(lower, 0.75), "stripes" if rng.random() < 0.2 else "plain", 3.0),
         shoes=_colour(rng, value=(0.05, 0.95), saturation=(0.0, 0.7)),
         bag=BAGS[rng.integers(len(BAGS))],
         bag_colour=_colour(rng, value=(0.1, 0.9), saturation=(0.2, 0.9)),
     )
 
 
-def draw_lookalike(person: Appearance, rng: np.random.Generator) -> Appearance:
-    """Somebody dressed much like `person`: the same cut and nearly the same colours, other bag, shoes, hair or hat."""
+def sample_lookalike(person: Appearance, rng: np.random.Generator) -> Appearance:
+    """Sample a person with clothes of the same cut and similar colours as `person`; bag, shoes and hair differ."""
     top = replace(
         person.top,
-        colour=_nudge(person.top.colour, rng),
-        second=_nudge(person.top.second, rng),
+        colour=_jitter(person.top.colour, rng),
+        second=_jitter(person.top.second, rng),
         count=person.top.count * float(rng.uniform(0.75, 1.3)),
     )
     return replace(
         person,
         stature=float(np.clip(person.stature + rng.normal(0, 0.03), 1.5, 1.95)),
         top=top,
-        lower=replace(person.lower, colour=_nudge(person.lower.colour, rng)),
+        lower=replace(person.lower, colour=_jitter(person.lower.colour, rng)),
         hair=HAIRS[rng.integers(len(HAIRS))],
         hair_colour=HAIR_COLOURS[rng.integers(len(HAIR_COLOURS))],
         shoes=_colour(rng, value=(0.05, 0.95), saturation=(0.0, 0.7)),
@@ -133,20 +133,20 @@ def draw_lookalike(person: Appearance, rng: np.random.Generator) -> Appearance:
     )
 
 
-def draw_statue(rng: np.random.Generator) -> Appearance:
-    """A figure of stone, bronze or plastic: shaped like a person, one colour all over."""
+def sample_statue(rng: np.random.Generator) -> Appearance:
+    """Sample a statue or mannequin: the shape of a person in one colour."""
     base = ((0.55, 0.58, 0.60), (0.24, 0.34, 0.38), (0.80, 0.84, 0.86), (0.34, 0.44, 0.34))[rng.integers(4)]
     cloth = Cloth(base, base)
-    person = draw_appearance(rng)
+    person = sample_appearance(rng)
     return replace(
         person,
         skin=base,
-        hair_colour=_shade(base, 0.9),
+        hair_colour=scale_colour(base, 0.9),
         hair="short" if person.hair == "cap" else person.hair,
         top=cloth,
         sleeves=1.0,
         lower=cloth,
-        shoes=_shade(base, 0.85),
+        shoes=scale_colour(base, 0.85),
         bag="none",
     )
 
@@ -164,10 +164,11 @@ def _colour(rng: np.random.Generator, *, value: tuple[float, float], saturation:
     return (float(blue), float(green), float(red))
 
 
-def _shade(colour: Colour, factor: float) -> Colour:
+def scale_colour(colour: Colour, factor: float) -> Colour:
+    """Multiply the three values of a colour."""
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-def _nudge(colour: Colour, rng: np.random.Generator) -> Colour:
+def _jitter(colour: Colour, rng: np.random.Generator) -> Colour:
     moved = np.clip(np.asarray(colour) + rng.normal(0, 0.035, 3), 0.03, 1.0)
     return (float(moved[0]), float(moved[1]), float(moved[2]))

@@ -1,4 +1,4 @@
-"""The still picture behind the people: paved ground in perspective, and a street, plaza, park or hall behind it."""
+"""Backdrop of the synthetic world: ground in perspective, and a street, plaza, park or hall behind it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,68 +10,63 @@ from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.synthetic.appearance import Colour
 from fairmot.synthetic.camera import Camera
 
-KINDS = ("street", "plaza", "park", "hall")
-TEXEL = 48  # ground texture pixels a metre
+SCENES = ("street", "plaza", "park", "hall")
+TEXEL = 48  # ground texture pixels per metre
 TILE = 8  # metres after which the ground texture repeats
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """image: (H + 2m, W + 2m, 3) BGR, the image with a margin of `margin` pixels on each side for the moving camera."""
+    """image: (H + 2m, W + 2m, 3) BGR with a margin of m = `margin` pixels on each side for the camera's motion."""
 
     image: ImageArray
     margin: int
 
 
-def paint_backdrop(camera: Camera, kind: str, margin: int, rng: np.random.Generator) -> Backdrop:
-    """Paint a `kind` of place for `camera`."""
-    fine = 2 if camera.size_hw[1] <= 1000 else 1
-    view = _View(camera, margin, fine, depth=camera.far * float(rng.uniform(1.15, 1.5)))
-    canvas = view.blank()
-    PAINTERS[kind](canvas, view, rng)
-    _paint_ground(canvas, view, GROUNDS[kind](rng), rng)
+def draw_backdrop(camera: Camera, scene: str, margin: int, rng: np.random.Generator) -> Backdrop:
+    """Draw a scene, one of SCENES, for `camera`."""
+    height, width = (side + 2 * margin for side in camera.size_hw)
+    oversampling = 2 if camera.size_hw[1] <= 1000 else 1
+    view = _BackdropView(camera, margin, oversampling, depth=camera.far * float(rng.uniform(1.15, 1.5)))
+    canvas = np.zeros((height * oversampling, width * oversampling, 3), dtype=np.float32)
+    BACKGROUNDS[scene](canvas, view, rng)
+    _draw_ground(canvas, view, GROUNDS[scene](rng), rng)
     canvas *= _patches(canvas.shape[:2], 5, 0.05, rng)[..., None]
-    size = (canvas.shape[1] // fine, canvas.shape[0] // fine)
-    small = np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA))
+    small = np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA))
     return Backdrop((np.clip(small, 0, 1) * 255).astype(np.uint8), margin)
 
 
 @dataclass(frozen=True)
-class _View:
-    """The canvas: `fine` times oversampled, with a margin; the back wall stands at `depth` metres."""
+class _BackdropView:
+    """Projection to a canvas with oversampling and a margin; the back wall is at `depth` metres."""
 
     camera: Camera
     margin: int
-    fine: int
+    oversampling: int
     depth: float
 
-    def blank(self) -> FloatArray:
-        height, width = self.camera.size_hw
-        shape = ((height + 2 * self.margin) * self.fine, (width + 2 * self.margin) * self.fine, 3)
-        return np.zeros(shape, dtype=np.float32)
-
-    def row(self, up: float, depth: float | None = None) -> int:
-        """Canvas row of a height above the ground in metres, at the back wall or at `depth`."""
-        scale = self.camera.focal / (self.depth if depth is None else depth)
-        return round((self.camera.horizon + (self.camera.height - up) * scale + self.margin) * self.fine)
+    def row(self, up: float) -> int:
+        """Canvas row of a height above the ground in metres, at the back wall."""
+        scale = self.camera.focal / self.depth
+        return round((self.camera.horizon + (self.camera.height - up) * scale + self.margin) * self.oversampling)
 
     @property
     def unit(self) -> float:
-        """Canvas pixels a metre at the back wall."""
-        return self.camera.focal / self.depth * self.fine
+        """Canvas pixels per metre at the back wall."""
+        return self.camera.focal / self.depth * self.oversampling
 
 
 def _patches(shape: tuple[int, int], cells: int, amount: float, rng: np.random.Generator) -> FloatArray:
-    """Smooth random factors around 1, of about `cells` cells down the picture."""
+    """Return smooth random factors around 1, with about `cells` cells over the height."""
     grid = rng.normal(1, amount, (cells, max(2, round(cells * shape[1] / shape[0])))).astype(np.float32)
     return np.asarray(cv2.resize(grid, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
 
 
-def _paint_ground(canvas: FloatArray, view: _View, texture: FloatArray, rng: np.random.Generator) -> None:
-    """Lay `texture` (repeating every TILE metres) on the ground up to the back wall."""
+def _draw_ground(canvas: FloatArray, view: _BackdropView, texture: FloatArray, rng: np.random.Generator) -> None:
+    """Draw the ground up to the back wall with a texture that repeats every TILE metres."""
     camera, first = view.camera, max(0, view.row(0.0))
-    rows = (np.arange(first, canvas.shape[0], dtype=np.float32) + 0.5) / view.fine - view.margin
-    columns = (np.arange(canvas.shape[1], dtype=np.float32) + 0.5) / view.fine - view.margin
+    rows = (np.arange(first, canvas.shape[0], dtype=np.float32) + 0.5) / view.oversampling - view.margin
+    columns = (np.arange(canvas.shape[1], dtype=np.float32) + 0.5) / view.oversampling - view.margin
     depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 1.0)
     x = (columns[None, :] - camera.size_hw[1] / 2) / camera.focal * depth[:, None]
     angle = float(rng.choice([0.0, 0.0, 0.4, 0.78]))
@@ -98,8 +93,8 @@ def _blank_texture(colour: Colour, rough: float, rng: np.random.Generator) -> Fl
     return texture
 
 
-def _tiled(texture: FloatArray, sides: tuple[float, float], rng: np.random.Generator) -> FloatArray:
-    """Slabs of `sides` metres (a whole number of them in a tile) of slightly different colour, with joints."""
+def _add_slabs(texture: FloatArray, sides: tuple[float, float], rng: np.random.Generator) -> FloatArray:
+    """Draw slabs of about `sides` metres (an integer number per tile) in slightly different colours, with joints."""
     counts = [max(1, round(TILE / side)) for side in sides]
     shades = rng.normal(1, rng.uniform(0.02, 0.1), (counts[1], counts[0], 1)).astype(np.float32)
     if rng.random() < 0.35:
@@ -116,6 +111,11 @@ def _tiled(texture: FloatArray, sides: tuple[float, float], rng: np.random.Gener
     return texture
 
 
+def _to_colour(values: FloatArray) -> Colour:
+    blue, green, red = (float(value) for value in values)
+    return blue, green, red
+
+
 def _stone(rng: np.random.Generator, low: float = 0.35, high: float = 0.72) -> Colour:
     value, warmth = rng.uniform(low, high), rng.uniform(-0.05, 0.07)
     return (float(value - warmth), float(value), float(value + warmth))
@@ -123,7 +123,7 @@ def _stone(rng: np.random.Generator, low: float = 0.35, high: float = 0.72) -> C
 
 def _pavement(rng: np.random.Generator) -> FloatArray:
     side = float(rng.choice([0.5, 0.8, 1.0, 1.6]))
-    return _tiled(_blank_texture(_stone(rng), 0.05, rng), (side, side * float(rng.choice([1.0, 0.5]))), rng)
+    return _add_slabs(_blank_texture(_stone(rng), 0.05, rng), (side, side * float(rng.choice([1.0, 0.5]))), rng)
 
 
 def _asphalt_or_pavement(rng: np.random.Generator) -> FloatArray:
@@ -139,8 +139,8 @@ def _grass_or_gravel(rng: np.random.Generator) -> FloatArray:
 
 def _planks_or_slabs(rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.4:
-        return _tiled(_blank_texture((0.25, 0.42, 0.6), 0.06, rng), (0.2, 2.0), rng)
-    return _tiled(_blank_texture(_stone(rng, 0.5, 0.85), 0.02, rng), (1.0, 1.0), rng)
+        return _add_slabs(_blank_texture((0.25, 0.42, 0.6), 0.06, rng), (0.2, 2.0), rng)
+    return _add_slabs(_blank_texture(_stone(rng, 0.5, 0.85), 0.02, rng), (1.0, 1.0), rng)
 
 
 GROUNDS: dict[str, Callable[[np.random.Generator], FloatArray]] = {
@@ -151,35 +151,34 @@ GROUNDS: dict[str, Callable[[np.random.Generator], FloatArray]] = {
 }
 
 
-def _paint_sky(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
+def _draw_sky(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator) -> None:
     bottom = max(1, view.row(0.0))
     top, low = (
         np.array([0.85, 0.65, 0.45]) * rng.uniform(0.7, 1.1),
         np.array([0.92, 0.88, 0.82]) * rng.uniform(0.8, 1.05),
     )
-    share = np.linspace(0, 1, bottom)[:, None, None]
-    canvas[:bottom] = top + (low - top) * share
+    canvas[:bottom] = top + (low - top) * np.linspace(0, 1, bottom)[:, None, None]
     canvas[:bottom] *= _patches((bottom, canvas.shape[1]), 3, 0.06, rng)[..., None]
 
 
-def _paint_street(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
-    _paint_sky(canvas, view, rng)
+def _draw_street(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator) -> None:
+    _draw_sky(canvas, view, rng)
     left = -float(rng.uniform(0, 4)) * view.unit
     while left < canvas.shape[1]:
         right = left + float(rng.uniform(3.5, 8)) * view.unit
-        _paint_house(canvas, view, (int(left), int(right)), rng)
+        _draw_house(canvas, view, (int(left), int(right)), rng)
         left = right
     cv2.rectangle(canvas, (0, view.row(0.16)), (canvas.shape[1], view.row(0.0)), (0.45, 0.46, 0.47), -1)
 
 
-def _paint_house(canvas: FloatArray, view: _View, span: tuple[int, int], rng: np.random.Generator) -> None:
-    """A facade with a shop or doors below and windows above."""
+def _draw_house(canvas: FloatArray, view: _BackdropView, span: tuple[int, int], rng: np.random.Generator) -> None:
+    """Draw a facade with a shop or doors at the bottom and windows above."""
     value = rng.uniform(0.3, 0.85)
-    wall = tuple(float(c) for c in np.clip(value * rng.uniform(0.75, 1.15, 3), 0, 1))
+    wall = _to_colour(np.clip(value * rng.uniform(0.75, 1.15, 3), 0, 1))
     top, base = view.row(float(rng.uniform(4, 12))), view.row(0.0)
     cv2.rectangle(canvas, (span[0], top), (span[1], base), wall, -1)
-    glass = tuple(float(c) for c in np.array([0.42, 0.36, 0.3]) * rng.uniform(0.4, 1.4))
-    frame = tuple(float(c) for c in np.array(wall) * (1.25 if value < 0.5 else 0.6))
+    glass = _to_colour(np.array([0.42, 0.36, 0.3]) * rng.uniform(0.4, 1.4))
+    frame = _to_colour(np.array(wall) * (1.25 if value < 0.5 else 0.6))
     shop = rng.random() < 0.5
     width, gap = float(rng.uniform(0.9, 2.4 if shop else 1.4)), float(rng.uniform(0.4, 1.0))
     x = span[0] + gap * view.unit
@@ -194,11 +193,11 @@ def _paint_house(canvas: FloatArray, view: _View, span: tuple[int, int], rng: np
             )
         x += (width + gap) * view.unit
     if shop:
-        awning = tuple(float(c) for c in rng.uniform(0.1, 0.9, 3))
+        awning = _to_colour(rng.uniform(0.1, 0.9, 3))
         cv2.rectangle(canvas, (span[0], view.row(3.0)), (span[1], view.row(2.45)), awning, -1)
 
 
-def _paint_trees(canvas: FloatArray, view: _View, count: int, rng: np.random.Generator) -> None:
+def _draw_trees(canvas: FloatArray, view: _BackdropView, count: int, rng: np.random.Generator) -> None:
     for _ in range(count):
         x = int(rng.uniform(0, canvas.shape[1]))
         green = np.array([rng.uniform(0.08, 0.22), rng.uniform(0.25, 0.5), rng.uniform(0.12, 0.35)])
@@ -207,33 +206,33 @@ def _paint_trees(canvas: FloatArray, view: _View, count: int, rng: np.random.Gen
         cv2.rectangle(canvas, (x - half, view.row(crown)), (x + half, view.row(0.0)), (0.12, 0.18, 0.25), -1)
         for _ in range(45):
             at = (int(x + rng.normal(0, 0.8) * view.unit), view.row(crown + float(rng.normal(0, 0.7))))
-            colour = tuple(float(c) for c in green * rng.uniform(0.6, 1.4))
+            colour = _to_colour(green * rng.uniform(0.6, 1.4))
             cv2.circle(canvas, at, max(1, int(rng.uniform(0.2, 0.5) * view.unit)), colour, -1)
 
 
-def _paint_plaza(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
-    _paint_sky(canvas, view, rng)
+def _draw_plaza(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator) -> None:
+    _draw_sky(canvas, view, rng)
     left = 0.0
     while left < canvas.shape[1]:
         right = left + float(rng.uniform(2, 6)) * view.unit
         if rng.random() < 0.75:
-            _paint_house(canvas, view, (int(left), int(right)), rng)
+            _draw_house(canvas, view, (int(left), int(right)), rng)
         left = right
-    _paint_trees(canvas, view, int(rng.integers(1, 5)), rng)
+    _draw_trees(canvas, view, int(rng.integers(1, 5)), rng)
 
 
-def _paint_park(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
-    _paint_sky(canvas, view, rng)
-    _paint_trees(canvas, view, int(rng.integers(5, 11)), rng)
+def _draw_park(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator) -> None:
+    _draw_sky(canvas, view, rng)
+    _draw_trees(canvas, view, int(rng.integers(5, 11)), rng)
     green = np.array([0.14, 0.36, 0.2]) * rng.uniform(0.6, 1.2)
     top = view.row(float(rng.uniform(0.5, 1.3)))
     for x in range(0, canvas.shape[1], max(2, int(0.12 * view.unit))):
-        colour = tuple(float(c) for c in green * rng.uniform(0.7, 1.3))
+        colour = _to_colour(green * rng.uniform(0.7, 1.3))
         height = int(rng.normal(0, 0.08) * view.unit)
         cv2.rectangle(canvas, (x, top + height), (x + int(0.2 * view.unit), view.row(0.0)), colour, -1)
 
 
-def _paint_hall(canvas: FloatArray, view: _View, rng: np.random.Generator) -> None:
+def _draw_hall(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator) -> None:
     wall = np.array(_stone(rng, 0.45, 0.85)) * rng.uniform(0.9, 1.05, 3)
     canvas[:] = wall
     x, base = float(rng.uniform(0, 1)) * view.unit, view.row(0.0)
@@ -242,21 +241,21 @@ def _paint_hall(canvas: FloatArray, view: _View, rng: np.random.Generator) -> No
         ends = (int(x), int(x + width * 0.88))
         tone = rng.uniform(0.5, 1.25)
         if rng.random() < 0.35:
-            glass = tuple(float(c) for c in np.array([0.5, 0.44, 0.36]) * tone)
+            glass = _to_colour(np.array([0.5, 0.44, 0.36]) * tone)
             cv2.rectangle(canvas, (ends[0], view.row(2.4)), (ends[1], base), glass, -1)
-            cv2.rectangle(canvas, (ends[0], view.row(2.4)), (ends[1], base), (0.2, 0.2, 0.2), max(1, view.fine))
+            cv2.rectangle(canvas, (ends[0], view.row(2.4)), (ends[1], base), (0.2, 0.2, 0.2), max(1, view.oversampling))
         elif rng.random() < 0.6:
-            poster = tuple(float(c) for c in rng.uniform(0.2, 0.9, 3))
+            poster = _to_colour(rng.uniform(0.2, 0.9, 3))
             cv2.rectangle(canvas, (ends[0], view.row(2.3)), (ends[1], view.row(0.9)), poster, -1)
         x += width
-    cv2.rectangle(canvas, (0, view.row(0.14)), (canvas.shape[1], base), tuple(float(c) for c in wall * 0.55), -1)
+    cv2.rectangle(canvas, (0, view.row(0.14)), (canvas.shape[1], base), _to_colour(wall * 0.55), -1)
     ceiling = max(0, view.row(3.4))
     canvas[:ceiling] *= 0.8
 
 
-PAINTERS: dict[str, Callable[[FloatArray, _View, np.random.Generator], None]] = {
-    "street": _paint_street,
-    "plaza": _paint_plaza,
-    "park": _paint_park,
-    "hall": _paint_hall,
+BACKGROUNDS: dict[str, Callable[[FloatArray, _BackdropView, np.random.Generator], None]] = {
+    "street": _draw_street,
+    "plaza": _draw_plaza,
+    "park": _draw_park,
+    "hall": _draw_hall,
 }

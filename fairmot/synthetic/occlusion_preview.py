@@ -1,76 +1,80 @@
-"""A rehearsal: a planned world played by one standard body in a small picture, to see who would hide whom.
+"""Low-resolution preview of a planned world with one standard body, to estimate its crossings and occlusions.
 
-It tells crossings and occlusions of a plan nearly as the full picture does, at a small part of its cost.
+The estimate is close to the rendered sequence at a small fraction of the cost.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray
 from fairmot.structures.sequence import BoxTable
 from fairmot.synthetic.appearance import Appearance, Cloth
-from fairmot.synthetic.body import Pose, build_body
 from fairmot.synthetic.camera import Camera
-from fairmot.synthetic.compositing import Ledger, Placement, resample
+from fairmot.synthetic.compositing import InstanceMap, Placement, resample
 from fairmot.synthetic.props import Prop, draw_prop
-from fairmot.synthetic.sprite import PHASES, VIEWS, Sprite, SpriteBook, draw_body
-from fairmot.synthetic.trajectories import Walk
+from fairmot.synthetic.sprite import Sprite, SpriteAtlas
+from fairmot.synthetic.trajectories import Trajectory
 from fairmot.utils.seed import make_rng
 
-LEAST_INSIDE = 0.4  # share of a box that lies in the image before it is listed in the truth
-COLUMNS = 200  # width of the small picture
+MIN_INSIDE = 0.4  # fraction of a box inside the image from which it is in the ground truth
+WIDTH = 200  # of the preview in pixels
 _GREY = (0.5, 0.5, 0.5)
-_STANDARD = Appearance(
-    1.7, 1.03, _GREY, _GREY, "short", Cloth(_GREY, _GREY), 1.0, "trousers", Cloth(_GREY, _GREY), _GREY, "none", _GREY
-)
+_CLOTH = Cloth(_GREY, _GREY)
+_STANDARD = Appearance(1.7, 1.03, _GREY, _GREY, "short", _CLOTH, 1.0, "trousers", _CLOTH, _GREY, "none", _GREY)
 
 
-@dataclass(frozen=True)
-class Role:
-    """A role in the rehearsal: a walk and the stature of who walks it."""
+class Walker(NamedTuple):
+    """Trajectory and stature (metres) of a person in the preview."""
 
-    walk: Walk
+    trajectory: Trajectory
     stature: float
 
 
 class OcclusionPreview:
-    """The standard body at the size that a small picture needs; plays one plan after the other."""
+    """Preview renderer for images of `size_hw`; the sprites are shared between plans."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:
-        """`size_hw`: the full picture's size."""
-        self._enlarge = size_hw[1] / COLUMNS
-        self._book = _standard_book(size_hw[0] / self._enlarge)
+        self._upscale = size_hw[1] / WIDTH
+        self._atlas = SpriteAtlas(_STANDARD, size_hw[0] / self._upscale)
 
-    def play(self, camera: Camera, roles: list[Role], props: list[Prop]) -> BoxTable:
-        """The truth that `roles` would give, before the camera's motion; identities count from 1 in their order."""
-        small = _shrunk(camera)
-        still = [(_stand(small, prop, index), prop.depth) for index, prop in enumerate(props)]
+    def render(self, camera: Camera, walkers: list[Walker], props: list[Prop]) -> BoxTable:
+        """Return the ground truth of the walkers without camera motion; identities from 1 in their order."""
+        small = _downscaled(camera)
+        static = [
+            (_place(small, draw_prop(prop, small.scale(prop.depth), make_rng(index)), (prop.x, prop.depth)), prop.depth)
+            for index, prop in enumerate(props)
+        ]
         rows: list[tuple[float, ...]] = []
-        for frame in range(len(roles[0].walk.x) if roles else 0):
-            cast = _on_stage(small, self._book, roles, frame)
-            ledger = Ledger(small.size_hw, len(roles))
-            for placement, _ in sorted([*cast, *still], key=lambda item: -item[1]):
+        for frame in range(len(walkers[0].trajectory.x) if walkers else 0):
+            people = self._place_walkers(small, walkers, frame)
+            instance_map = InstanceMap(small.size_hw, len(walkers))
+            for placement, _ in sorted([*people, *static], key=lambda item: -item[1]):
                 patch, corner = resample(placement)
-                ledger.claim(patch[..., 3], corner, placement.label)
-            seen = ledger.visibilities()
-            for placement, _ in cast:
+                instance_map.paint(patch[..., 3], corner, placement.label)
+            visibilities = instance_map.visibilities()
+            for placement, _ in people:
                 box = placement.box_tlwh
-                if share_inside(box, small.size_hw) >= LEAST_INSIDE:
-                    sides = (side * self._enlarge for side in box)
-                    rows.append((frame + 1, placement.label, *sides, float(seen[placement.label])))
-        return _table(np.array(rows, dtype=np.float64).reshape(-1, 7))
+                if fraction_inside(box, small.size_hw) >= MIN_INSIDE:
+                    box_full = (value * self._upscale for value in box)
+                    rows.append((frame + 1, placement.label, *box_full, float(visibilities[placement.label])))
+        return _to_table(np.array(rows, dtype=np.float64).reshape(-1, 7))
+
+    def _place_walkers(self, camera: Camera, walkers: list[Walker], frame: int) -> list[tuple[Placement, float]]:
+        """Return the walkers near the image with their depths."""
+        placed = []
+        for index, (trajectory, stature) in enumerate(walkers):
+            x, depth = float(trajectory.x[frame]), float(trajectory.depth[frame])
+            if trajectory.present[frame] and abs(x) <= camera.half_width(depth) + 1.0:
+                sprite = self._atlas.select(trajectory, frame, scale=camera.focal / depth * stature)
+                placed.append((_place(camera, sprite, (x, depth), label=index + 1, size=stature), depth))
+        return placed
 
 
-def _stand(camera: Camera, prop: Prop, index: int) -> Placement:
-    scale = float(camera.scale(np.array(prop.depth)))
-    return _place(camera, draw_prop(prop, scale, make_rng(index)), prop.x, prop.depth)
+def fraction_inside(box_tlwh: tuple[float, float, float, float], size_hw: tuple[int, int]) -> float:
+    """Return the fraction of a box's area inside an image of `size_hw`; 0 for an empty box.
 
-
-def share_inside(box_tlwh: tuple[float, float, float, float], size_hw: tuple[int, int]) -> float:
-    """Share of a box's area that lies in an image of `size_hw`; 0 for an empty box.
-
-    >>> share_inside((-5.0, 0.0, 20.0, 10.0), (10, 100))
+    >>> fraction_inside((-5.0, 0.0, 20.0, 10.0), (10, 100))
     0.75
     """
     left, top, width, height = box_tlwh
@@ -79,43 +83,19 @@ def share_inside(box_tlwh: tuple[float, float, float, float], size_hw: tuple[int
     return inside_x * inside_y / (width * height) if width * height > 0 else 0.0
 
 
-def _shrunk(camera: Camera) -> Camera:
-    ratio = COLUMNS / camera.size_hw[1]
-    size = (max(8, round(camera.size_hw[0] * ratio)), COLUMNS)
-    return Camera(size, camera.height, camera.horizon * ratio, camera.near, camera.far)
+def _downscaled(camera: Camera) -> Camera:
+    ratio = WIDTH / camera.size_hw[1]
+    size_hw = (max(8, round(camera.size_hw[0] * ratio)), WIDTH)
+    return Camera(size_hw, camera.height, camera.horizon * ratio, camera.near, camera.far)
 
 
-def _standard_book(pixels: float) -> SpriteBook:
-    def draw(phase: int, view: int, standing: bool) -> Sprite:
-        pose = Pose(2 * np.pi * phase / PHASES, 0.0 if standing else 1.0)
-        return draw_body(build_body(_STANDARD, pose), 2 * np.pi * view / VIEWS, pixels)
-
-    return SpriteBook(draw)
+def _place(
+    camera: Camera, sprite: Sprite, ground_xz: tuple[float, float], *, label: int = -1, size: float = 1.0
+) -> Placement:
+    return Placement(sprite, camera.project(*ground_xz), camera.scale(ground_xz[1]) * size, label)
 
 
-def _place(camera: Camera, sprite: Sprite, x: float, depth: float, label: int = -1, size: float = 1.0) -> Placement:
-    column, row = camera.ground(np.array(x), np.array(depth))
-    return Placement(sprite, (float(column), float(row)), float(camera.scale(np.array(depth))) * size, label)
-
-
-def _on_stage(camera: Camera, book: SpriteBook, roles: list[Role], frame: int) -> list[tuple[Placement, float]]:
-    cast = []
-    for index, role in enumerate(roles):
-        walk = role.walk
-        depth = float(walk.depth[frame])
-        if not walk.present[frame] or abs(float(walk.x[frame])) > camera.half_width(depth) + 1.0:
-            continue
-        sprite = book.sprite(
-            float(walk.phase[frame]),
-            float(walk.heading[frame]),
-            standing=bool(walk.stride[frame] < 0.05),
-            scale=camera.focal / depth * role.stature,
-        )
-        cast.append((_place(camera, sprite, float(walk.x[frame]), depth, index + 1, role.stature), depth))
-    return cast
-
-
-def _table(rows: FloatArray) -> BoxTable:
+def _to_table(rows: FloatArray) -> BoxTable:
     return BoxTable(
         frames=rows[:, 0].astype(np.int64),
         ids=rows[:, 1].astype(np.int64),

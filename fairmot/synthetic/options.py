@@ -1,4 +1,4 @@
-"""What a synthetic sequence is made of: its size and length, and the presets `easy` and `hard`."""
+"""Options of a synthetic sequence, and the presets `easy` and `hard`."""
 
 from dataclasses import dataclass
 
@@ -7,35 +7,35 @@ from fairmot.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Preset:
-    """How crowded, how hidden and how unsteady a world is.
+    """Density, occlusion and camera settings of a world.
 
-    Counts are people or things at a time. Heights are the share of the image height that a 1.7 m tall person fills.
-    Crossings and occlusions are the least number of each in 300 frames; see `fairmot.synthetic.statistics`.
+    Counts of people and props are at a time. Crossings and occlusions are minimum counts in 300 frames, as measured by
+    `fairmot.synthetic.statistics`.
     """
 
     name: str
     people: int
-    heights: tuple[float, float]  # at the far and at the near end of the walkable ground
-    speed: tuple[float, float]  # metres a second
-    turn_share: float  # walks that turn back
-    stop_share: float  # walks that pause
-    hide_share: float  # turns and pauses that happen behind an occluder
-    screens: tuple[int, int]  # things that hide a whole person, least and most
-    screen_width: tuple[float, float]  # metres
-    screen_place: tuple[float, float]  # where they stand, from 0 (far) to 1 (near)
-    clutter: tuple[int, int]  # low things that hide a part: benches, planters, signs, cars
+    heights: tuple[float, float]  # of a 1.7 m tall person at the far and near end, as fractions of the image height
+    speed: tuple[float, float]  # m/s
+    turn_fraction: float  # of paths that turn back
+    stop_fraction: float  # of paths with a pause
+    hide_fraction: float  # of turns and pauses that are behind an occluder
+    occluders: tuple[int, int]  # minimum and maximum number of props that hide a full person
+    occluder_width: tuple[float, float]  # metres
+    occluder_position: tuple[float, float]  # from 0 (far) to 1 (near)
+    clutter: tuple[int, int]  # number of props that hide a part of a person: benches, planters, signs, cars
     statues: int  # distractors, class 8
     bystanders: int  # static people, class 7
     riders: int  # cyclists, class 2
-    lookalikes: int  # people who dress alike; 1 = nobody does
-    pan: float  # camera swing, share of the image width
-    shake: float  # camera shake, share of the image height
-    zoom: float  # slow change of scale, share
-    light: float  # light change over the sequence, share of the brightness
-    shutter: float  # share of the frame time that the shutter is open
+    lookalikes: int  # size of groups with similar clothes
+    pan: float  # camera pan, fraction of the image width
+    shake: float  # camera shake, fraction of the image height
+    zoom: float  # change of scale
+    light_change: float  # relative change of brightness over the sequence
+    shutter: float  # exposure, fraction of the frame interval
     crossings: int
     occlusions: int
-    hidden_share: float  # boxes with visibility below 0.25, at most; in a short sequence up to 60 / frames more
+    max_hidden: float  # fraction of boxes with visibility below 0.25; in a short sequence up to 60 / frames more
 
 
 EASY = Preset(
@@ -43,12 +43,12 @@ EASY = Preset(
     people=7,
     heights=(0.30, 0.62),
     speed=(1.1, 1.5),
-    turn_share=0.1,
-    stop_share=0.1,
-    hide_share=0.0,
-    screens=(1, 1),
-    screen_width=(0.65, 0.8),
-    screen_place=(0.3, 0.55),
+    turn_fraction=0.1,
+    stop_fraction=0.1,
+    hide_fraction=0.0,
+    occluders=(1, 1),
+    occluder_width=(0.65, 0.8),
+    occluder_position=(0.3, 0.55),
     clutter=(0, 2),
     statues=1,
     bystanders=0,
@@ -57,11 +57,11 @@ EASY = Preset(
     pan=0.0,
     shake=0.001,
     zoom=0.0,
-    light=0.06,
+    light_change=0.06,
     shutter=0.3,
     crossings=10,
     occlusions=4,
-    hidden_share=0.05,
+    max_hidden=0.05,
 )
 
 HARD = Preset(
@@ -69,12 +69,12 @@ HARD = Preset(
     people=16,
     heights=(0.22, 0.58),
     speed=(1.1, 2.2),
-    turn_share=0.3,
-    stop_share=0.15,
-    hide_share=0.7,
-    screens=(2, 2),
-    screen_width=(0.9, 1.2),
-    screen_place=(0.35, 0.6),
+    turn_fraction=0.3,
+    stop_fraction=0.15,
+    hide_fraction=0.7,
+    occluders=(2, 2),
+    occluder_width=(0.9, 1.2),
+    occluder_position=(0.35, 0.6),
     clutter=(3, 5),
     statues=2,
     bystanders=2,
@@ -83,11 +83,11 @@ HARD = Preset(
     pan=0.06,
     shake=0.006,
     zoom=0.04,
-    light=0.3,
+    light_change=0.3,
     shutter=0.5,
     crossings=30,
     occlusions=12,
-    hidden_share=0.14,
+    max_hidden=0.14,
 )
 
 PRESETS = {preset.name: preset for preset in (EASY, HARD)}
@@ -95,12 +95,12 @@ PRESETS = {preset.name: preset for preset in (EASY, HARD)}
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """One sequence to render.
+    """Options of one sequence.
 
-    preset: a name in PRESETS. seed: the sequence's own seed. size_hw: height and width in pixels. frame_rate: 1/s.
-    people: walkers at a time, None for the preset's number.
+    preset: a name in PRESETS. size_hw: height and width in pixels. frame_rate: 1/s.
+    people: number of walkers at a time, None for the preset's.
 
-    Raises InputError for a value that makes no sense.
+    Raises InputError for a value out of range.
     """
 
     preset: str = "easy"
@@ -118,23 +118,23 @@ class WorldOptions:
             ("frames", self.frames, 1, 10**6),
             ("height", self.size_hw[0], 64, 4320),
             ("width", self.size_hw[1], 64, 7680),
-            ("rate", self.frame_rate, 1, 240),
-            ("people", self.world.people if self.people is None else self.people, 1, 200),
+            ("fps", self.frame_rate, 1, 240),
+            ("people", self.num_people, 1, 200),
         ):
             if not low <= value <= high:
                 raise InputError(f"{name}: {value} is not between {low} and {high}")
 
     @property
-    def world(self) -> Preset:
-        """The preset's settings."""
+    def settings(self) -> Preset:
+        """The preset."""
         return PRESETS[self.preset]
 
     @property
-    def crowd(self) -> int:
-        """Walkers at a time."""
-        return self.world.people if self.people is None else self.people
+    def num_people(self) -> int:
+        """Number of walkers at a time."""
+        return self.settings.people if self.people is None else self.people
 
     @property
     def name(self) -> str:
-        """The sequence's name: preset and seed, e.g. SYN-easy-0007."""
+        """Name of the sequence: preset and seed, e.g. SYN-easy-0007."""
         return f"SYN-{self.preset}-{self.seed:04d}"

@@ -1,9 +1,10 @@
-"""A rendered world as a MOTChallenge sequence on disk."""
+"""Writer of a rendered world as a MOTChallenge sequence."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,22 +20,31 @@ JPEG_QUALITY = 92
 
 
 def write_sequence(
-    world: SyntheticWorld, root: Path, *, overwrite: bool = False, progress: Callable[[], object] | None = None
+    world: SyntheticWorld, root: Path, *, overwrite: bool = False, progress: Callable[[], object] = lambda: None
 ) -> BoxTable:
-    """Render `world` to `root/<name>` (img1, gt/gt.txt, seqinfo.ini) and return its truth.
+    """Render `world` to `root/<name>` (img1, gt/gt.txt, seqinfo.ini) and return its ground truth.
 
-    The folder appears only when it is complete. `progress` is called after each frame. Raises InputError when it
-    exists and `overwrite` is False.
+    The folder is written atomically; `progress` is called after each frame. Raises InputError if the folder is not
+    empty and `overwrite` is False.
     """
-    target = root / world.options.name
-    require_free(target, overwrite=overwrite)
-    with appearing(target) as temporary:
-        return _write_into(temporary, world, progress)
+    options, tables = world.options, []
+    target = root / options.name
+    require_new_folder(target, overwrite=overwrite)
+    with atomic_folder(target) as folder:
+        (folder / "img1").mkdir()
+        for number, frame in enumerate(Renderer(world).frames(), 1):
+            write_image(folder / "img1" / f"{number:06d}.jpg", frame.image)
+            tables.append(frame.ground_truth)
+            progress()
+        ground_truth = concatenate_tables(tables)
+        write_ground_truth(folder / "gt" / "gt.txt", ground_truth)
+        write_sequence_info(SequenceInfo(options.name, folder, options.frame_rate, options.frames, options.size_hw))
+    return ground_truth
 
 
 @contextmanager
-def appearing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; it takes the place of what is there when the block succeeds."""
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that replaces `target` when the block succeeds."""
     temporary = target.with_name(f".{target.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -55,35 +65,14 @@ def write_image(path: Path, image: ImageArray) -> None:
     path.write_bytes(encoded.tobytes())
 
 
-def require_free(target: Path, *, overwrite: bool) -> None:
-    """Raise InputError when the folder `target` holds something already and may not be overwritten."""
+def require_new_folder(target: Path, *, overwrite: bool) -> None:
+    """Raise InputError if `target` exists, is not an empty folder and may not be overwritten."""
     if target.exists() and not overwrite and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: exists already; --overwrite renders it again")
 
 
-def _write_into(folder: Path, world: SyntheticWorld, progress: Callable[[], object] | None) -> BoxTable:
-    options = world.options
-    images = folder / "img1"
-    images.mkdir(parents=True)
-    tables = []
-    for number, frame in enumerate(Renderer(world).frames(), 1):
-        write_image(images / f"{number:06d}.jpg", frame.image)
-        tables.append(frame.truth)
-        if progress is not None:
-            progress()
-    truth = join_tables(tables)
-    write_ground_truth(folder / "gt" / "gt.txt", truth)
-    write_sequence_info(SequenceInfo(options.name, folder, options.frame_rate, options.frames, options.size_hw))
-    return truth
-
-
-def join_tables(tables: list[BoxTable]) -> BoxTable:
-    """One table of the rows of all, in order."""
-    return BoxTable(
-        frames=np.concatenate([table.frames for table in tables]),
-        ids=np.concatenate([table.ids for table in tables]),
-        boxes_tlwh=np.concatenate([table.boxes_tlwh for table in tables]),
-        confidences=np.concatenate([table.confidences for table in tables]),
-        classes=np.concatenate([table.classes for table in tables]),
-        visibilities=np.concatenate([table.visibilities for table in tables]),
-    )
+def concatenate_tables(tables: list[BoxTable]) -> BoxTable:
+    """Return one table with the rows of all, in order."""
+    names = ("frames", "ids", "boxes_tlwh", "confidences", "classes", "visibilities")
+    columns: list[Any] = [np.concatenate([getattr(table, name) for table in tables]) for name in names]
+    return BoxTable(*columns)

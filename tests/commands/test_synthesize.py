@@ -19,7 +19,7 @@ from fairmot.formats.motchallenge import find_sequences, list_images, read_boxes
 from fairmot.structures.annotations import Annotations
 from fairmot.synthetic.options import WorldOptions
 from fairmot.synthetic.render import Renderer
-from fairmot.synthetic.stills import ANNOTATION, write_stills
+from fairmot.synthetic.still_images import ANNOTATION, write_still_images
 from fairmot.synthetic.world import DISTRACTOR, PEDESTRIAN, build_world
 
 CONFIGS = ROOT / "configs"
@@ -133,15 +133,17 @@ def test_stills_hold_what_the_renderer_says(tmp_path: Path) -> None:
     frames = list(Renderer(build_world(options)).frames())
     expected, hidden = [], 0
     for frame in frames:
-        is_seen = np.isin(frame.truth.ids, frame.instances)
-        expected.append(frame.truth[is_seen & (frame.truth.classes == PEDESTRIAN)].boxes_tlwh)
-        hidden += int((is_seen & (frame.truth.classes != PEDESTRIAN)).sum())
+        is_seen = np.isin(frame.ground_truth.ids, frame.instances)
+        expected.append(frame.ground_truth[is_seen & (frame.ground_truth.classes == PEDESTRIAN)].boxes_tlwh)
+        hidden += int((is_seen & (frame.ground_truth.classes != PEDESTRIAN)).sum())
     block = stills(tmp_path)
     assert block.counts.tolist() == [len(boxes) for boxes in expected]
     assert np.array_equal(block.boxes_tlwh, np.concatenate(expected).round(2).astype(np.float32))
     assert block.left_out == hidden > 0
     rows = [row for line in (tmp_path / ANNOTATION).read_text().splitlines() for row in json.loads(line)["gtboxes"]]
-    kinds = np.concatenate([frame.truth.classes[np.isin(frame.truth.ids, frame.instances)] for frame in frames])
+    kinds = np.concatenate(
+        [frame.ground_truth.classes[np.isin(frame.ground_truth.ids, frame.instances)] for frame in frames]
+    )
     assert [row["tag"] == "mask" for row in rows] == (kinds == DISTRACTOR).tolist()
     assert [row["extra"]["ignore"] for row in rows] == (kinds != PEDESTRIAN).astype(int).tolist()
     assert {row["extra"]["occ"] for row in rows} == {0, 1}
@@ -162,7 +164,9 @@ def test_each_box_of_the_stills_is_an_identity_to_pretrain_on(tmp_path: Path) ->
 def test_stills_are_the_same_in_one_process_and_in_two(tmp_path: Path) -> None:
     plans = [WorldOptions("easy", seed, 1, (90, 160)) for seed in (1, 2, 1)]
     for processes in (1, 2):
-        assert len(list(write_stills(plans, tmp_path / str(processes), processes=processes))) == 2  # one seed twice
+        assert (
+            len(list(write_still_images(plans, tmp_path / str(processes), processes=processes))) == 2
+        )  # one seed twice
     names = files(tmp_path / "1")
     assert names == files(tmp_path / "2")
     assert len(names) == 3
@@ -180,12 +184,12 @@ def test_stills_replace_only_stills(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(stills(tmp_path).images) == 2
     (tmp_path / "Images" / "273271,c9db000d5146c15.jpg").write_text("a photograph")
     assert run_tool("synthesize", [*argv, "--overwrite"]) == 2
-    assert "holds other files than SYN-*.jpg" in capsys.readouterr().err
+    assert "has other files than SYN-*.jpg" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Images", ANNOTATION, "notes.txt"]
     assert (tmp_path / "Images" / "273271,c9db000d5146c15.jpg").read_text() == "a photograph"
     (tmp_path / "Images").rename(tmp_path / "CrowdHuman_train")
     assert run_tool("synthesize", [*argv, "--overwrite"]) == 2
-    assert "not beside images that were rendered" in capsys.readouterr().err
+    assert "no rendered images next to it" in capsys.readouterr().err
     assert (tmp_path / ANNOTATION).exists()
 
 
@@ -194,7 +198,7 @@ def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pyte
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     monkeypatch.setattr("fairmot.synthetic.write.cv2.imencode", lambda *_: (False, None))
     with pytest.raises(RuntimeError, match="could not encode"):
-        list(write_stills([WorldOptions("easy", 9, 1, (90, 160))], tmp_path, overwrite=True))
+        list(write_still_images([WorldOptions("easy", 9, 1, (90, 160))], tmp_path, overwrite=True))
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
 
@@ -208,7 +212,7 @@ def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pyte
         (["--sequences", "0"], "--sequences"),
         (["--seed", "-1"], "--seed"),
         (["--people", "0"], "people"),
-        (["--fps", "0"], "rate"),
+        (["--fps", "0"], "fps"),
         (["SEEDS", "1"], "SEEDS"),
         (["--config", "absent.yaml"], "absent.yaml"),
         (["--layout", "coco"], "mot, crowdhuman"),

@@ -62,7 +62,7 @@ def render(seed: int, frames: int, height: int) -> Iterator[View]:
         rest = np.vstack([world.motion.matrix(number, size_hw), [0, 0, 1]])
         moved = rest @ np.linalg.inv(rest if before is None else before)
         before = rest
-        yield View(np.ascontiguousarray(frame.image[..., ::-1]), tlwh_to_xyxy(frame.truth.boxes_tlwh), moved[:2])
+        yield View(np.ascontiguousarray(frame.image[..., ::-1]), tlwh_to_xyxy(frame.ground_truth.boxes_tlwh), moved[:2])
 
 
 def read(folder: Path) -> Iterator[View]:

@@ -39,7 +39,7 @@ from fairmot.evaluation.sequences import read_ground_truth
 from fairmot.formats.atomic import atomic_write, write_text
 from fairmot.formats.detection_cache import read_cache
 from fairmot.structures.report import ScoredSequence
-from fairmot.synthetic.write import appearing
+from fairmot.synthetic.write import atomic_folder
 from fairmot.utils.errors import InputError
 from fairmot.utils.parallel import parallel_map
 
@@ -88,7 +88,7 @@ def make_caches(bench: Bench, options: StandInOptions) -> None:
         folder = bench.caches(seed)
         if not folder.is_dir():
             print(f"{folder}: made from {bench.truth}", file=sys.stderr)
-            with appearing(folder) as unfinished:
+            with atomic_folder(folder) as unfinished:
                 write_caches(bench.truth, unfinished, options, seed=seed, camera_motion=True)
 
 

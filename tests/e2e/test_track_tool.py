@@ -457,7 +457,7 @@ def inputs(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_a_video_is_not_written_over(world, run, capsys, inputs):
+def test_input_video_is_not_overwritten(world, run, capsys, inputs):
     video = inputs(run / "street.mp4", "vids/street.mp4")
     detections = world / "data" / "street" / "det" / "det.txt"
     given = arguments(world, video.parent, "--video", "--public-detections", str(detections), source=video)

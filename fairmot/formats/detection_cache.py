@@ -28,23 +28,27 @@ OPTIONAL = ("classes", "times", "camera_motion", "frame_numbers", "can_initiate"
 
 
 class ArraySpec(NamedTuple):
-    """Array of a cache: type, shape of a row (0 for any length), and the kinds of numbers accepted when reading."""
+    """Array of a cache with a row per frame or per detection.
+
+    row: shape of a row, 0 for any length. kinds: kinds of numbers that are accepted when reading.
+    """
 
     dtype: type[np.generic]
+    per_frame: bool = False
     row: tuple[int, ...] = ()
     kinds: str = "iuf"
 
 
 ARRAYS = {
-    "frame_counts": ArraySpec(np.int64, (), "iu"),
-    "frame_numbers": ArraySpec(np.int64, (), "iu"),
-    "times": ArraySpec(np.float64),
-    "camera_motion": ArraySpec(np.float64, (2, 3)),
-    "boxes_xyxy": ArraySpec(np.float32, (4,)),
+    "frame_counts": ArraySpec(np.int64, per_frame=True, kinds="iu"),
+    "frame_numbers": ArraySpec(np.int64, per_frame=True, kinds="iu"),
+    "times": ArraySpec(np.float64, per_frame=True),
+    "camera_motion": ArraySpec(np.float64, per_frame=True, row=(2, 3)),
+    "boxes_xyxy": ArraySpec(np.float32, row=(4,)),
     "scores": ArraySpec(np.float32),
-    "classes": ArraySpec(np.int64, (), "iu"),
-    "can_initiate": ArraySpec(np.bool_, (), "b"),
-    "embeddings": ArraySpec(np.float32, (0,)),
+    "classes": ArraySpec(np.int64, kinds="iu"),
+    "can_initiate": ArraySpec(np.bool_, kinds="b"),
+    "embeddings": ArraySpec(np.float32, row=(0,)),
 }
 
 
@@ -77,45 +81,38 @@ class DetectionCache:
     can_initiate: BoolArray | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.scores)
         if self.classes is None:
-            object.__setattr__(self, "classes", np.zeros(count, dtype=np.int64))
-        self._check_detections(count)
-        self._check_frames(len(self.frame_counts))
+            object.__setattr__(self, "classes", np.zeros(len(self.scores), dtype=np.int64))
+        self._check_shapes()
+        self._check_values()
 
-    def _check_detections(self, count: int) -> None:
-        require_shape("frame_counts", self.frame_counts, (None,))
+    def _check_shapes(self) -> None:
+        frames, count = len(self.frame_counts), len(self.scores)
+        for name, spec in ARRAYS.items():
+            array = getattr(self, name)
+            if array is not None:
+                require_shape(name, array, (frames if spec.per_frame else count, *(n or None for n in spec.row)))
         if (self.frame_counts < 0).any() or self.frame_counts.sum() != count:
             raise ValueError(f"frame_counts: {self.frame_counts.sum()} detections in total, but {count} scores")
-        require_shape("boxes_xyxy", self.boxes_xyxy, (count, 4))
-        require_shape("embeddings", self.embeddings, (count, None))
-        require_shape("classes", self.class_index, (count,))
+
+    def _check_values(self) -> None:
+        for name in ("boxes_xyxy", "scores", "embeddings", "camera_motion"):
+            array = getattr(self, name)
+            if array is not None and not np.isfinite(array).all():
+                raise ValueError(f"{name}: a value is not finite")
         if (self.class_index < 0).any():
             raise ValueError("classes: a class index is below 0")
-        for name in ("boxes_xyxy", "scores", "embeddings"):
-            if not np.isfinite(getattr(self, name)).all():
-                raise ValueError(f"{name}: a value is not finite")
         if not np.isfinite(self.frame_rate) or self.frame_rate <= 0:
             raise ValueError(f"frame_rate: {self.frame_rate} is not a positive number")
-        if self.can_initiate is not None:
-            require_shape("can_initiate", self.can_initiate, (count,))
-
-    def _check_frames(self, frames: int) -> None:
         if self.times is not None:
-            require_shape("times", self.times, (frames,))
             known = self.times[~np.isnan(self.times)]
             if np.isinf(known).any():
                 raise ValueError("times: a value is infinite")
             if (np.diff(known) < 0).any():
                 raise ValueError("times: not ascending")
-        if self.camera_motion is not None:
-            require_shape("camera_motion", self.camera_motion, (frames, 2, 3))
-            if not np.isfinite(self.camera_motion).all():
-                raise ValueError("camera_motion: a value is not finite")
-        if self.frame_numbers is not None:
-            require_shape("frame_numbers", self.frame_numbers, (frames,))
-            if frames and (self.frame_numbers[0] < 1 or (np.diff(self.frame_numbers) < 1).any()):
-                raise ValueError("frame_numbers: not increasing from 1 or more")
+        numbers = self.frame_numbers
+        if numbers is not None and len(numbers) and (numbers[0] < 1 or (np.diff(numbers) < 1).any()):
+            raise ValueError("frame_numbers: not increasing from 1 or more")
 
     @classmethod
     def from_frames(cls, frames: Iterable[Detections], *, frame_rate: float) -> "DetectionCache":
@@ -145,24 +142,24 @@ class DetectionCache:
 
     def frames(self) -> Iterator[Detections]:
         """Yield the detections of each frame."""
-        ends = np.cumsum(self.frame_counts)
-        for start, end in zip(ends - self.frame_counts, ends, strict=True):
-            rows = slice(int(start), int(end))
-            yield Detections(self.boxes_xyxy[rows], self.scores[rows], self.embeddings[rows], self.class_index[rows])
+        return (frame.detections for frame in self.tracker_inputs())
 
     def tracker_inputs(self) -> Iterator[TrackerInput]:
         """Yield the tracker's input of each frame."""
         numbers = np.arange(1, len(self) + 1) if self.frame_numbers is None else self.frame_numbers
         ends = np.cumsum(self.frame_counts)
-        for index, (number, detections) in enumerate(zip(numbers, self.frames(), strict=True)):
-            time = None if self.times is None or np.isnan(self.times[index]) else float(self.times[index])
-            rows = slice(int(ends[index]) - len(detections), int(ends[index]))
+        for index, (start, end) in enumerate(zip((ends - self.frame_counts).tolist(), ends.tolist(), strict=True)):
             yield TrackerInput(
-                frame=int(number),
-                detections=detections,
-                time=time,
+                frame=int(numbers[index]),
+                detections=Detections(
+                    self.boxes_xyxy[start:end],
+                    self.scores[start:end],
+                    self.embeddings[start:end],
+                    self.class_index[start:end],
+                ),
+                time=None if self.times is None or np.isnan(self.times[index]) else float(self.times[index]),
                 camera_motion=None if self.camera_motion is None else self.camera_motion[index],
-                can_initiate=None if self.can_initiate is None else self.can_initiate[rows],
+                can_initiate=None if self.can_initiate is None else self.can_initiate[start:end],
             )
 
     def truncate_embeddings(self, length: int) -> "DetectionCache":

@@ -4,12 +4,10 @@ The package is optional and imported when an object of it is created. Its arrays
 `class_id` (N,), `tracker_id` (N,) and `data`, a dict of arrays of length N. Source: supervision 0.31, `sv.Detections`.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fairmot.geometry.arrays import FloatArray
 from fairmot.geometry.boxes import tlwh_to_xyxy
@@ -20,28 +18,8 @@ from fairmot.utils.errors import InputError
 EMBEDDING = "embedding"
 
 
-class SupervisionDetections(Protocol):
-    """Attributes of supervision's `Detections` that are read; reading does not need the package."""
-
-    @property
-    def xyxy(self) -> npt.NDArray[Any]:
-        """(N, 4) left, top, right, bottom in pixels."""
-
-    @property
-    def confidence(self) -> npt.NDArray[Any] | None:
-        """(N,) scores."""
-
-    @property
-    def class_id(self) -> npt.NDArray[Any] | None:
-        """(N,) class indexes."""
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """Arrays of length N by name."""
-
-
-def detections_from_supervision(found: SupervisionDetections, embeddings: FloatArray | None = None) -> Detections:
-    """Return supervision's detections as `fairmot` detections in the same order.
+def detections_from_supervision(found: Any, embeddings: FloatArray | None = None) -> Detections:
+    """Return supervision's detections as `fairmot` detections in the same order; does not import the package.
 
     embeddings: (N, D) of unit length, for example of `Predictor.embed(image, found.xyxy)`; None: those in
         `found.data["embedding"]`, else zeros, with which a tracker matches by overlap only.

@@ -41,9 +41,8 @@ class FrameSource:
     drops: keep only the newest frames for a slower consumer; a recording is then played in real time.
     """
 
-    def __init__(self, name: str, reader: FrameReader, *, drops: bool = False) -> None:
-        self.name = name
-        self.frame_rate, self.length = reader.frame_rate, reader.length
+    def __init__(self, reader: FrameReader, *, drops: bool = False) -> None:
+        self.name, self.frame_rate, self.length = reader.name, reader.frame_rate, reader.length
         self.image_hw, self.live = reader.image_hw, reader.live
         self._reader = reader
         self._prefetcher = Prefetcher(
@@ -143,28 +142,25 @@ def open_frames(
     """
     live = live or LiveOptions()
     with _os_errors_as_input_errors(source):
-        name, reader = _open_reader(source, indices=indices, live=live, report=report)
-    return FrameSource(name, reader, drops=live.drops(live=reader.live))
+        reader = _open_reader(source, indices=indices, live=live, report=report)
+    return FrameSource(reader, drops=live.drops(live=reader.live))
 
 
 def _open_reader(
     source: str, *, indices: range | None, live: LiveOptions, report: Callable[[str], None]
-) -> tuple[str, FrameReader]:
+) -> FrameReader:
     path = Path(source)
     if source.isdecimal():
-        name = _address_name(source)
-        return name, CameraReader(int(source), name=name)
+        return CameraReader(int(source), name=_address_name(source))
     if _is_address(source):
-        name = _address_name(source)
-        return name, StreamReader(source, name=name, reconnect=live.reconnect, report=report)
+        return StreamReader(source, name=_address_name(source), reconnect=live.reconnect, report=report)
     if path.is_dir():
-        folder = ImageFolderReader(path, indices)
-        return folder.name, folder
+        return ImageFolderReader(path, indices)
     if not path.exists():
         raise InputError(_not_found(source))
     if path.suffix.lower() in (*IMAGE_EXTENSIONS, ".txt"):
         raise InputError(f"{source}: not a video; give a video file or the folder of the images")
-    return path.stem, VideoReader(source, name=path.stem)
+    return VideoReader(source, name=path.stem)
 
 
 def _not_found(source: str) -> str:

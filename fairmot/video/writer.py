@@ -1,7 +1,6 @@
 """Video writer based on PyAV: RGB frames to H.264 in an mp4 or VP9 in a webm, which browsers can play."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from fairmot.formats.atomic import atomic_write
+from fairmot.formats.atomic import atomic_write, write_errors
 from fairmot.geometry.arrays import ImageArray, require_shape
 from fairmot.utils.errors import InputError
 
@@ -103,7 +102,7 @@ class VideoWriter:
 
     def _open(self, height: int, width: int) -> None:
         temporary = self._stack.enter_context(atomic_write(self._path))
-        with self._report_write_errors():  # "file:": a colon in a name is no protocol
+        with write_errors(self._path, _WRITE_ERRORS):  # "file:": a colon in a name is no protocol
             self._output = av.open(f"file:{temporary}", "w", options=self._codec.container_options)
         self._stack.callback(self._discard)
         options = {**self._codec.options, "crf": str(self._quality)}
@@ -115,13 +114,13 @@ class VideoWriter:
         context.color_range, context.colorspace = ColorRange.MPEG, _color_space(height)
 
     def _mux(self, frame: Any) -> None:
-        with self._report_write_errors():
+        with write_errors(self._path, _WRITE_ERRORS):
             self._output.mux(self._stream.encode(frame))
 
     def _finish(self) -> None:
         """Flush the encoder and write the end of the file."""
         self._mux(None)
-        with self._report_write_errors():
+        with write_errors(self._path, _WRITE_ERRORS):
             self._output.close()
         self._output = None
 
@@ -130,13 +129,6 @@ class VideoWriter:
         if self._output is not None:
             with suppress(*_WRITE_ERRORS):
                 self._output.close()
-
-    @contextmanager
-    def _report_write_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except _WRITE_ERRORS as error:
-            raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
 
     def __enter__(self) -> Self:
         return self

@@ -154,6 +154,7 @@ class FakeReader:
     made: ClassVar[list[object]] = []
 
     def __init__(self, target: str | int, **options: object) -> None:
+        self.name = options["name"]
         self.made.append((target, options))
 
     def __iter__(self) -> Iterator[Frame]:

@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from fairmot.utils.errors import InputError
 
@@ -41,13 +40,6 @@ class TrackOptions:
 DEFAULTS = TrackOptions()
 
 
-class Arguments(NamedTuple):
-    """Options, and the configuration overrides without the dash of `--json -`."""
-
-    options: TrackOptions
-    overrides: list[str]
-
-
 def add_output_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options that tracking and evaluating share, on a parser or a group of one."""
     parser.add_argument("--video", action="store_true", help="also write an annotated video and a contact sheet")
@@ -78,8 +70,8 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def options_of(arguments: argparse.Namespace) -> Arguments:
-    """Return the parsed options.
+def options_of(arguments: argparse.Namespace) -> tuple[TrackOptions, list[str]]:
+    """Return the parsed options and the configuration overrides.
 
     The parser takes the dash of `--json -` for an override: one at the position of a key.
     """
@@ -102,7 +94,7 @@ def options_of(arguments: argparse.Namespace) -> Arguments:
         show=getattr(arguments, "show", False),
         pipelined=not arguments.no_pipeline,
     )
-    return Arguments(options, overrides)
+    return options, overrides
 
 
 def require_replayable(options: TrackOptions) -> None:

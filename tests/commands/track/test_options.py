@@ -58,6 +58,6 @@ def test_dash_as_a_value_or_without_json_is_an_override():
     ],
 )
 def test_tracking_options_are_refused_for_results(given):
-    refuse_tracking_options(parse().options)
+    refuse_tracking_options(parse()[0])
     with pytest.raises(InputError, match=f"^{given[0]}: only with --weights"):
-        refuse_tracking_options(parse(*given).options)
+        refuse_tracking_options(parse(*given)[0])

@@ -11,8 +11,8 @@ DEFAULT_FRAME_RATE = 30.0  # 1/s, of sources without one
 class FrameReader(Protocol):
     """Iterable over frames, once.
 
-    name: for messages and files. frame_rate: 1/s. length: expected number of frames, None if unknown. image_hw: height and width of the first frame.
-    live: whether it is a camera or stream, which has no end.
+    name: for messages and files. frame_rate: 1/s. length: expected number of frames, None if unknown.
+    image_hw: height and width of the first frame. live: whether it is a camera or stream, which has no end.
     """
 
     name: str

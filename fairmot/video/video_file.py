@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from fairmot.geometry.arrays import ImageArray
+from fairmot.geometry.arrays import ImageArray, IntArray
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
 from fairmot.video.reader import DEFAULT_FRAME_RATE
@@ -171,11 +171,12 @@ class VideoReader:
         return notes if self.ended is None else [*notes, *self._length_notes()]
 
     def _length_notes(self) -> list[str]:
-        if self._stream.frames > 0:
+        stated = self._stream.frames
+        if stated > 0:
             count = self.num_decoded + self.num_lost + self._num_hidden
-            if count < self._stream.frames:
-                return [f"ended after {self.num_decoded} of the {self.length} frames that the container states"]
-            return [f"{count} frames; the container states {self.length}"] if count > self._stream.frames else []
+            if count < stated:
+                return [f"ended after {self.num_decoded} of the {stated} frames that the container states"]
+            return [f"{count} frames; the container states {stated}"] if count > stated else []
         end = self._time + 1 / self.frame_rate
         if self.duration is None or abs(end - self.duration) <= _DURATION_TOLERANCE:
             return []
@@ -219,18 +220,18 @@ def resize_to(image: ImageArray, image_hw: tuple[int, int]) -> ImageArray:
     return np.asarray(cv2.resize(image, image_hw[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def apply_display_matrix(image: ImageArray, matrix: tuple[int, int, int, int] | None) -> ImageArray:
+def apply_display_matrix(image: ImageArray, matrix: IntArray | None) -> ImageArray:
     """Return an (H, W, 3) image rotated by the nearest quarter turn, or flipped, as `matrix` says.
 
-    matrix: (a, b, c, d) of a container's display matrix: a point (x, y) is shown at (a x + c y, b x + d y).
+    matrix: (4,) integers a, b, c, d of a container's display matrix: a point (x, y) is shown at (a x + c y, b x + d y).
 
     >>> corners = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
-    >>> apply_display_matrix(corners, (0, -1, 1, 0))[..., 0].tolist()
+    >>> apply_display_matrix(corners, np.array([0, -1, 1, 0]))[..., 0].tolist()
     [[2, 5], [1, 4], [0, 3]]
     """
     if matrix is None:
         return image
-    a, b, c, d = matrix
+    a, b, c, d = matrix.tolist()
     if abs(b) > abs(a):
         image, across, down = image.transpose(1, 0, 2), c, b
     else:
@@ -238,12 +239,9 @@ def apply_display_matrix(image: ImageArray, matrix: tuple[int, int, int, int] | 
     return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
 
 
-def _display_matrix(decoded: VideoFrame) -> tuple[int, int, int, int] | None:
+def _display_matrix(decoded: VideoFrame) -> IntArray | None:
     matrix = cast("Mapping[str, Buffer]", decoded.side_data).get("DISPLAYMATRIX")
-    if matrix is None:
-        return None
-    numbers = np.frombuffer(bytes(matrix), np.int32)
-    return int(numbers[0]), int(numbers[1]), int(numbers[3]), int(numbers[4])
+    return None if matrix is None else np.frombuffer(bytes(matrix), np.int32)[[0, 1, 3, 4]]
 
 
 def _open(target: str, *, timeout: float | None) -> InputContainer:

@@ -2,8 +2,11 @@
 
 import argparse
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from fairmot.utils.errors import InputError
+
+PublicMode = Literal["replace", "initiate"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class TrackOptions:
 
     outputs: Outputs = field(default_factory=Outputs)
     public_detections: str | None = None
-    public_mode: str = "initiate"
+    public_mode: PublicMode = "initiate"
     show: bool = False
     pipelined: bool = True
 
@@ -59,7 +62,7 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--public-mode",
-        choices=("replace", "initiate"),
+        choices=get_args(PublicMode),
         default="initiate",
         help="use of public detections: replace the network's, or initiate (tracks start only at public detections)",
     )

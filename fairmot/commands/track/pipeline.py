@@ -169,7 +169,7 @@ def _build_detector(cfg: CfgNode, context: TrackContext, source: FrameSource, ad
     folder = Path(address) if is_sequence(Path(address)) else None
     boxes = read_public_boxes(options.public_detections, folder, source.name, classes=cfg.DATA.CLASSES)
     context.run.log.info(boxes)
-    return PublicDetector(predictor, boxes, mode="replace" if options.public_mode == "replace" else "initiate")
+    return PublicDetector(predictor, boxes, mode=options.public_mode)
 
 
 def _detect(frame: Frame, detect: Detector) -> FrameInput:

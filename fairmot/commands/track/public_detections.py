@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from fairmot.commands.track.options import PublicMode
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.motchallenge import class_numbers, is_sequence, sequence_name
 from fairmot.formats.public_detections import read_public_detections
@@ -17,7 +18,6 @@ from fairmot.structures.frame import Frame
 from fairmot.structures.sequence import BoxTable
 from fairmot.utils.errors import InputError
 
-Mode = Literal["replace", "initiate"]
 OWN = "det"  # source: each sequence's own det/det.txt
 UNKNOWN = -1
 MIN_IOU = 0.5
@@ -118,10 +118,10 @@ class PublicDetector:
     """
 
     def __init__(
-        self, predictor: Predictor, boxes: PublicBoxes, *, mode: Mode = "initiate", min_iou: float = MIN_IOU
+        self, predictor: Predictor, boxes: PublicBoxes, *, mode: PublicMode = "initiate", min_iou: float = MIN_IOU
     ) -> None:
-        if mode not in get_args(Mode):
-            raise ValueError(f"mode: {mode!r}; choose from {', '.join(get_args(Mode))}")
+        if mode not in get_args(PublicMode):
+            raise ValueError(f"mode: {mode!r}; choose from {', '.join(get_args(PublicMode))}")
         if mode == "replace" and boxes.num_classes > 1 and (boxes.classes == UNKNOWN).any():
             line = boxes.table.lines[int(np.argmax(boxes.classes == UNKNOWN))]
             raise InputError(f"{boxes.path}:{line}: no class in column 8, and there are several DATA.CLASSES")

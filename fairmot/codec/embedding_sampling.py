@@ -1,91 +1,58 @@
-"""Where an object's embedding is read from the dense map: at training's objects and at inference's detections alike.
+"""Sampling of re-ID embeddings from the embedding head, for ground-truth objects in training and for detections.
 
 center: the value at the centre's cell (Zhang et al., FairMOT, section 4.3);
-center_bi: bilinearly between the four cells around the centre;
+center_bi: bilinear interpolation between the four cells around the centre;
 roi_align: the mean over the box (He et al., Mask R-CNN, ICCV 2017, section 3);
-pos_anchor: in training the values at all cells whose anchor is positive (JDE, see `anchors`), at inference the value at
-the anchor that fired, which is the detection's cell: as `center`.
+pos_anchor: in training the values at all positive anchors of the object (JDE, see `positive_anchors`), at inference
+the value at the detection's cell, as `center`.
 
-A cell's value stands at its integer coordinate, as in `boxes_at`. In training centres and boxes are the targets', so no
-gradient of an embedding reaches the maps that detect.
+A cell's value is located at its integer coordinate, as in `CenterPoints.boxes`. Training uses the target
+centres and boxes, so the embedding's gradient does not reach the detection heads.
 
-Legend: B images, K objects, D embedding dimension, H W map size, N embeddings, Q the four cells around a place.
+Legend: B images, K objects, D embedding dimension, H W map size, N embeddings, Q the four cells around a point.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
 import torch
 from torchvision.ops import roi_align
 
-from fairmot.codec.points import CenterPoints, gather_at
+from fairmot.codec.head_reader import DenseHeadReader, HeadReader
+from fairmot.codec.points import CenterPoints
 from fairmot.codec.positive_anchors import positive_cells
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import EmbeddingSamples
 
-BINS, POINTS = 7, 2  # a box is 7 x 7 bins of 2 x 2 points, as Mask R-CNN's
+BINS, POINTS = 7, 2  # RoIAlign of 7 x 7 bins with 2 x 2 points each, as in Mask R-CNN
 
 
-class EmbeddingReader(Protocol):
-    """An embedding map that need not be there as a whole."""
+def sample_embeddings(embedding: HeadReader, points: CenterPoints, *, sampling: str = "center") -> torch.Tensor:
+    """Return the embeddings (B, K, D), not normalised, at `points`; sampling: see the module's docstring.
 
-    @property
-    def map_hw(self) -> tuple[int, int]:
-        """Height and width in cells."""
-
-    def embedding_at(self, indices_BK: torch.Tensor) -> torch.Tensor:
-        """Return the values (B, K, D) at flat cells y * W + x."""
-
-    def embedding_map(self) -> torch.Tensor:
-        """Return the whole map (B, D, H, W)."""
-
-
-class EmbeddingMap(NamedTuple):
-    """An embedding map that is there as a whole: a `ReadsEmbeddings`."""
-
-    values_BDHW: torch.Tensor
-
-    @property
-    def map_hw(self) -> tuple[int, int]:
-        """Height and width in cells."""
-        return self.values_BDHW.shape[-2], self.values_BDHW.shape[-1]
-
-    def embedding_at(self, indices_BK: torch.Tensor) -> torch.Tensor:
-        """Return the values (B, K, D) at flat cells y * W + x."""
-        return gather_at(self.values_BDHW, indices_BK)
-
-    def embedding_map(self) -> torch.Tensor:
-        """Return the whole map (B, D, H, W)."""
-        return self.values_BDHW
-
-
-def read_embeddings(source: EmbeddingReader, places: CenterPoints, *, how: str = "center") -> torch.Tensor:
-    """Return the embeddings (B, K, D), not normalised, of detections at `places`; `how`: see the module.
-
-    `center` and `pos_anchor` read K cells, `center_bi` 4 K, `roi_align` the whole map.
+    `center` and `pos_anchor` read K cells, `center_bi` 4 K, `roi_align` the full map.
     """
-    return READERS[how](source, places)
+    return SAMPLERS[sampling](embedding, points)
 
 
-def sample_for_training(embedding_BDHW: torch.Tensor, batch: Batch, *, how: str = "center") -> EmbeddingSamples:
-    """Return the embeddings of the batch's objects whose identity is known; `how`: see the module.
+def sample_for_training(embedding_BDHW: torch.Tensor, batch: Batch, *, sampling: str = "center") -> EmbeddingSamples:
+    """Return the embeddings of the batch's objects of known identity; sampling: see the module's docstring.
 
-    `pos_anchor` gives one or more of each object, with weights; the others one, in the batch's order.
+    `pos_anchor` gives one or more weighted embeddings per object, the others one, in the batch's order.
     """
-    if how == "pos_anchor":
-        return _sample_own_cells(embedding_BDHW, batch)
+    if sampling == "pos_anchor":
+        return _sample_positive_cells(embedding_BDHW, batch)
     known_BK = batch.mask_BK & (batch.identities_BK >= 0)
-    places = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
-    if how == "roi_align":  # no work for the padding
-        boxes_BK4 = places.boxes(width=embedding_BDHW.shape[-1])
+    points = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
+    if sampling == "roi_align":  # skips the padding
+        boxes_BK4 = points.boxes(width=embedding_BDHW.shape[-1])
         embeddings_ND = _mean_over_boxes(embedding_BDHW, boxes_BK4[known_BK], known_BK.nonzero()[:, 0])
     else:
-        embeddings_ND = read_embeddings(EmbeddingMap(embedding_BDHW), places, how=how)[known_BK]
+        embeddings_ND = sample_embeddings(DenseHeadReader(embedding_BDHW), points, sampling=sampling)[known_BK]
     return EmbeddingSamples(embeddings_ND, batch.identities_BK[known_BK], batch.classes_BK[known_BK])
 
 
-def _sample_own_cells(embedding_BDHW: torch.Tensor, batch: Batch) -> EmbeddingSamples:
-    """Objects of unknown identity keep their cells to themselves: those train nobody."""
+def _sample_positive_cells(embedding_BDHW: torch.Tensor, batch: Batch) -> EmbeddingSamples:
+    """The cells of objects of unknown identity are assigned to them and ignored."""
     cells_S, objects_S = positive_cells(batch, map_hw=(embedding_BDHW.shape[-2], embedding_BDHW.shape[-1]))
     counts = torch.bincount(objects_S)
     known_S = batch.identities_BK[batch.mask_BK][objects_S] >= 0
@@ -99,40 +66,40 @@ def _sample_own_cells(embedding_BDHW: torch.Tensor, batch: Batch) -> EmbeddingSa
     )
 
 
-def _read_at_cells(source: EmbeddingReader, places: CenterPoints) -> torch.Tensor:
-    return source.embedding_at(places.indices_BK)
+def _sample_center(embedding: HeadReader, points: CenterPoints) -> torch.Tensor:
+    return embedding.at(points.indices_BK)
 
 
-def _read_between_cells(source: EmbeddingReader, places: CenterPoints) -> torch.Tensor:
-    cells_BKQ, shares_BKQ = _cells_around(places, source.map_hw)
-    values_BND = source.embedding_at(cells_BKQ.flatten(1))
+def _sample_bilinear(embedding: HeadReader, points: CenterPoints) -> torch.Tensor:
+    cells_BKQ, weights_BKQ = _bilinear_cells(points, embedding.map_hw)
+    values_BND = embedding.at(cells_BKQ.flatten(1))
     values_BKQD = values_BND.view(*cells_BKQ.shape, values_BND.shape[-1])
-    return (values_BKQD * shares_BKQ[..., None].to(values_BKQD.dtype)).sum(2)
+    return (values_BKQD * weights_BKQ[..., None].to(values_BKQD.dtype)).sum(2)
 
 
-def _read_boxes(source: EmbeddingReader, places: CenterPoints) -> torch.Tensor:
-    boxes_BK4 = places.boxes(width=source.map_hw[1])
+def _sample_boxes(embedding: HeadReader, points: CenterPoints) -> torch.Tensor:
+    boxes_BK4 = points.boxes(width=embedding.map_hw[1])
     images_B1 = torch.arange(len(boxes_BK4), device=boxes_BK4.device)[:, None]
     images_N = images_B1.expand(boxes_BK4.shape[:2]).flatten()
-    values_ND = _mean_over_boxes(source.embedding_map(), boxes_BK4.flatten(0, 1), images_N)
+    values_ND = _mean_over_boxes(embedding.dense(), boxes_BK4.flatten(0, 1), images_N)
     return values_ND.view(*boxes_BK4.shape[:2], values_ND.shape[-1])
 
 
-READERS: dict[str, Callable[[EmbeddingReader, CenterPoints], torch.Tensor]] = {
-    "center": _read_at_cells,
-    "center_bi": _read_between_cells,
-    "roi_align": _read_boxes,
-    "pos_anchor": _read_at_cells,
+SAMPLERS: dict[str, Callable[[HeadReader, CenterPoints], torch.Tensor]] = {
+    "center": _sample_center,
+    "center_bi": _sample_bilinear,
+    "roi_align": _sample_boxes,
+    "pos_anchor": _sample_center,
 }
 
 
-def _cells_around(places: CenterPoints, map_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the flat cells (B, K, 4) around the centres, clamped to the map, and their shares, of sum 1."""
+def _bilinear_cells(points: CenterPoints, map_hw: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the flat cells (B, K, 4) around the centres, clamped to the map, and their weights, of sum 1."""
     height, width = map_hw
-    limits_2 = places.indices_BK.new_tensor([width - 1, height - 1])
-    cells_BK2 = torch.stack([places.indices_BK % width, places.indices_BK // width], dim=-1)
-    centres_BK2 = (cells_BK2 + places.offsets_BK2.double()).clamp(min=0).minimum(limits_2.double())
-    first_BK2 = centres_BK2.long().clamp(min=0).minimum(limits_2)  # again: what is not a number becomes any cell
+    limits_2 = points.indices_BK.new_tensor([width - 1, height - 1])
+    cells_BK2 = torch.stack([points.indices_BK % width, points.indices_BK // width], dim=-1)
+    centres_BK2 = (cells_BK2 + points.offsets_BK2.double()).clamp(min=0).minimum(limits_2.double())
+    first_BK2 = centres_BK2.long().clamp(min=0).minimum(limits_2)  # clamped again: NaN becomes any cell of the map
     second_BK2 = (first_BK2 + 1).minimum(limits_2)
     right_BK, below_BK = (centres_BK2 - first_BK2).unbind(-1)
     (x_BK, y_BK), (next_x_BK, next_y_BK) = first_BK2.unbind(-1), second_BK2.unbind(-1)
@@ -144,13 +111,13 @@ def _cells_around(places: CenterPoints, map_hw: tuple[int, int]) -> tuple[torch.
 
 
 def _mean_over_boxes(map_BDHW: torch.Tensor, boxes_N4: torch.Tensor, images_N: torch.Tensor) -> torch.Tensor:
-    """Return (N, D): the map's means over boxes, in cells, cut to the map; of a box beside it the values at its edge.
+    """Return the means (N, D) of the map over boxes in cells, clipped to the map; a box outside reads the edge.
 
-    The 7 x 7 bins of 2 x 2 points are equally large, so their mean is that of the 14 x 14 points, as of one bin.
+    The 7 x 7 bins of 2 x 2 points have equal size, so their mean equals that of one bin of 14 x 14 points.
     """
     limits_4 = boxes_N4.new_tensor([map_BDHW.shape[-1] - 1, map_BDHW.shape[-2] - 1]).repeat(2)
-    clipped_N4 = boxes_N4.nan_to_num().clamp(min=0).minimum(limits_4)  # what is not a number would end the process
-    # aligned: no box is widened to a cell; it takes half a cell off, which the convention above does not have
+    clipped_N4 = boxes_N4.nan_to_num().clamp(min=0).minimum(limits_4)  # NaN would crash `roi_align`
+    # `aligned` keeps small boxes as they are, and subtracts half a cell, which the convention above does not have
     rois_N5 = torch.cat([images_N[:, None], clipped_N4 + 0.5], dim=1).to(map_BDHW.dtype)
     means_ND11: torch.Tensor = roi_align(map_BDHW, rois_N5, 1, sampling_ratio=BINS * POINTS, aligned=True)
     return means_ND11.flatten(1)

@@ -1,4 +1,4 @@
-"""Boxes -> heatmaps on the device: what `encode` renders on the host, for a whole batch in one call.
+"""Heatmap rendering on the device: the heatmap of `encode` for a full batch in one call.
 
 Legend: B images, K objects of the fullest image, C classes, H W map size, N objects, P pairs of an object and a cell.
 """
@@ -11,7 +11,7 @@ from fairmot.codec.windows import arange_per_item, chunk_counts
 from fairmot.structures.batch import Batch
 
 STRIDE = 4
-PAIRS_AT_ONCE = 2**18  # working memory stays below 50 MB
+CHUNK_PAIRS = 2**18  # limits the working memory to 50 MB
 
 
 class _Windows(NamedTuple):
@@ -39,22 +39,22 @@ def render_heatmap(
 ) -> torch.Tensor:
     """Return the heatmap (B, C, H, W) float32 of the objects where `mask_BK`, on their device.
 
-    indices_BK: centres' cells y * W + x; classes_BK: from 0, below `num_classes`; radii_BK: cells from a centre to the
-    edge of its Gaussian (int64 all three). A cell is the highest of the Gaussians that reach it, computed in float64 as
-    `encode` does: 1 at centres, 0 where none reaches. Memory is bounded by objects and cells, not by their product.
+    indices_BK: centre cells y * W + x; classes_BK: from 0, below `num_classes`; radii_BK: radii of the Gaussians in
+    cells (all int64). A cell is the maximum of the Gaussians that cover it, computed in float64 as in `encode`: 1 at
+    centres, 0 outside all Gaussians. Memory is bounded by objects and cells, not by their product.
     Source: Law & Deng, CornerNet, section 3.2.
     """
     height, width = map_hw
     heatmap = torch.zeros(len(indices_BK) * num_classes * height * width, device=indices_BK.device)
     windows = _cut_windows(indices_BK, classes_BK, radii_BK, mask_BK, num_classes=num_classes, map_hw=map_hw)
-    counts = chunk_counts(windows.heights * windows.widths, at_once=PAIRS_AT_ONCE)
-    for group in zip(*(torch.split(values, counts) for values in windows), strict=True):
-        _splat_max(heatmap, _Windows(*group), map_hw)
+    counts = chunk_counts(windows.heights * windows.widths, max_cells=CHUNK_PAIRS)
+    for chunk in zip(*(torch.split(values, counts) for values in windows), strict=True):
+        _splat_max(heatmap, _Windows(*chunk), map_hw)
     return heatmap.view(-1, num_classes, height, width)
 
 
 def complete_heatmap(batch: Batch, *, stride: int = STRIDE) -> Batch:
-    """Return `batch` with its heatmap rendered, where that is (B, C, 0, 0); else the batch itself."""
+    """Return `batch` with its heatmap rendered if that is empty (B, C, 0, 0); otherwise the batch itself."""
     num_classes = batch.heatmap_BCHW.shape[1]
     if batch.heatmap_BCHW.shape[2:].numel():
         return batch
@@ -91,9 +91,9 @@ def _cut_windows(
 
 
 def _splat_max(heatmap: torch.Tensor, windows: _Windows, map_hw: tuple[int, int]) -> None:
-    """Raise the flat `heatmap` in place to the Gaussians of `windows`, by way of their R rows.
+    """Draw the Gaussians of `windows`, row by row (R rows), into the flat `heatmap` in place; a cell keeps the maximum.
 
-    Sigma is a sixth of a window's full width.
+    Sigma is a sixth of a Gaussian's width 2 * radius + 1.
     """
     height, width = map_hw
     objects_R, row_R = arange_per_item(windows.heights)

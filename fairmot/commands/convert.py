@@ -16,8 +16,8 @@ from fairmot.formats.download import locate
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
 from fairmot.models.joint_detector import JointDetector
-from fairmot.models.weight_names import BACKBONE, HEAD_PREFIXES, OURS, to_ours, to_published, unwrapped
-from fairmot.models.weights import LoadReport, Match, match_state_dict, match_weights, tensors_of
+from fairmot.models.weight_names import BACKBONE, HEAD_PREFIXES, OURS, to_own_name, to_reference_name, unwrapped
+from fairmot.models.weights import LoadReport, WeightMatch, match_state_dict, match_weights, tensors_of
 from fairmot.utils.errors import InputError
 
 SIDES = ("fairmot", "published")
@@ -107,11 +107,11 @@ def convert(
     return Conversion(match.report, cfg, guessed, to)
 
 
-def _written(match: Match, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
+def _written(match: WeightMatch, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
     tensors = {name: value.clone() for name, value in match.tensors.items()}  # a view would carry its whole storage
     if to == "fairmot":
         return {"model": tensors, "cfg": cfg_to_dict(cfg), "epoch": epoch, "format": FORMAT}
-    return {"epoch": epoch, "state_dict": {to_published(name, model.prefixes): v for name, v in tensors.items()}}
+    return {"epoch": epoch, "state_dict": {to_reference_name(name, model.prefixes): v for name, v in tensors.items()}}
 
 
 def _on_meta(cfg: CfgNode) -> JointDetector:
@@ -141,7 +141,7 @@ def _sizes(given: Mapping[str, torch.Tensor], cfg: CfgNode) -> list[str]:
 
     Where `cfg` has embeddings of the file's length, nested ones maybe, its MODEL.REID_DIM stays.
     """
-    shapes = {to_ours(bare, HEAD_PREFIXES): given[name].shape for name, bare in unwrapped(given).items()}
+    shapes = {to_own_name(bare, HEAD_PREFIXES): given[name].shape for name, bare in unwrapped(given).items()}
     found = {key: shapes[name][0] for key, name in SIZES.items() if shapes.get(name)}
     if found.get("MODEL.REID_DIM") == max(embedding_lengths(cfg)):
         del found["MODEL.REID_DIM"]
@@ -172,7 +172,7 @@ def _guess_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, la
     for name in BACKBONES:
         model = _on_meta(load_cfg(None, [*options, "MODEL.BACKBONE", name]))
         match = match_state_dict(model, given)
-        shared = sum(value.numel() for value in match.fitting.values())
+        shared = sum(value.numel() for value in match.matching.values())
         own = sum(value.numel() for value in model.state_dict().values())
         is_alone = match.report.scheme == BACKBONE
         scores[name] = 0.0 if is_alone else shared / max(1, size + own - shared)

@@ -70,7 +70,7 @@ def load_predictor(
     cfg = load_cfg(config, [*_saved(content, path, config), *overrides, "DEVICE", device])
     model = build_model(cfg)
     match = match_weights(model, content, label=str(path))
-    model.load_state_dict(match.fitting, strict=False)
+    model.load_state_dict(match.matching, strict=False)
     if match.report.missing or match.report.mismatched:
         warnings.warn(f"{path}: {match.report}", stacklevel=2)
     where = resolve_device(cfg.DEVICE)

@@ -90,7 +90,7 @@ class JointDataset:
             stride=self.targets.stride,
             num_classes=self.targets.num_classes,
             max_objects=self.targets.max_objects,
-            renders=self.targets.renders,
+            render=self.targets.renders,
         )
         return TrainItem(labelled.image, targets, str(self.samples[key.sample].image_path))
 

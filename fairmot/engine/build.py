@@ -18,7 +18,9 @@ def build_predictor(cfg: CfgNode, model: nn.Module, *, device: torch.device) -> 
         top_k=cfg.PREDICT.TOP_K,
         min_score=cfg.PREDICT.MIN_SCORE,
         undo=cfg.INPUT.UNDO,
-        reading=HeadOptions(heads=cfg.PREDICT.HEADS, sampling=cfg.MODEL.REID_SAMPLING, prefix=cfg.PREDICT.REID_PREFIX),
+        head_options=HeadOptions(
+            heads=cfg.PREDICT.HEADS, sampling=cfg.MODEL.REID_SAMPLING, prefix=cfg.PREDICT.REID_PREFIX
+        ),
     )
 
 

@@ -1,20 +1,20 @@
-"""From an image to detections, or to the embeddings of given boxes.
+"""Predictor: detections of an image, or the embeddings of given boxes.
 
-Legend: B = 1 image, K peaks or boxes, D embedding values used, H W input size, N boxes given.
+Legend: B = 1 image, K peaks or boxes, D embedding dimension, H W input size, N given boxes.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from fairmot.codec.decode import find_peaks
-from fairmot.codec.embedding_sampling import read_embeddings
+from fairmot.codec.decode import decode
+from fairmot.codec.embedding_sampling import sample_embeddings
+from fairmot.codec.head_reader import DenseHeadReader, HeadReaders
 from fairmot.codec.points import points_from_boxes
-from fairmot.engine.head_reading import DenseHeadReader, HeadReader, SparseHeadReader, SparseModel
 from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.geometry.letterbox import (
     Letterbox,
@@ -31,13 +31,13 @@ UNDO = {"published": undo_published, "exact": undo_exact}
 
 @dataclass(frozen=True)
 class HeadOptions:
-    """How the network's heads are read.
+    """Evaluation of the network's heads.
 
-    heads: `sparse` runs the size, offset and embedding heads at the cells that are read alone (the network must be a
-        `ReadsAtCells`), `dense` on the whole map; both give the same detections.
-    sampling: where embeddings are read, see `codec.sample`; boxes and scores are the same for all. `roi_align` runs the
-        embedding head on the whole map even with `sparse`.
-    prefix: how many of an embedding's first values are used, and then scaled to unit length; 0 for all.
+    heads: `sparse` runs the size, offset and embedding heads only at the required cells (the network must have
+        `sparse_heads`, as `JointDetector`), `dense` on the full map; both give the same detections.
+    sampling: see `codec.embedding_sampling`; boxes and scores do not depend on it. `roi_align` runs the embedding head
+        on the full map even with `sparse`.
+    prefix: number of leading embedding values to use, normalised to unit length; 0 for all.
     """
 
     heads: str = "dense"
@@ -46,11 +46,11 @@ class HeadOptions:
 
 
 class Predictor:
-    """Letterbox -> network -> decode -> boxes back on the image.
+    """Letterbox, network, decoder, and boxes mapped back to the image.
 
-    input_hw: network input (height, width), any size, multiples of the network's 32 without waste.
-    top_k: peaks read at most; min_score: detections must score above it.
-    undo: `published` (the published code's arithmetic, up to a pixel off) or `exact` (the letterbox's inverse).
+    input_hw: network input (height, width), any size; multiples of the network's 32 avoid padding.
+    top_k: maximum number of peaks; min_score: detections must score above it.
+    undo: `published` (arithmetic of the reference implementation, up to a pixel off) or `exact` (inverse letterbox).
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Predictor:
         top_k: int = 500,
         min_score: float = 0.1,
         undo: str = "published",
-        reading: HeadOptions = HeadOptions(),
+        head_options: HeadOptions = HeadOptions(),
     ) -> None:
         self.model = model.to(device).eval()
         self.input_hw = input_hw
@@ -70,46 +70,46 @@ class Predictor:
         self.top_k = top_k
         self.min_score = min_score
         self.undo = UNDO[undo]
-        self.reading = reading
+        self.head_options = head_options
 
     @torch.inference_mode()
     def __call__(self, image: ImageArray) -> Detections:
-        """(H, W, 3) RGB uint8 -> detections in its pixels, best first."""
+        """(H, W, 3) RGB uint8 -> detections in image pixels, by descending score."""
         letterbox = fit_letterbox(image.shape[:2], self.input_hw)
-        maps = self._look_at(image, letterbox)
-        scores_BK, classes_BK, indices_BK = find_peaks(maps.heatmap().sigmoid(), top_k=self.top_k)
-        kept = scores_BK[0] > self.min_score
-        places = maps.points_at(indices_BK)
-        embeddings_BKD = read_embeddings(maps, places, how=self.reading.sampling)
-        boxes_BK4 = places.boxes(width=maps.map_hw[1])
-        boxes_xyxy = (boxes_BK4[0, kept] * self._stride(maps)).cpu().numpy()
+        heads = self._run_heads(image, letterbox)
+        peaks = decode(heads.heatmap_BCHW.sigmoid(), heads.size_ltrb, heads.offset, top_k=self.top_k)
+        embeddings_BKD = sample_embeddings(heads.embedding, peaks.points, sampling=self.head_options.sampling)
+        kept = peaks.scores_BK[0] > self.min_score
+        boxes_xyxy = (peaks.boxes_BK4[0, kept] * self._stride(heads)).cpu().numpy()
         return Detections(
             boxes_xyxy=self.undo(boxes_xyxy, letterbox).astype(np.float32),
-            scores=scores_BK[0, kept].cpu().numpy(),
+            scores=peaks.scores_BK[0, kept].cpu().numpy(),
             embeddings=functional.normalize(embeddings_BKD[0, kept], dim=1).cpu().numpy(),
-            classes=classes_BK[0, kept].cpu().numpy(),
+            classes=peaks.classes_BK[0, kept].cpu().numpy(),
         )
 
     @torch.inference_mode()
     def embed(self, image: ImageArray, boxes_xyxy: FloatArray) -> FloatArray:
-        """(H, W, 3) RGB uint8 and (N, 4) boxes in its pixels -> (N, D) unit embeddings, read as detections' are.
+        """(H, W, 3) RGB uint8 and (N, 4) boxes in image pixels -> (N, D) unit embeddings, sampled as for detections.
 
-        A box may reach outside the image or lie there: its centre is clipped to the map, as in training.
+        Boxes may be partly or fully outside the image: the centre is clipped to the map, as in training.
         """
         letterbox = fit_letterbox(image.shape[:2], self.input_hw)
-        maps = self._look_at(image, letterbox)
+        heads = self._run_heads(image, letterbox)
         boxes_N4 = torch.from_numpy(letterbox_boxes(boxes_xyxy.astype(np.float64), letterbox)).to(self.device)
-        places = points_from_boxes(boxes_N4[None] / self._stride(maps), map_hw=maps.map_hw)
-        embeddings_BKD = read_embeddings(maps, places, how=self.reading.sampling)
+        points = points_from_boxes(boxes_N4[None] / self._stride(heads), map_hw=heads.embedding.map_hw)
+        embeddings_BKD = sample_embeddings(heads.embedding, points, sampling=self.head_options.sampling)
         return np.asarray(functional.normalize(embeddings_BKD[0], dim=1).cpu().numpy())
 
-    def _look_at(self, image: ImageArray, letterbox: Letterbox) -> HeadReader:
+    def _run_heads(self, image: ImageArray, letterbox: Letterbox) -> HeadReaders:
         pixels_HW3 = torch.from_numpy(apply_letterbox(image, letterbox)).to(self.device)
         images_B3HW = pixels_HW3.permute(2, 0, 1)[None].float() / 255
-        if self.reading.heads == "dense":
-            return DenseHeadReader(self.model(images_B3HW), prefix=self.reading.prefix)
-        model = cast(SparseModel, self.model)
-        return SparseHeadReader(model, model.features(images_B3HW), prefix=self.reading.prefix)
+        num_values = self.head_options.prefix or None
+        if self.head_options.heads == "sparse":
+            return cast(HeadReaders, cast(Any, self.model).sparse_heads(images_B3HW, num_embedding_values=num_values))
+        heatmap, size_ltrb, offset, embedding = self.model(images_B3HW)
+        readers = (DenseHeadReader(values) for values in (size_ltrb, offset, embedding[:, :num_values]))
+        return HeadReaders(heatmap, *readers)
 
-    def _stride(self, maps: HeadReader) -> int:
-        return -(-self.input_hw[0] // maps.map_hw[0])
+    def _stride(self, heads: HeadReaders) -> int:
+        return -(-self.input_hw[0] // heads.embedding.map_hw[0])

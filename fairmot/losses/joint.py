@@ -47,7 +47,7 @@ class JointLoss(nn.Module):
         heatmap = counts.num_parts * self.heatmap(outputs.heatmap, batch.heatmap_BCHW, counts.centres)
         size = counts.num_parts * self.at_objects(outputs.size_ltrb, batch.sizes_BK4, *objects, counts.objects)
         offset = counts.num_parts * self.at_objects(outputs.offset, batch.offsets_BK2, *objects, counts.objects)
-        samples = sample_for_training(outputs.embedding, batch, how=self.sampling)
+        samples = sample_for_training(outputs.embedding, batch, sampling=self.sampling)
         identity = counts.num_parts * self.identity(samples, counts.identities)
         heatmap_weight, size_weight, offset_weight = self.weights
         detection = heatmap_weight * heatmap + size_weight * size + offset_weight * offset

@@ -1,4 +1,4 @@
-"""From the MODEL section to a network."""
+"""Builder of the network from the MODEL section."""
 
 from fairmot.config.derived import embedding_lengths
 from fairmot.config.node import CfgNode
@@ -10,16 +10,16 @@ from fairmot.models.weight_names import HEAD_PREFIXES
 
 
 def build_model(cfg: CfgNode) -> JointDetector:
-    """Return the network that `cfg.MODEL` describes, with random weights, in training mode."""
-    body = BACKBONES[cfg.MODEL.BACKBONE](cfg.MODEL.WIDTH)
+    """Return the network that `cfg.MODEL` describes, randomly initialised and in training mode."""
+    base = BACKBONES[cfg.MODEL.BACKBONE](cfg.MODEL.WIDTH)
     heads = make_heads(
-        body.channels,
+        base.channels,
         num_classes=cfg.MODEL.NUM_CLASSES,
         reid_dim=embedding_lengths(cfg)[0],
-        hidden=min(cfg.MODEL.HEAD_CHANNELS, body.max_head_channels or cfg.MODEL.HEAD_CHANNELS),
+        hidden=min(cfg.MODEL.HEAD_CHANNELS, base.max_head_channels or cfg.MODEL.HEAD_CHANNELS),
         heatmap_bias=cfg.MODEL.HEATMAP_BIAS,
-        activation=body.head_activation,
+        activation=base.head_activation,
     )
-    model = JointDetector(body.backbone, body.neck, heads, prefixes=(*body.prefixes, *HEAD_PREFIXES))
+    model = JointDetector(base.backbone, base.neck, heads, prefixes=(*base.prefixes, *HEAD_PREFIXES))
     set_norms(model, cfg.MODEL.NORM)
     return model

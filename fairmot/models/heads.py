@@ -1,10 +1,10 @@
-"""The heads: one class serves all four, on the whole map or at single cells.
+"""Prediction heads, evaluated on the full map or at single cells.
 
-Legend: B images, C channels, H W map size, K cells, N = B * K, T the 9 cells around one, D values a cell.
+Legend: B images, C channels, H W map size, K cells, N = B * K, T the 9 cells around a cell, D values per cell.
 """
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -18,11 +18,11 @@ KERNEL = 3
 class Head(nn.Sequential):
     """3x3 convolution, activation (ReLU), 1x1 convolution; biases start at 0, the output's at `bias`.
 
-    banded: go through the map in bands, so that the hidden maps never lie in memory whole (inference on a CPU).
+    is_tiled: process the map in tiles, so that the hidden map is never held in full (inference on a CPU).
     Source: Zhang et al., FairMOT, section 4.2.
     """
 
-    banded = False
+    is_tiled = False
 
     def __init__(
         self,
@@ -44,20 +44,46 @@ class Head(nn.Sequential):
     def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, D, H, W)."""
         run: Callable[[torch.Tensor], torch.Tensor] = super().forward
-        if not self.banded:
+        if not self.is_tiled:
             return run(features_BCHW)
         return tiled(run, features_BCHW, halo=KERNEL // 2, channels=self.hidden_channels)
 
     def sparse(self, patches_NTC: torch.Tensor, *, num_channels: int | None = None) -> torch.Tensor:
-        """Return the head's values (N, D) at N cells, from the 3x3 cells around each, (N, 9, C) in reading order.
+        """Return the head's values (N, D) at N cells, from the 3x3 patches around them, (N, 9, C) in row-major order.
 
-        first: how many of the D values to compute; None for all.
+        num_channels: number of leading values to compute; None for all.
         """
         hidden_layer, output_layer = cast(nn.Conv2d, self[0]), cast(nn.Conv2d, self[2])
         kernel_HTC = hidden_layer.weight.permute(0, 2, 3, 1).flatten(1)
         hidden = self[1](functional.linear(patches_NTC.flatten(1), kernel_HTC, hidden_layer.bias))
         bias = None if output_layer.bias is None else output_layer.bias[:num_channels]
         return functional.linear(hidden, output_layer.weight.flatten(1)[:num_channels], bias)
+
+
+class SparseHeadReader(NamedTuple):
+    """A `HeadReader` that runs the head only at the cells that are read.
+
+    patches: flat cells (B, K) -> `patches_at` of the features; num_channels: leading values to compute, None for all.
+    """
+
+    head: Head
+    features_BCHW: torch.Tensor
+    patches: Callable[[torch.Tensor], torch.Tensor]
+    num_channels: int | None = None
+
+    @property
+    def map_hw(self) -> tuple[int, int]:
+        """Height and width of the map in cells."""
+        return self.features_BCHW.shape[-2], self.features_BCHW.shape[-1]
+
+    def at(self, indices_BK: torch.Tensor) -> torch.Tensor:
+        """Return the values (B, K, D) at flat cells y * W + x."""
+        values_ND = self.head.sparse(self.patches(indices_BK), num_channels=self.num_channels)
+        return values_ND.view(*indices_BK.shape, values_ND.shape[-1])
+
+    def dense(self) -> torch.Tensor:
+        """Run the head on the full map: (B, D, H, W)."""
+        return self.head(self.features_BCHW)[:, : self.num_channels]  # type: ignore[no-any-return]
 
 
 def make_heads(
@@ -81,13 +107,13 @@ def make_heads(
 
 
 def patches_at(features_BCHW: torch.Tensor, indices_BK: torch.Tensor) -> torch.Tensor:
-    """Return the 3x3 cells around flat cells y * W + x, zeros outside the map: (B * K, 9, C) in reading order."""
+    """Return the 3x3 cells around flat cells y * W + x, zeros outside the map: (B * K, 9, C) in row-major order."""
     _, _, H, W = features_BCHW.shape
     step = torch.arange(-(KERNEL // 2), KERNEL // 2 + 1, device=indices_BK.device)
     y_BKT = (indices_BK // W)[..., None] + step.repeat_interleave(KERNEL)
     x_BKT = (indices_BK % W)[..., None] + step.repeat(KERNEL)
     is_inside = (y_BKT >= 0) & (y_BKT < H) & (x_BKT >= 0) & (x_BKT < W)
-    first_B11 = torch.arange(len(features_BCHW), device=indices_BK.device)[:, None, None] * (H * W)
-    cells = first_B11 + y_BKT.clamp(0, H - 1) * W + x_BKT.clamp(0, W - 1)
+    start_B11 = torch.arange(len(features_BCHW), device=indices_BK.device)[:, None, None] * (H * W)
+    cells = start_B11 + y_BKT.clamp(0, H - 1) * W + x_BKT.clamp(0, W - 1)
     rows = features_BCHW.permute(0, 2, 3, 1).flatten(0, 2)
     return (rows[cells] * is_inside[..., None]).flatten(0, 1)

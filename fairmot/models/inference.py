@@ -1,4 +1,4 @@
-"""A network made ready for inference: the same function in fewer passes over memory."""
+"""Optimisation of a trained network for inference: batch norm folding, channels last, tiled execution."""
 
 import copy
 from collections import Counter
@@ -20,42 +20,42 @@ BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 def prepare_for_inference(model: nn.Module) -> JointDetector:
     """Return a copy of a `JointDetector`, in eval mode and without gradients, that is faster and gives the same output.
 
-    Batch norms are folded, weights lie channels last (channels-last images suit them best), and on a CPU wide maps are
-    computed in bands. The copy stays on the model's device.
+    Batch norms are folded, weights are channels last (best with channels-last images), and on a CPU wide maps are
+    processed in tiles. The copy stays on the model's device.
     """
     if not isinstance(model, JointDetector):
-        raise TypeError(f"prepare_for_inference: a JointDetector is wanted, got {type(model).__name__}")
+        raise TypeError(f"prepare_for_inference: expected a JointDetector, got {type(model).__name__}")
     prepared = fold_batch_norms(model).to(memory_format=torch.channels_last)
     on_cpu = next(prepared.parameters()).device.type == "cpu"
     for module in prepared.modules():
         if isinstance(module, Head | DLA):
-            module.banded = on_cpu
+            module.is_tiled = on_cpu
     return prepared
 
 
 def fold_batch_norms(model: JointDetector) -> JointDetector:
-    """Return a copy in eval mode without batch norms, equal to `model.eval()` but for rounding.
+    """Return a copy in eval mode without batch norms, equal to `model.eval()` up to rounding; it cannot be trained.
 
-    A batch norm y = g (x - m) / sqrt(v + eps) + b after a convolution scales its kernel by g / sqrt(v + eps) and moves
-    its bias; one that does not directly follow a convolution stays. The copy is for inference: it does not train.
+    A batch norm y = g (x - m) / sqrt(v + eps) + b after a convolution scales its kernel by g / sqrt(v + eps) and
+    shifts its bias; one that does not directly follow a convolution stays.
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     body = nn.Sequential(folded.backbone, folded.neck)
-    for convolution, norm in _pairs(body):
+    for convolution, norm in _conv_norm_pairs(body):
         _fold(body.get_submodule(convolution), body.get_submodule(norm))
         body.set_submodule(norm, nn.Identity())
     return folded
 
 
 class _Tracer(fx.Tracer):
-    """Sees convolutions and norms as leaves, and follows everything else."""
+    """Treats convolutions and norms as leaf modules."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, (DeformConv2d, *BATCH_NORMS)) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _pairs(body: nn.Module) -> Iterator[tuple[str, str]]:
-    """Yield the names of each convolution and the batch norm that alone reads its output."""
+def _conv_norm_pairs(body: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names of each convolution and of the batch norm that is the only user of its output."""
     modules = dict(body.named_modules())
     nodes = list(_Tracer().trace(body).nodes)
     calls = Counter(str(node.target) for node in nodes if node.op == "call_module")

@@ -1,4 +1,4 @@
-"""What a network's batch norms do while it trains."""
+"""Batch normalisation in training: per batch, frozen or synchronised."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm that keeps its statistics, scale and shift as they were loaded, in training too."""
+    """Batch norm with fixed statistics, scale and shift, also in training mode."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> the same shape."""
@@ -16,9 +16,9 @@ class FrozenBatchNorm2d(nn.BatchNorm2d):
 
 
 def set_norms(model: nn.Module, kind: str) -> None:
-    """Make the batch norms inside `model` be of `kind`; names and values stay.
+    """Replace the batch norms inside `model`; parameter names and values stay.
 
-    batch: as they are; frozen: `FrozenBatchNorm2d`, for batches too small for statistics; sync: statistics over the
+    kind: `batch` leaves them unchanged; `frozen`: `FrozenBatchNorm2d`, for small batches; `sync`: statistics over the
     batches of all processes, on GPUs (Peng et al., MegDet, 2018, section 3.3).
     """
     if kind == "sync":
@@ -26,10 +26,6 @@ def set_norms(model: nn.Module, kind: str) -> None:
     if kind == "frozen":
         for name, layer in list(model.named_modules()):
             if isinstance(layer, nn.BatchNorm2d):
-                model.set_submodule(name, _frozen(layer))
-
-
-def _frozen(layer: nn.BatchNorm2d) -> FrozenBatchNorm2d:
-    frozen = FrozenBatchNorm2d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
-    frozen.to(layer.weight.device).load_state_dict(layer.state_dict())
-    return frozen.requires_grad_(False)
+                frozen = FrozenBatchNorm2d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
+                frozen.to(layer.weight.device).load_state_dict(layer.state_dict())
+                model.set_submodule(name, frozen.requires_grad_(False))

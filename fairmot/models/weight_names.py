@@ -1,10 +1,10 @@
-"""Whose names a file uses, and what each of them is called here."""
+"""Parameter names: mapping between this package and the reference implementations (FairMOT, CenterNet, backbones)."""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 Prefixes = tuple[tuple[str, str], ...]
-
+"""Pairs of a name's prefix in the reference implementation and in this package."""
 
 HEAD_PREFIXES: Prefixes = (
     ("hm.", "heads.heatmap."),
@@ -12,11 +12,7 @@ HEAD_PREFIXES: Prefixes = (
     ("reg.", "heads.offset."),
     ("id.", "heads.embedding."),
 )
-
-
 DLA_PREFIXES: Prefixes = (("base.", "backbone."), ("dla_up.", "neck.dla_up."), ("ida_up.", "neck.ida_up."))
-
-
 RESNET_PREFIXES: Prefixes = (
     ("conv1.", "backbone.conv1."),
     ("bn1.", "backbone.bn1."),
@@ -25,13 +21,9 @@ RESNET_PREFIXES: Prefixes = (
     ("smooth_layer", "neck.smooth_layer"),
     ("project_layer", "neck.project_layer"),
 )
-
-
 HRNET_PREFIXES: Prefixes = tuple(
     (start, f"backbone.{start}") for start in ("conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage")
 )
-
-
 YOLO_PREFIXES: Prefixes = (
     ("backbone.model.10.", "neck.narrow.0."),
     ("backbone.model.13.", "neck.merge.0."),
@@ -42,52 +34,42 @@ YOLO_PREFIXES: Prefixes = (
     ("backbone.model.", "backbone."),
 )
 
+OURS, REFERENCE, BACKBONE = "ours", "FairMOT/CenterNet names", "ImageNet backbone"  # naming schemes
 
-OURS = "ours"
-
-
-PUBLISHED = "published FairMOT/CenterNet names"
-
-
-BACKBONE = "ImageNet backbone"
-
-
-WRAPPING_PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
-
-
-BACKBONE_ROOTS = ("base.", "backbone.")  # where the published networks keep a backbone that was saved alone
+WRAPPING_PREFIXES = ("module.", "_orig_mod.")  # added to every name by DataParallel and torch.compile
+BACKBONE_ROOTS = ("base.", "backbone.")  # prefixes of the backbone in the reference implementations
 
 
 class Naming(NamedTuple):
-    """What was recognised: the scheme, and each of the file's names -> ours (unknown ones stay as they are)."""
+    """The detected naming scheme, and the file's names -> own names (unknown names stay unchanged)."""
 
     scheme: str
-    ours: dict[str, str]
+    own_names: dict[str, str]
 
 
-def to_ours(name: str, prefixes: Prefixes) -> str:
-    """Return our name for a published one; a name that no prefix fits stays.
+def to_own_name(name: str, prefixes: Prefixes) -> str:
+    """Return the own name of a reference name; a name without a known prefix stays unchanged.
 
-    >>> to_ours("hm.2.bias", (("hm.", "heads.heatmap."),))
+    >>> to_own_name("hm.2.bias", (("hm.", "heads.heatmap."),))
     'heads.heatmap.2.bias'
     """
-    for theirs, ours in prefixes:
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
+    for reference, own in prefixes:
+        if name.startswith(reference):
+            return own + name.removeprefix(reference)
     return name
 
 
-def to_published(name: str, prefixes: Prefixes) -> str:
-    """Return the published name for one of ours: the inverse of `to_ours`.
+def to_reference_name(name: str, prefixes: Prefixes) -> str:
+    """Return the reference name of an own name: the inverse of `to_own_name`.
 
-    >>> to_published("heads.heatmap.2.bias", (("hm.", "heads.heatmap."),))
+    >>> to_reference_name("heads.heatmap.2.bias", (("hm.", "heads.heatmap."),))
     'hm.2.bias'
     """
-    return to_ours(name, tuple((ours, theirs) for theirs, ours in prefixes))
+    return to_own_name(name, tuple((own, reference) for reference, own in prefixes))
 
 
 def unwrapped(names: Collection[str]) -> dict[str, str]:
-    """Return each name -> the name without the prefixes that *all* of them carry.
+    """Return each name -> the name without the wrapping prefixes that *all* names have.
 
     >>> unwrapped(["module.hm.2.bias", "module.hm.2.weight"])
     {'module.hm.2.bias': 'hm.2.bias', 'module.hm.2.weight': 'hm.2.weight'}
@@ -102,14 +84,14 @@ def unwrapped(names: Collection[str]) -> dict[str, str]:
 
 
 def detect_naming(names: Collection[str], *, own: Collection[str], prefixes: Prefixes) -> Naming:
-    """Try our names, the published ones and a backbone's alone; keep what knows most of `own`, the network's names."""
+    """Return the naming scheme (ours, the reference's, or a backbone's alone) that matches most of the names `own`."""
     bare = unwrapped(names)
-    readings = [Naming(OURS, bare)]
+    candidates = [Naming(OURS, bare)]
     for root in ("", *BACKBONE_ROOTS) if prefixes else ():
-        readings.append(Naming(PUBLISHED, {name: to_ours(root + rest, prefixes) for name, rest in bare.items()}))
+        candidates.append(Naming(REFERENCE, {name: to_own_name(root + rest, prefixes) for name, rest in bare.items()}))
     known = set(own)
-    best = max(readings, key=lambda naming: sum(name in known for name in naming.ours.values()))
-    found = known.intersection(best.ours.values())
-    if best.scheme == PUBLISHED and found and all(name.startswith("backbone.") for name in found):
+    best = max(candidates, key=lambda naming: sum(name in known for name in naming.own_names.values()))
+    found = known.intersection(best.own_names.values())
+    if best.scheme == REFERENCE and found and all(name.startswith("backbone.") for name in found):
         return best._replace(scheme=BACKBONE)
     return best

@@ -1,5 +1,6 @@
-"""Loading weights: ours, published FairMOT's and CenterNet's, or a backbone alone, with a report of what went where."""
+"""Weight loading: own, FairMOT and CenterNet state dicts, or a backbone's alone, with a report of the names."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,86 +15,88 @@ from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.models.weight_names import detect_naming
 from fairmot.utils.errors import InputError
 
-WRAPPERS = ("ema", "model", "state_dict")  # the averaged weights before those they are the average of
-MINIMUM_SHARE = 0.5
-COUNTER = ".num_batches_tracked"  # absent from files of PyTorch before 0.4.1; nothing reads it
+WRAPPERS = ("ema", "model", "state_dict")  # averaged weights take precedence
+MIN_LOADED_FRACTION = 0.5
+COUNTER = ".num_batches_tracked"  # missing in files of PyTorch before 0.4.1; not used
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Names by what became of them; all in our names but `unexpected`, which is in the file's.
+    """Result of loading, by parameter name; names are the network's, those of `unexpected` the file's.
 
-    scheme: whose names the file uses; share: of the network's values, found in the file; mismatched: of another shape,
-    left as they were with the rest of their layer; reinitialised: the heads among those, in words.
+    mismatched: layers of different shape, which keep their initial values; loaded_fraction: of the network's values;
+    scheme: detected naming scheme; reinitialised: description of the heads among `mismatched`.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[str, ...]
-    share: float
+    loaded_fraction: float
     scheme: str = ""
     reinitialised: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         scheme = f" ({self.scheme})" if self.scheme else ""
-        lines = [f"weights{scheme}: {self.counts} ({self.share:.1%} of the network's values)"]
+        lines = [f"weights{scheme}: {self.counts} ({self.loaded_fraction:.1%} of the network's values)"]
         if self.reinitialised:
             lines.append(f"  re-initialised: {', '.join(self.reinitialised)}")
         heads = tuple(text.split(" ")[0] + "." for text in self.reinitialised)
         others = [name for name in self.mismatched if not name.startswith(heads)] if heads else self.mismatched
         for title, names in (("missing", self.missing), ("unexpected", self.unexpected), ("mismatched", others)):
             if names:
-                lines.append(f"  {title}: {_list(names)}")
+                lines.append(f"  {title}: {_summarise_names(names)}")
         return "\n".join(lines)
 
     @property
     def counts(self) -> str:
-        """How many names fared how."""
+        """Number of names in each category."""
         return (
             f"{len(self.loaded)} loaded, {len(self.missing)} missing, {len(self.unexpected)} unexpected, "
             f"{len(self.mismatched)} mismatched"
         )
 
 
-class Match(NamedTuple):
-    """A file beside a network: the report, every tensor of the file in our names, and those that fit."""
+class WeightMatch(NamedTuple):
+    """A state dict matched against a network: the report, all tensors under own names, and those that can be loaded."""
 
     report: LoadReport
     tensors: dict[str, torch.Tensor]
-    fitting: dict[str, torch.Tensor]
+    matching: dict[str, torch.Tensor]
 
 
 def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any]) -> LoadReport:
-    """Copy the weights of `source` (a file or a state dict) into `model` where names and shapes agree.
+    """Copy the weights of `source` (a file or a state dict) into `model` where names and shapes match.
 
-    The file's names are recognised: ours, published FairMOT's or CenterNet's (by `model.prefixes`), or a backbone's
-    alone. A layer of another shape (a different re-ID dimension or class count) keeps its own start and is reported.
-    Raises InputError, with the model as it was: less than half of the network's values found weights (that is another
-    network's file), or a value is not finite.
+    The naming scheme is detected: own names, FairMOT's or CenterNet's (by `model.prefixes`), or a backbone's alone. A
+    layer of different shape (another re-ID dimension or class count) keeps its initial values and is reported.
+    Raises InputError and leaves the model unchanged if less than half of the network's values would be loaded (the
+    file belongs to another network) or a value is not finite.
     """
     label = "state dict" if isinstance(source, Mapping) else str(source)
     match = match_weights(model, source if isinstance(source, Mapping) else read_checkpoint(Path(source)), label=label)
-    model.load_state_dict(match.fitting, strict=False)
+    model.load_state_dict(match.matching, strict=False)
     return match.report
 
 
-def match_weights(model: nn.Module, content: Mapping[str, Any], *, label: str) -> Match:
-    """Lay a file's content beside `model`, which stays as it is; InputError as for `load_weights`."""
+def match_weights(model: nn.Module, content: Mapping[str, Any], *, label: str) -> WeightMatch:
+    """Match a file's content against `model` without changing it; raises InputError as `load_weights` does."""
     given = tensors_of(content)
-    _require_finite(given, label)
+    for name, value in given.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(f"{label}: {name} holds values that are not finite (NaN or infinity)")
     match = match_state_dict(model, given)
-    if match.report.share < MINIMUM_SHARE:
+    if match.report.loaded_fraction < MIN_LOADED_FRACTION:
         some = f"; its names begin {', '.join(list(given)[:2])}" if given else "; it holds no weights"
         raise InputError(
-            f"{label}: only {match.report.share:.1%} of the network's values found weights "
+            f"{label}: only {match.report.loaded_fraction:.1%} of the network's values can be loaded "
             f"({match.report.counts}): another network's file{some}"
         )
     return match
 
 
 def tensors_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return the state dict inside `content`, unwrapped, with NumPy arrays as tensors and all else left out."""
+    """Return the tensors of the state dict inside `content`; NumPy arrays are converted, other values ignored."""
     for _ in WRAPPERS:
         inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)]
         content = inner[0] if inner else content
@@ -110,77 +113,67 @@ def _is_number(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" and dtype.itemsize <= 8
 
 
-def match_state_dict(model: nn.Module, given: Mapping[str, torch.Tensor]) -> Match:
-    """Match names and shapes; judge nothing."""
+def match_state_dict(model: nn.Module, given: Mapping[str, torch.Tensor]) -> WeightMatch:
+    """Match names and shapes without any check of the result."""
     own = model.state_dict()
     naming = detect_naming(given, own=own, prefixes=getattr(model, "prefixes", ()))
     tensors: dict[str, torch.Tensor] = {}
     unexpected = []
-    for theirs, ours in naming.ours.items():
-        if ours in own and ours not in tensors:
-            tensors[ours] = given[theirs]
-        else:
-            unexpected.append(theirs)
-            tensors.setdefault(ours, given[theirs])
+    for file_name, name in naming.own_names.items():
+        if name not in own or name in tensors:
+            unexpected.append(file_name)
+        tensors.setdefault(name, given[file_name])
     shared = [name for name in own if name in tensors]
-    left = {_layer(name) for name in shared if tensors[name].shape != own[name].shape}
-    mismatched = tuple(name for name in shared if _layer(name) in left)
-    fitting = {name: tensors[name] for name in shared if _layer(name) not in left}
+    different = {_layer(name) for name in shared if tensors[name].shape != own[name].shape}
+    mismatched = tuple(name for name in shared if _layer(name) in different)
+    matching = {name: tensors[name] for name in shared if _layer(name) not in different}
     sizes = {name: value.numel() for name, value in own.items() if value.is_floating_point()}
     report = LoadReport(
-        loaded=tuple(fitting),
+        loaded=tuple(matching),
         missing=tuple(name for name in own if name not in tensors and not name.endswith(COUNTER)),
         unexpected=tuple(unexpected),
         mismatched=mismatched,
-        share=sum(size for name, size in sizes.items() if name in fitting) / max(1, sum(sizes.values())),
+        loaded_fraction=sum(size for name, size in sizes.items() if name in matching) / max(1, sum(sizes.values())),
         scheme=naming.scheme,
-        reinitialised=_reinitialised(mismatched, own, tensors),
+        reinitialised=_describe_heads(mismatched, own, tensors),
     )
-    return Match(report, tensors, fitting)
+    return WeightMatch(report, tensors, matching)
 
 
 def _layer(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _require_finite(given: Mapping[str, torch.Tensor], label: str) -> None:
-    for name, value in given.items():
-        if value.is_floating_point() and not value.isfinite().all():
-            raise InputError(f"{label}: {name} holds values that are not finite (NaN or infinity)")
-
-
-def _reinitialised(
+def _describe_heads(
     mismatched: Iterable[str], own: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[str, ...]:
-    """Say of each head that differs how: in its number of outputs, or else in its hidden width."""
-    said = []
+    """Describe the difference of each mismatched head: its number of outputs, or else its hidden channels."""
+    descriptions = []
     weights = [name for name in mismatched if name.startswith("heads.") and name.endswith(".weight")]
     for head, names in groupby(weights, key=lambda name: ".".join(name.split(".")[:2])):
         last = list(names)[-1]
-        theirs, ours = tensors[last].shape, own[last].shape
-        if len(theirs) != len(ours):
-            said.append(f"{head} (file {tuple(theirs)}, network {tuple(ours)})")
-        elif theirs[0] != ours[0]:
-            said.append(f"{head} (file {theirs[0]}, network {ours[0]})")
+        file, network = tensors[last].shape, own[last].shape
+        if len(file) != len(network):
+            descriptions.append(f"{head} (file {tuple(file)}, network {tuple(network)})")
+        elif file[0] != network[0]:
+            descriptions.append(f"{head} (file {file[0]}, network {network[0]})")
         else:
-            said.append(f"{head} (file {theirs[1]} wide, network {ours[1]} wide)")
-    return tuple(said)
+            descriptions.append(f"{head} (file {file[1]} wide, network {network[1]} wide)")
+    return tuple(descriptions)
 
 
-def _list(names: Iterable[str]) -> str:
-    """Few names in full, many as counts of their parents.
+def _summarise_names(names: Iterable[str]) -> str:
+    """List up to six names, else the number of names of up to eight parent modules.
 
-    >>> _list(["a.b.weight", "a.b.bias"])
+    >>> _summarise_names(["a.b.weight", "a.b.bias"])
     'a.b.weight, a.b.bias'
-    >>> _list([f"neck.up.{n}" for n in range(9)])
+    >>> _summarise_names([f"neck.up.{n}" for n in range(9)])
     'neck.up (9 names)'
     """
     names = list(names)
     if len(names) <= 6:
         return ", ".join(names)
-    groups: dict[str, int] = {}
-    for name in names:
-        parent = ".".join(name.split(".")[:2]) if name.count(".") > 1 else name.split(".")[0]
-        groups[parent] = groups.get(parent, 0) + 1
+    groups = Counter(".".join(name.split(".")[:2]) if name.count(".") > 1 else name.split(".")[0] for name in names)
     shown = [f"{parent} ({count} name{'s' if count > 1 else ''})" for parent, count in groups.items()]
-    return ", ".join(shown[:8]) + (f" and {len(names) - sum(list(groups.values())[:8])} more" if len(shown) > 8 else "")
+    rest = len(names) - sum(list(groups.values())[:8])
+    return ", ".join(shown[:8]) + (f" and {rest} more" if rest else "")

@@ -1,6 +1,6 @@
-"""What the network and the losses give.
+"""Outputs of the network and of the losses.
 
-Legend: B images, C classes, D embedding dimension, H W map size (stride 4), K cells, N embeddings.
+Legend: B images, C classes, D embedding dimension, H W map size (stride 4), N embeddings.
 """
 
 from typing import NamedTuple
@@ -9,39 +9,31 @@ import torch
 
 
 class HeadOutputs(NamedTuple):
-    """Dense maps of the four heads, as they leave their last convolution."""
+    """Dense maps of the four heads, without activation."""
 
     heatmap: torch.Tensor  # (B, C, H, W) logits
-    size_ltrb: torch.Tensor  # (B, 4, H, W) distances to left, top, right, bottom in cells
+    size_ltrb: torch.Tensor  # (B, 4, H, W) distances from the centre to left, top, right, bottom in cells
     offset: torch.Tensor  # (B, 2, H, W) centre within its cell, x and y
     embedding: torch.Tensor  # (B, D, H, W) re-ID embedding, not normalised
 
 
-class SparseHeadOutputs(NamedTuple):
-    """The same as `HeadOutputs` but for the heatmap, at K cells of each image."""
-
-    size_ltrb: torch.Tensor  # (B, K, 4)
-    offset: torch.Tensor  # (B, K, 2)
-    embedding: torch.Tensor  # (B, K, D)
-
-
 class EmbeddingSamples(NamedTuple):
-    """N embeddings of objects whose identity is known, as the identity losses take them."""
+    """N embeddings of objects of known identity, the input of the identity losses."""
 
     embeddings_ND: torch.Tensor  # not normalised
     identities_N: torch.Tensor  # int64 from 0, within the object's class
     classes_N: torch.Tensor  # int64 from 0
-    weights_N: torch.Tensor | None = None  # those of one object sum to 1; None where each object has one embedding
+    weights_N: torch.Tensor | None = None  # sum to 1 per object; None if each object has one embedding
 
-    def select_class(self, kind: int) -> "EmbeddingSamples":
+    def select_class(self, class_id: int) -> "EmbeddingSamples":
         """Return the embeddings of one class."""
-        own_N = self.classes_N == kind
+        own_N = self.classes_N == class_id
         weights_N = None if self.weights_N is None else self.weights_N[own_N]
         return EmbeddingSamples(self.embeddings_ND[own_N], self.identities_N[own_N], self.classes_N[own_N], weights_N)
 
 
 class TaskLosses(NamedTuple):
-    """Scalars with gradients: the two tasks' losses, and the parts of the first; all unweighted but for those parts."""
+    """Scalars with gradients: the losses of the two tasks and the unweighted terms of the detection loss."""
 
     detection: torch.Tensor  # weighted sum of heatmap, size and offset
     identity: torch.Tensor
@@ -56,19 +48,19 @@ class TaskLosses(NamedTuple):
 
 
 class TaskGradientStats(NamedTuple):
-    """What the two tasks' losses want of the map that they share: sums over all parts and processes of a step."""
+    """Gradients of the two tasks on their shared map: sums over all micro-batches and processes of a step."""
 
-    products_3: torch.Tensor  # of the gradients on the map: detection with itself, with identity, identity with itself
+    products_3: torch.Tensor  # dot products of gradients: detection-detection, detection-identity, identity-identity
     losses_2: torch.Tensor  # detection, identity
 
 
 class Fairness(NamedTuple):
-    """How the two tasks stood to one another in one step."""
+    """Gradient balance of the two tasks in one step."""
 
-    cosine: float  # of their gradients on the shared map, -1 to 1; 0 where one has none
+    cosine: float  # between the gradients on the shared map, -1 to 1; 0 if one is zero
     norm_detection: float  # of the gradient of the unweighted loss
     norm_identity: float
-    weight_detection: float  # factor that the loss has in the total
+    weight_detection: float  # factor of the loss in the total
     weight_identity: float
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fairmot.codec.decode import decode
 from fairmot.codec.encode import encode
+from fairmot.codec.head_reader import DenseHeadReader
 from fairmot.codec.points import gather_at
 
 MAP_HW = (24, 40)
@@ -33,19 +34,22 @@ def test_decode_after_encode_gives_the_boxes_back(places, seed):
     cells = torch.from_numpy(targets.indices)
     size_map.view(4, -1)[:, cells] = torch.from_numpy(targets.sizes_ltrb).T
     offset_map.view(2, -1)[:, cells] = torch.from_numpy(targets.offsets).T
-    peaks = decode(torch.from_numpy(targets.heatmap)[None], size_map, offset_map, top_k=50)
+    peaks = decode(
+        torch.from_numpy(targets.heatmap)[None], DenseHeadReader(size_map), DenseHeadReader(offset_map), top_k=50
+    )
     found = peaks.scores_BK[0] == 1.0
-    assert set(peaks.indices_BK[0, found].tolist()) == set(targets.indices.tolist())
-    by_cell = dict(zip(peaks.indices_BK[0, found].tolist(), peaks.boxes_BK4[0, found].numpy() * 4, strict=True))
+    assert set(peaks.points.indices_BK[0, found].tolist()) == set(targets.indices.tolist())
+    by_cell = dict(zip(peaks.points.indices_BK[0, found].tolist(), peaks.boxes_BK4[0, found].numpy() * 4, strict=True))
     for cell, box in zip(targets.indices.tolist(), boxes, strict=True):
         np.testing.assert_allclose(by_cell[cell], box, atol=1e-3)
 
 
 def test_more_peaks_than_cells_is_no_error():
-    peaks = decode(torch.rand(2, 3, 2, 4), torch.ones(2, 4, 2, 4), torch.zeros(2, 2, 2, 4), top_k=500)
+    size, offset = DenseHeadReader(torch.ones(2, 4, 2, 4)), DenseHeadReader(torch.zeros(2, 2, 2, 4))
+    peaks = decode(torch.rand(2, 3, 2, 4), size, offset, top_k=500)
     assert peaks.scores_BK.shape == (2, 24)
     assert peaks.classes_BK.max() <= 2
-    assert peaks.indices_BK.max() < 8
+    assert peaks.points.indices_BK.max() < 8
 
 
 def test_gather_reads_cells():

@@ -7,7 +7,8 @@ from helpers.small_batches import MAP_HW, make_batch, random_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmot.codec.embedding_sampling import READERS, EmbeddingMap, read_embeddings, sample_for_training
+from fairmot.codec.embedding_sampling import SAMPLERS, sample_embeddings, sample_for_training
+from fairmot.codec.head_reader import DenseHeadReader
 from fairmot.codec.points import CenterPoints, gather_at, points_from_boxes
 from fairmot.codec.positive_anchors import positive_cells
 from fairmot.config.defaults import MODEL
@@ -16,7 +17,7 @@ from fairmot.losses.build import build_criterion
 from fairmot.structures.outputs import HeadOutputs
 
 HEIGHT, WIDTH = MAP_HW
-ALL = list(READERS)
+ALL = list(SAMPLERS)
 ONE_EACH = [how for how in ALL if how != "pos_anchor"]
 inside = st.integers(96, 832).map(lambda part: part / 64)  # no cell's edge is missed by rounding
 
@@ -36,7 +37,7 @@ def places_at(*boxes):
 
 
 def read(values_BDHW, places, how):
-    return read_embeddings(EmbeddingMap(values_BDHW), places, how=how)
+    return sample_embeddings(DenseHeadReader(values_BDHW), places, sampling=how)
 
 
 def test_the_choices_are_those_of_the_configuration():
@@ -135,7 +136,7 @@ def test_odd_boxes_have_finite_means_and_gradients(box, place):
 @pytest.mark.parametrize("how", ONE_EACH)
 def test_training_reads_the_places_of_the_targets(how):
     batch, values = random_batch(), random_map()
-    samples = sample_for_training(values, batch, how=how)
+    samples = sample_for_training(values, batch, sampling=how)
     known = batch.mask_BK & (batch.identities_BK >= 0)
     places = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
     torch.testing.assert_close(samples.embeddings_ND, read(values, places, how)[known])
@@ -148,13 +149,13 @@ def test_center_is_the_published_reading_bit_for_bit():
     batch, values = random_batch(), random_map()
     known = batch.mask_BK & (batch.identities_BK >= 0)
     expected = gather_at(values, batch.indices_BK)[known]
-    for samples in (sample_for_training(values, batch, how="center"), sample_for_training(values, batch)):
+    for samples in (sample_for_training(values, batch, sampling="center"), sample_for_training(values, batch)):
         assert torch.equal(samples.embeddings_ND, expected)
 
 
 def test_positive_anchors_train_the_cells_that_people_have():
     batch, values = random_batch(3), random_map()
-    samples, cells = sample_for_training(values, batch, how="pos_anchor"), positive_cells(batch, map_hw=MAP_HW)
+    samples, cells = sample_for_training(values, batch, sampling="pos_anchor"), positive_cells(batch, map_hw=MAP_HW)
     rows = values.permute(0, 2, 3, 1).reshape(-1, 3)
     identities = batch.identities_BK[batch.mask_BK]
     expected = [(number, cell) for cell, number in zip(cells.cells_S, cells.objects_S) if identities[number] >= 0]  # noqa: B905
@@ -169,8 +170,8 @@ def test_positive_anchors_train_the_cells_that_people_have():
 
 def test_people_of_unknown_identity_keep_their_cells_to_themselves():
     box, near = (4.0, 2.0, 10.0, 14.0), (6.0, 2.0, 12.0, 14.0)
-    alone = sample_for_training(random_map(1), make_batch([[box]]), how="pos_anchor")
-    beside = sample_for_training(random_map(1), make_batch([[box, near]], [[0, -1]]), how="pos_anchor")
+    alone = sample_for_training(random_map(1), make_batch([[box]]), sampling="pos_anchor")
+    beside = sample_for_training(random_map(1), make_batch([[box, near]], [[0, -1]]), sampling="pos_anchor")
     assert 0 < len(beside.identities_N) < len(alone.identities_N)
     assert set(beside.identities_N.tolist()) == {0}
 
@@ -178,7 +179,7 @@ def test_people_of_unknown_identity_keep_their_cells_to_themselves():
 def test_where_positive_anchors_are_single_cells_they_train_the_centre():
     """People of a cell or two, whose middles lie near a cell, have no other one, and the weights are 1."""
     batch = make_batch([[(3.5, 3.5, 4.5, 4.5), (10.25, 6.0, 11.75, 8.0)], [(19.5, 9.0, 20.75, 11.0)]])
-    one, other = (sample_for_training(random_map(), batch, how=how) for how in ("pos_anchor", "center"))
+    one, other = (sample_for_training(random_map(), batch, sampling=how) for how in ("pos_anchor", "center"))
     assert torch.equal(one.embeddings_ND, other.embeddings_ND)
     assert torch.equal(one.identities_N, other.identities_N)
     assert one.weights_N.tolist() == [1.0, 1.0, 1.0]
@@ -191,7 +192,7 @@ def test_batches_without_anybody_to_train(how, kind):
     batch = make_batch([[], []]) if kind == "nobody" else random_batch(unknown=1.0)
     if kind == "no slot":
         batch = batch._replace(**{name: value[:, :0] for name, value in batch._asdict().items() if "K" in name})
-    samples = sample_for_training(values, batch, how=how)
+    samples = sample_for_training(values, batch, sampling=how)
     assert samples.embeddings_ND.shape == (0, 3)
     assert samples.identities_N.shape == samples.classes_N.shape == (0,)
     samples.embeddings_ND.sum().backward()
@@ -212,7 +213,7 @@ def test_gradients_are_those_of_finite_differences(how):
     batch = batch._replace(indices_BK=row * 8 + column)
 
     def embed(values_BDHW):
-        return sample_for_training(values_BDHW, batch, how=how).embeddings_ND
+        return sample_for_training(values_BDHW, batch, sampling=how).embeddings_ND
 
     assert torch.autograd.gradcheck(embed, (values,))
 

@@ -78,7 +78,7 @@ def test_each_class_has_its_own_map():
 
 @pytest.mark.parametrize("kind", [-1, 2])
 def test_a_class_that_does_not_exist_is_refused(kind):
-    with pytest.raises(ValueError, match="wanted 0 to 1"):
+    with pytest.raises(ValueError, match="expected 0 to 1"):
         encode_one(0, 0, 8, 8, num_classes=2, classes=np.array([kind]))
 
 

@@ -120,16 +120,16 @@ def test_nobody_at_all(images):
 def test_crowds_are_settled_in_parts_that_bound_the_memory(monkeypatch):
     batch = random_batch(5, people=40)
     whole = positive_cells(batch, map_hw=MAP_HW)
-    seen, pair = [], anchors._pair
+    sizes, make_pairs = [], anchors._make_pairs
 
     def watch(objects, map_hw):
-        seen.append(int(objects.spans_N2.prod(1).sum()))
-        return pair(objects, map_hw)
+        sizes.append(int(objects.spans_N2.prod(1).sum()))
+        return make_pairs(objects, map_hw)
 
-    monkeypatch.setattr(anchors, "_pair", watch)
-    monkeypatch.setattr(anchors, "PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr(anchors, "_make_pairs", watch)
+    monkeypatch.setattr(anchors, "CHUNK_PAIRS", 100)
     parts = positive_cells(batch, map_hw=MAP_HW)
-    assert len(seen) > 6
-    assert max(seen) <= 100 + HEIGHT * WIDTH
+    assert len(sizes) > 6
+    assert max(sizes) <= 100 + HEIGHT * WIDTH
     for one, other in zip(parts, whole, strict=True):
         assert torch.equal(one, other)

@@ -8,7 +8,7 @@ from fairmot.commands.convert import convert
 from fairmot.config.load import cfg_from_dict, load_cfg
 from fairmot.formats.checkpoint import read_checkpoint, write_checkpoint
 from fairmot.models.build import build_model
-from fairmot.models.weight_names import to_published
+from fairmot.models.weight_names import to_reference_name
 from fairmot.models.weights import load_weights
 from fairmot.utils.errors import InputError
 
@@ -17,7 +17,7 @@ SLIM = ["MODEL.WIDTH", "0.125"]
 
 def write_published(path, *overrides, prefix="", extra=(), **beside):
     model = build_model(load_cfg(None, [*SLIM, *overrides]))
-    state = {prefix + to_published(name, model.prefixes): value for name, value in model.state_dict().items()}
+    state = {prefix + to_reference_name(name, model.prefixes): value for name, value in model.state_dict().items()}
     write_checkpoint(path, {"epoch": 30, "state_dict": {**state, **dict(extra)}, **beside})
     return {name.removeprefix(prefix): value for name, value in state.items()} | dict(extra)
 
@@ -38,7 +38,7 @@ def test_there_and_back_bit_for_bit(tmp_path):
     cfg = cfg_from_dict(content["cfg"])
     assert (cfg.MODEL.REID_DIM, cfg.MODEL.NUM_CLASSES, cfg.MODEL.HEAD_CHANNELS) == (128, 3, 16)
     assert (cfg.MODEL.BACKBONE, cfg.MODEL.WIDTH) == ("dla_34", 0.125)
-    assert load_weights(build_model(cfg), ours).share == 1.0
+    assert load_weights(build_model(cfg), ours).loaded_fraction == 1.0
     convert(ours, back)
     content = torch.load(back, weights_only=True)
     assert content.keys() == {"epoch", "state_dict"}
@@ -92,7 +92,7 @@ def test_the_tool_prints_what_it_did(tmp_path, capsys):
     assert main([*arguments, *SLIM]) == 0
     shown = capsys.readouterr().out
     assert "MODEL.BACKBONE dla_34 (guessed), WIDTH 0.125, REID_DIM 64, NUM_CLASSES 1, HEAD_CHANNELS 256" in shown
-    assert "weights (published FairMOT/CenterNet names): 396 loaded, 0 missing" in shown
+    assert "weights (FairMOT/CenterNet names): 396 loaded, 0 missing" in shown
     assert f"fairmot names -> {tmp_path / 'b.pt'} (" in shown
     assert main([*arguments, *SLIM]) == 0, "an output that exists is replaced"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.pth", "b.pt"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairmot.codec.embedding_sampling import READERS
+from fairmot.codec.embedding_sampling import SAMPLERS
 from fairmot.config.load import load_cfg
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import HeadOptions, Predictor
@@ -17,7 +17,7 @@ from fairmot.utils.errors import InputError
 
 CPU = torch.device("cpu")
 HEADS = ["sparse", "dense"]
-SAMPLINGS = list(READERS)
+SAMPLINGS = list(SAMPLERS)
 
 
 class OnePeak(nn.Module):
@@ -81,9 +81,9 @@ def slim(backbone="dla_34"):
     return model
 
 
-def predictor_of(model, *, input_hw=(64, 96), undo="published", **reading):
+def predictor_of(model, *, input_hw=(64, 96), undo="published", **options):
     return Predictor(
-        model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, undo=undo, reading=HeadOptions(**reading)
+        model, input_hw=input_hw, device=CPU, min_score=0.0, top_k=40, undo=undo, head_options=HeadOptions(**options)
     )
 
 
@@ -132,7 +132,7 @@ def test_a_prefix_is_the_first_values_at_unit_length(heads, sampling):
 def test_the_built_predictor_reads_as_the_configuration_says():
     keys = ["MODEL.REID_SAMPLING", "roi_align", "PREDICT.REID_PREFIX", "16", "PREDICT.HEADS", "dense"]
     predictor = build_predictor(load_cfg(None, keys), OnePeak(), device=CPU)
-    assert predictor.reading == HeadOptions(heads="dense", sampling="roi_align", prefix=16)
+    assert predictor.head_options == HeadOptions(heads="dense", sampling="roi_align", prefix=16)
 
 
 def test_a_prefix_longer_than_the_embedding_is_refused():
@@ -206,12 +206,12 @@ def test_a_gpu_finds_what_a_cpu_finds(heads, sampling, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     torch.manual_seed(0)
     model = build_model(load_cfg(None, ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16"]))
-    reading = HeadOptions(heads=heads, sampling=sampling)
+    head_options = HeadOptions(heads=heads, sampling=sampling)
     boxes = np.array([[10, 10, 40, 80], [-20, 30, 15, 60]])
     found, embedded = [], []
     for name in ("cpu", "cuda"):
         prepared, device = prepare_for_inference(model.to(name)), torch.device(name)
-        predictor = Predictor(prepared, input_hw=(96, 160), device=device, reading=reading)
+        predictor = Predictor(prepared, input_hw=(96, 160), device=device, head_options=head_options)
         found.append(predictor(random_image()))
         embedded.append(predictor.embed(random_image(), boxes))
     np.testing.assert_allclose(found[0].scores, found[1].scores, atol=1e-4)

@@ -8,11 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from helpers.deform_inputs import NAMES, made_up
+from helpers.locations import ROOT
 from torchvision.ops import deform_conv2d as reference
 
 from fairmot.models.layers.deform_conv import cuda as deform_conv_cuda
@@ -99,8 +99,8 @@ def interpreted():
     """Each case's distances, and for offsets that are no place how many places they touch."""
     pytest.importorskip("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    root = Path(deform_conv_cuda.__file__).parents[3]
-    environment["PYTHONPATH"] = os.pathsep.join([str(root), environment.get("PYTHONPATH", "")])
+    paths = [str(ROOT), str(ROOT / "tests"), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
     done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)

@@ -1,9 +1,8 @@
-"""The network's shape, start and limits."""
+"""Output shapes, initialisation and padding of the network."""
 
 import pytest
 import torch
 
-from fairmot.codec.points import gather_at
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
 from fairmot.models.layers.conv import bilinear_upsample
@@ -15,7 +14,7 @@ def slim(*overrides):
     return build_model(load_cfg(None, ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", *overrides]))
 
 
-def test_maps_of_any_size_batch_dimension_and_class_count():
+def test_output_shapes_follow_input_and_configuration():
     model = slim("MODEL.REID_DIM", "12", "MODEL.NUM_CLASSES", "3").eval()
     outputs = model(torch.rand(2, 3, 64, 96))
     assert outputs.heatmap.shape == (2, 3, 16, 24)
@@ -24,12 +23,12 @@ def test_maps_of_any_size_batch_dimension_and_class_count():
     assert outputs.embedding.shape == (2, 12, 16, 24)
 
 
-def test_the_heatmap_starts_near_one_tenth():
+def test_initial_heatmap_is_near_one_tenth():
     probability = slim()(torch.rand(2, 3, 64, 64)).heatmap.sigmoid()
     assert 0.02 < float(probability.mean()) < 0.3
 
 
-def test_images_of_a_batch_do_not_mix_in_eval_mode():
+def test_images_of_a_batch_are_independent_in_eval_mode():
     model = slim().eval()
     images = torch.rand(3, 3, 64, 64)
     with torch.inference_mode():
@@ -39,58 +38,42 @@ def test_images_of_a_batch_do_not_mix_in_eval_mode():
 
 
 @pytest.mark.parametrize("input_hw", [(60, 64), (97, 130), (33, 31)])
-def test_a_size_that_cannot_be_halved_five_times_is_framed(input_hw):
-    """Its cells equal those of the image framed by hand, and none lies beyond the image."""
+def test_size_not_a_multiple_of_32_is_padded_with_grey(input_hw):
+    """The cells equal those of the image padded by hand, without cells outside the image."""
     model = slim().eval()
     height, width = input_hw
     images = torch.rand(2, 3, height, width)
-    framed = torch.full((2, 3, -(-height // 32) * 32, -(-width // 32) * 32), 0.5)
-    framed[..., :height, :width] = images
+    padded = torch.full((2, 3, -(-height // 32) * 32, -(-width // 32) * 32), 0.5)
+    padded[..., :height, :width] = images
     with torch.inference_mode():
-        outputs, by_hand = model(images), model.features(framed)
+        outputs, features = model(images), model.features(padded)
         rows, columns = -(-height // 4), -(-width // 4)
-        expected = model.heatmap(by_hand[..., :rows, :columns])
+        expected = model.heads["heatmap"](features[..., :rows, :columns])
     assert outputs.heatmap.shape == (2, 1, rows, columns)
     torch.testing.assert_close(outputs.heatmap, expected)
 
 
 @pytest.mark.parametrize(("overrides", "length"), [(("16",), 16), (("16", "MODEL.REID_NESTED", "(32,8)"), 32)])
-def test_the_embedding_is_as_long_as_the_longest_that_is_trained(overrides, length):
+def test_embedding_has_the_longest_trained_length(overrides, length):
     model = slim("MODEL.REID_DIM", *overrides)
     assert model.heads["embedding"][2].out_channels == length
 
 
-def test_the_embedding_whole_at_cells_and_its_first_values():
-    model = slim("MODEL.REID_DIM", "12").eval()
-    cells = torch.tensor([[0, 7, 95], [11, 40, 40]])
-    with torch.inference_mode():
-        features = model.features(torch.rand(2, 3, 32, 48))
-        outputs = model.read(features)
-        torch.testing.assert_close(model.embedding(features), outputs.embedding)
-        whole = model.embedding_at(features, cells)
-        torch.testing.assert_close(whole, gather_at(outputs.embedding, cells), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(model.embedding_at(features, cells, first=5), whole[..., :5])
-        places = model.points_at(features, cells)
-    assert torch.equal(places.indices_BK, cells)
-    torch.testing.assert_close(places.offsets_BK2, gather_at(outputs.offset, cells), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(places.sides_BK4, gather_at(outputs.size_ltrb, cells), rtol=1e-4, atol=1e-5)
-
-
-def test_an_unknown_backbone_lists_the_choices():
+def test_unknown_backbone_error_lists_the_choices():
     with pytest.raises(InputError, match=r"MODEL\.BACKBONE: unknown 'dla34'; choose from .*dla_34"):
         build_model(load_cfg(None, ["MODEL.BACKBONE", "dla34"]))
 
 
-def test_builds_on_the_meta_device():
+def test_model_builds_on_the_meta_device():
     with torch.device("meta"):
         model = build_model(load_cfg())
     assert next(model.parameters()).is_meta
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_upsampling_starts_bilinear(factor):
+def test_initial_upsampling_is_bilinear(factor):
     ramp = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 1, 6, 6)
-    raised = bilinear_upsample(1, factor)(ramp).detach()
+    upsampled = bilinear_upsample(1, factor)(ramp).detach()
     reference = torch.nn.functional.interpolate(ramp, scale_factor=factor, mode="bilinear")
     inner = slice(factor, -factor)
-    torch.testing.assert_close(raised[..., inner, inner], reference[..., inner, inner])
+    torch.testing.assert_close(upsampled[..., inner, inner], reference[..., inner, inner])

@@ -6,7 +6,15 @@ import torch
 from fairmot.config.load import load_cfg
 from fairmot.models.architectures import BACKBONES
 from fairmot.models.build import build_model
-from fairmot.models.weight_names import BACKBONE, OURS, PUBLISHED, detect_naming, to_ours, to_published, unwrapped
+from fairmot.models.weight_names import (
+    BACKBONE,
+    OURS,
+    REFERENCE,
+    detect_naming,
+    to_own_name,
+    to_reference_name,
+    unwrapped,
+)
 
 
 @pytest.fixture(scope="module", params=list(BACKBONES))
@@ -17,20 +25,22 @@ def model(request):
 
 def test_published_names_are_the_inverse_of_ours(model):
     own = list(model.state_dict())
-    published = [to_published(name, model.prefixes) for name in own]
+    published = [to_reference_name(name, model.prefixes) for name in own]
     assert len(set(published)) == len(own)
-    assert [to_ours(name, model.prefixes) for name in published] == own
+    assert [to_own_name(name, model.prefixes) for name in published] == own
 
 
 def test_each_scheme_is_recognised(model):
     own = list(model.state_dict())
-    published = [to_published(name, model.prefixes) for name in own]
+    published = [to_reference_name(name, model.prefixes) for name in own]
     assert detect_naming(own, own=own, prefixes=model.prefixes).scheme == OURS
     wrapped = [f"module.{name}" for name in published]
     naming = detect_naming(wrapped, own=own, prefixes=model.prefixes)
-    assert naming == (PUBLISHED, dict(zip(wrapped, own, strict=True)))
+    assert naming == (REFERENCE, dict(zip(wrapped, own, strict=True)))
     backbone = [name for name in own if name.startswith("backbone.")]
-    alone = [to_published(name, model.prefixes).removeprefix("base.").removeprefix("backbone.") for name in backbone]
+    alone = [
+        to_reference_name(name, model.prefixes).removeprefix("base.").removeprefix("backbone.") for name in backbone
+    ]
     naming = detect_naming(alone, own=own, prefixes=model.prefixes)
     assert naming == (BACKBONE, dict(zip(alone, backbone, strict=True)))
 

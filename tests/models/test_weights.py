@@ -8,7 +8,7 @@ from torch import nn
 from fairmot.config.load import load_cfg
 from fairmot.formats.checkpoint import write_checkpoint
 from fairmot.models.build import build_model
-from fairmot.models.weight_names import BACKBONE, OURS, PUBLISHED, to_published
+from fairmot.models.weight_names import BACKBONE, OURS, REFERENCE, to_reference_name
 from fairmot.models.weights import load_weights
 from fairmot.utils.errors import InputError
 
@@ -20,7 +20,7 @@ def slim(*overrides):
 
 
 def in_published_names(model, prefix=""):
-    return {prefix + to_published(name, model.prefixes): value for name, value in model.state_dict().items()}
+    return {prefix + to_reference_name(name, model.prefixes): value for name, value in model.state_dict().items()}
 
 
 def same(model, other):
@@ -43,10 +43,10 @@ def test_published_names_prefixes_and_wrappers(tmp_path, prefix, wrapper):
     path = tmp_path / "model.pth"
     write_checkpoint(path, {wrapper: state, "epoch": 30, "optimizer": {"state": {}}} if wrapper else state)
     report = load_weights(target, path)
-    assert report.share == 1.0
-    assert report.scheme == PUBLISHED
+    assert report.loaded_fraction == 1.0
+    assert report.scheme == REFERENCE
     assert same(source, target)
-    assert f"({PUBLISHED}): {len(report.loaded)} loaded, 0 missing, 0 unexpected, 0 mismatched (100.0%" in str(report)
+    assert f"({REFERENCE}): {len(report.loaded)} loaded, 0 missing, 0 unexpected, 0 mismatched (100.0%" in str(report)
 
 
 def test_ours_are_called_ours():
@@ -82,11 +82,11 @@ def test_centernet_s_coco_file():
     state |= {"wh.2.weight": torch.zeros(2, 8, 1, 1), "wh.2.bias": torch.zeros(2)}
     state |= {"base.fc.weight": torch.zeros(1000, 64, 1, 1), "base.fc.bias": torch.zeros(1000)}
     report = load_weights(target, {"epoch": 230, "state_dict": state})
-    assert report.scheme == PUBLISHED
+    assert report.scheme == REFERENCE
     assert report.reinitialised == ("heads.heatmap (file 80, network 1)", "heads.size_ltrb (file 2, network 4)")
     assert report.missing == tuple(f"heads.embedding.{name}" for name in ("0.weight", "0.bias", "2.weight", "2.bias"))
     assert report.unexpected == ("base.fc.weight", "base.fc.bias")
-    assert report.share > 0.9
+    assert report.loaded_fraction > 0.9
 
 
 def test_another_head_width_is_said_in_words():
@@ -159,7 +159,7 @@ def test_yolo_s_state_dict_without_the_published_prefix():
 def test_files_older_than_the_batch_counters_lack_nothing():
     state = {name: value for name, value in in_published_names(slim()).items() if "num_batches" not in name}
     report = load_weights(slim(), state)
-    assert (report.missing, report.share) == ((), 1.0)
+    assert (report.missing, report.loaded_fraction) == ((), 1.0)
 
 
 def test_numpy_arrays_are_weights_too():

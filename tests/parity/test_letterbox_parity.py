@@ -1,4 +1,4 @@
-"""The letterbox and the way back, against the published code's arrays."""
+"""Parity of the letterbox and its inverse with the reference implementation."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from fairmot.geometry.letterbox import apply_letterbox, fit_letterbox, undo_publ
 
 REFERENCE = SHARED / "reference" / "parts"
 INPUT_HW = (608, 1088)
-# SHA-256 of the published code's letterbox of `patterned()`: letterbox_down.npz's `image`, row by row.
+# SHA-256 of the reference letterbox of `patterned()`: letterbox_down.npz's `image`, row by row.
 DOWN_SHA256 = "21ad6ba9ad8df25b7dc022023395913ca926411cc4cc9d4978b980bf02c7b73d"
 
 pytestmark = pytest.mark.parity
@@ -24,11 +24,11 @@ def patterned():
 
 def reference(name):
     if not REFERENCE.is_dir():
-        pytest.skip("the full reference arrays are not beside the repository")
+        pytest.skip(f"needs {REFERENCE}")
     return REFERENCE / name
 
 
-def test_scaling_down_gives_the_published_pixels():
+def test_downscaled_pixels_equal_the_reference():
     letterbox = fit_letterbox((1080, 1920), INPUT_HW)
     image = apply_letterbox(patterned(), letterbox)
     assert hashlib.sha256(image.tobytes()).hexdigest() == DOWN_SHA256
@@ -37,7 +37,7 @@ def test_scaling_down_gives_the_published_pixels():
 
 @pytest.mark.dataset
 @pytest.mark.parametrize("name", ["letterbox", "letterbox_down"])
-def test_pixels_ratio_and_pads_equal_the_published_ones(name):
+def test_pixels_ratio_and_padding_equal_the_reference(name):
     expected = np.load(reference(f"{name}.npz"))
     image = patterned() if name == "letterbox_down" else cv2.imread(str(reference("letterbox_input.png")))
     letterbox = fit_letterbox(image.shape[:2], INPUT_HW)
@@ -46,7 +46,7 @@ def test_pixels_ratio_and_pads_equal_the_published_ones(name):
     assert (letterbox.pad_left, letterbox.pad_top) == tuple(expected["pad"])
 
 
-def check_way_back(arrays):
+def check_undo(arrays):
     cells = arrays["detections"][0, :, :4].astype(np.float64)
     map_hw = arrays["heatmap"].shape[2:]
     names = [name for name in arrays.files if name.startswith("image_")]
@@ -57,10 +57,10 @@ def check_way_back(arrays):
         np.testing.assert_allclose(undo_published(cells * 4, letterbox), arrays[name][:, :4], atol=2e-4)
 
 
-def test_boxes_go_back_as_published():
-    check_way_back(np.load(FIXTURES / "decode.npz"))
+def test_undo_equals_the_reference():
+    check_undo(np.load(FIXTURES / "decode.npz"))
 
 
 @pytest.mark.dataset
-def test_boxes_go_back_as_published_at_full_size():
-    check_way_back(np.load(reference("decode.npz")))
+def test_undo_equals_the_reference_at_full_size():
+    check_undo(np.load(reference("decode.npz")))

@@ -1,10 +1,10 @@
-"""Losses and their gradients equal the published code's."""
+"""Parity of the losses and their gradients with the reference implementation."""
 
 import numpy as np
 import pytest
 import torch
 from helpers.locations import SHARED
-from helpers.published import FIXTURES, relative_error
+from helpers.reference_arrays import FIXTURES, relative_error
 
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.joint import JointLoss
@@ -31,8 +31,8 @@ def run(reference):
     shape = reference["out_hm"].shape
     indices = torch.from_numpy(reference["target_ind"])
     embedding = torch.zeros(shape[0], 64, shape[2] * shape[3])
-    places = indices[:, None].expand(-1, 64, -1)
-    embedding.scatter_(2, places, torch.from_numpy(reference["out_id_at_objects"]).transpose(1, 2))
+    positions = indices[:, None].expand(-1, 64, -1)
+    embedding.scatter_(2, positions, torch.from_numpy(reference["out_id_at_objects"]).transpose(1, 2))
     maps = [torch.from_numpy(reference[f"out_{name}"]) for name in ("hm", "wh", "reg")]
     maps.append(embedding.view(shape[0], 64, *shape[2:]))
     outputs = HeadOutputs(*(value.clone().requires_grad_() for value in maps))
@@ -58,14 +58,14 @@ def run(reference):
     return criterion, outputs, losses.detached(total)
 
 
-def test_values(reference):
+def test_loss_values_equal_the_reference(reference):
     _, _, terms = run(reference)
     names = {"total": "loss", "heatmap": "hm_loss", "size": "wh_loss", "offset": "off_loss", "identity": "id_loss"}
-    for ours, theirs in names.items():
-        assert float(getattr(terms, ours).detach()) == pytest.approx(float(reference[theirs]), rel=1e-5), ours
+    for own, name in names.items():
+        assert float(getattr(terms, own).detach()) == pytest.approx(float(reference[name]), rel=1e-5), own
 
 
-def test_gradients(reference):
+def test_loss_gradients_equal_the_reference(reference):
     criterion, outputs, _ = run(reference)
     assert relative_error(outputs.heatmap.grad, reference["grad_hm"]) <= 1e-5
     norms = {

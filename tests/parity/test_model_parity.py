@@ -1,13 +1,13 @@
-"""DLA-34 equals the published network."""
+"""Parity of DLA-34 with the reference implementation (compact arrays)."""
 
 import numpy as np
 import pytest
 import torch
-from helpers.published import FIXTURES, HEADS, published_images, published_keys, published_state, relative_error
+from helpers.reference_arrays import FIXTURES, HEADS, reference_images, reference_keys, reference_state, relative_error
 
 from fairmot.config.load import load_cfg
 from fairmot.models.build import build_model
-from fairmot.models.weight_names import to_ours
+from fairmot.models.weight_names import to_own_name
 from fairmot.models.weights import load_weights
 
 pytestmark = pytest.mark.parity
@@ -15,10 +15,10 @@ REFERENCE = np.load(FIXTURES / "dla_34.npz")
 
 
 @pytest.fixture(scope="module")
-def published_model():
+def model():
     model = build_model(load_cfg())
-    report = load_weights(model, published_state(published_keys()))
-    assert report.share == 1.0
+    report = load_weights(model, reference_state(reference_keys()))
+    assert report.loaded_fraction == 1.0
     assert not report.missing
     assert not report.unexpected
     return model
@@ -30,18 +30,18 @@ def thinned(name, value):
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_eval_mode_outputs(published_model, name):
-    published_model.load_state_dict(load_published_state(published_model))
-    published_model.eval()
+def test_eval_mode_outputs_equal_the_reference(model, name):
+    model.load_state_dict(initial_state(model))
+    model.eval()
     with torch.inference_mode():
-        output = getattr(published_model(published_images()[:1]), HEADS[name])[0]
+        output = getattr(model(reference_images()[:1]), HEADS[name])[0]
     assert relative_error(thinned(name, output), REFERENCE[f"eval_{name}"]) <= 1e-3
 
 
-def test_training_mode_outputs_and_loss(published_model):
-    published_model.load_state_dict(load_published_state(published_model))
-    published_model.train()
-    outputs = published_model(published_images())
+def test_training_outputs_and_loss_equal_the_reference(model):
+    model.load_state_dict(initial_state(model))
+    model.train()
+    outputs = model(reference_images())
     for name, field in HEADS.items():
         output = getattr(outputs, field)[0].detach()
         assert relative_error(thinned(name, output), REFERENCE[name]) <= 1e-3, name
@@ -49,17 +49,17 @@ def test_training_mode_outputs_and_loss(published_model):
     assert float(loss.detach()) == pytest.approx(float(REFERENCE["loss"]), rel=1e-4)
 
 
-def load_published_state(model):
-    state = {to_ours(name, model.prefixes): value for name, value in published_state(published_keys()).items()}
+def initial_state(model):
+    state = {to_own_name(name, model.prefixes): value for name, value in reference_state(reference_keys()).items()}
     assert state.keys() == model.state_dict().keys()
     return state
 
 
-def test_every_live_parameter_gets_a_gradient_and_the_dead_are_frozen(published_model):
-    published_model.train()
-    published_model.zero_grad()
-    sum(output.square().mean() for output in published_model(published_images())).backward()
-    dead = {name for name, value in published_model.named_parameters() if not value.requires_grad}
-    assert dead == {f"backbone.level{n}.project.{k}" for n in (3, 4) for k in ("0.weight", "1.weight", "1.bias")}
-    idle = [name for name, value in published_model.named_parameters() if value.requires_grad and value.grad is None]
+def test_used_parameters_get_gradients_and_unused_are_frozen(model):
+    model.train()
+    model.zero_grad()
+    sum(output.square().mean() for output in model(reference_images())).backward()
+    frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    assert frozen == {f"backbone.level{n}.project.{k}" for n in (3, 4) for k in ("0.weight", "1.weight", "1.bias")}
+    idle = [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
     assert idle == []

@@ -1,4 +1,4 @@
-"""Target maps against the published code's: equal, sizes and offsets to 1e-4 cells."""
+"""Parity of the training targets with the reference implementation; sizes and offsets to 1e-4 cells."""
 
 import numpy as np
 import pytest
@@ -31,13 +31,13 @@ def check_image(arrays, number):
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_targets_equal_the_published_ones(number):
+def test_targets_equal_the_reference(number):
     check_image(np.load(FIXTURES / "targets.npz"), number)
 
 
 @pytest.mark.dataset
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4])
-def test_targets_equal_the_published_ones_at_full_size(number):
+def test_targets_equal_the_reference_at_full_size(number):
     if not REFERENCE.is_dir():
-        pytest.skip("the full reference arrays are not beside the repository")
+        pytest.skip(f"needs {REFERENCE}")
     check_image(np.load(REFERENCE / "targets.npz"), number)

@@ -1,4 +1,4 @@
-"""Published frames and identities, and boxes within 1e-3 px, through `replay` as a user runs it."""
+"""Parity of tracks with the reference implementation through `replay`: frames, identities, boxes to 1e-3 px."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SCENES = ("street", "crowd", "noisy", "lowfps", "sparse", "reentry", "gaps")
 
 
 def read_expected(path: Path) -> tuple[np.ndarray, list[str]]:
-    """The published rows in the published order, and the overrides of the scene."""
+    """The reference rows in their order, and the overrides of the scene."""
     with np.load(path) as file:
         threshold, buffer = float(file["conf_threshold"]), int(file["track_buffer"])
         return file["expected_tracks"], ["TRACKER.CONF_THRESHOLD", str(threshold), "TRACKER.BUFFER", str(buffer)]
@@ -34,12 +34,12 @@ def check_scene(path: Path, output: Path) -> None:
 
 @pytest.mark.parity
 @pytest.mark.parametrize("scene", ["street", "noisy", "reentry"])
-def test_compact_scene_equals_the_published_tracks(scene: str, tmp_path: Path) -> None:
+def test_compact_scene_equals_the_reference_tracks(scene: str, tmp_path: Path) -> None:
     check_scene(FIXTURES / f"tracker_{scene}.npz", tmp_path / "result.txt")
 
 
 @pytest.mark.parity
-def test_tracks_come_in_the_published_order_with_their_detections_scores() -> None:
+def test_tracks_have_the_reference_order_and_detection_scores() -> None:
     path = FIXTURES / "tracker_noisy.npz"
     expected, overrides = read_expected(path)
     cache = read_cache(path)
@@ -55,8 +55,8 @@ def test_tracks_come_in_the_published_order_with_their_detections_scores() -> No
 @pytest.mark.parity
 @pytest.mark.dataset
 @pytest.mark.parametrize("scene", SCENES)
-def test_full_scene_equals_the_published_tracks(scene: str, tmp_path: Path) -> None:
+def test_full_scene_equals_the_reference_tracks(scene: str, tmp_path: Path) -> None:
     path = REFERENCE / f"{scene}.npz"
     if not path.is_file():
-        pytest.skip(f"the full reference scene {scene} is not beside the repository")
+        pytest.skip(f"needs {path}")
     check_scene(path, tmp_path / "result.txt")

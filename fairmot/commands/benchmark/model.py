@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import deform_conv2d
 
-from fairmot.codec.decode import find_peaks
+from fairmot.codec.decode import decode
 from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, compare, peak_memory, time_alternately
 from fairmot.config.node import CfgNode
 from fairmot.geometry.letterbox import round_up_hw
@@ -75,9 +75,9 @@ def inference_rows(
     reference = replaced(model, TorchvisionDeformConv)
 
     def peaks() -> object:
-        features = ours.features(nhwc)
-        *_, indices = find_peaks(ours.heatmap(features).sigmoid(), top_k=top_k)
-        return ours.read_at(features, indices)
+        heads = ours.sparse_heads(nhwc)
+        decoded = decode(heads.heatmap_BCHW.sigmoid(), heads.size_ltrb, heads.offset, top_k=top_k)
+        return decoded, heads.embedding.at(decoded.points.indices_BK)
 
     suffix = f" 1x{input_hw[0]}x{input_hw[1]}"
     runs: dict[str, TimedRun] = {REFERENCE: lambda: reference(images), PLAIN: lambda: plain(nhwc)}

@@ -1,6 +1,6 @@
 """Deep Layer Aggregation, DLA-34. Source: Yu et al., Deep Layer Aggregation, CVPR 2018, figures 2 and 3, table 1.
 
-Legend: B images, C channels, H W of the level at hand.
+Legend: B images, C channels, H W of the current level.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from fairmot.models.layers.tiling import tiled
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a residual that the caller may supply."""
+    """Residual block of two 3x3 convolutions; the caller supplies the residual."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class BasicBlock(nn.Module):
 
 
 class Root(nn.Module):
-    """Aggregation node: 1x1 convolution over everything handed to it."""
+    """Aggregation node: 1x1 convolution over the concatenated inputs."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -50,8 +50,8 @@ class Root(nn.Module):
 class Tree(nn.Module):
     """Hierarchical aggregation of depth `levels`; halves the map when stride is 2.
 
-    A tree of depth 2 holds two trees of depth 1; each of those makes its own residual, so the outer `project` of the
-    published network feeds nothing. It is kept, frozen, so that published weights load and save whole.
+    A tree of depth 2 holds two trees of depth 1 with residual projections of their own, so the outer `project` of the
+    reference implementation has no effect. It is kept, frozen, so that reference weights load and save completely.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Tree(nn.Module):
         out_channels: int,
         *,
         stride: int,
-        keeps_input: bool,
+        aggregates_input: bool,
         extra_channels: int = 0,
     ) -> None:
         super().__init__()
-        extra = extra_channels + (in_channels if keeps_input else 0)
-        self.keeps_input = keeps_input
+        extra = extra_channels + (in_channels if aggregates_input else 0)
+        self.aggregates_input = aggregates_input
         self.is_leaf = levels == 1
         self.downsample = nn.MaxPool2d(stride, stride) if stride > 1 else nn.Identity()
         if self.is_leaf:
@@ -74,18 +74,23 @@ class Tree(nn.Module):
             self.tree2: nn.Module = BasicBlock(out_channels, out_channels, 1)
             self.root = Root(2 * out_channels + extra, out_channels)
         else:
-            self.tree1 = Tree(levels - 1, in_channels, out_channels, stride=stride, keeps_input=False)
+            self.tree1 = Tree(levels - 1, in_channels, out_channels, stride=stride, aggregates_input=False)
             self.tree2 = Tree(
-                levels - 1, out_channels, out_channels, stride=1, keeps_input=False, extra_channels=out_channels + extra
+                levels - 1,
+                out_channels,
+                out_channels,
+                stride=1,
+                aggregates_input=False,
+                extra_channels=out_channels + extra,
             )
         self.project: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.project = conv_bn(in_channels, out_channels, kernel=1).requires_grad_(self.is_leaf)
 
     def forward(self, features_BCHW: torch.Tensor, children: Sequence[torch.Tensor] = ()) -> torch.Tensor:
-        """(B, C_in, H, W) -> (B, C_out, H/stride, W/stride); `children` are maps that the root joins in."""
+        """(B, C_in, H, W) -> (B, C_out, H/stride, W/stride); the root also aggregates `children`."""
         bottom = self.downsample(features_BCHW)
-        kept = [*children, bottom] if self.keeps_input else list(children)
+        kept = [*children, bottom] if self.aggregates_input else list(children)
         if not self.is_leaf:
             first = self.tree1(features_BCHW)
             out: torch.Tensor = self.tree2(first, children=[*kept, first])
@@ -99,12 +104,12 @@ class Tree(nn.Module):
 class DLA(nn.Module):
     """DLA-34: six levels, strides 1, 2, 4, 8, 16, 32.
 
-    channels: of the six levels; (16, 32, 64, 128, 256, 512) is the published network.
-    classes: above 0 it keeps the ImageNet classifier `fc`, which feeds nothing and is frozen: one of the published
-    networks saved it. banded: the first two levels go through the image in bands (inference on a CPU).
+    channels: of the six levels; (16, 32, 64, 128, 256, 512) in the paper. classes: if above 0, the unused ImageNet
+    classifier `fc` is kept, frozen, as in the reference weights of dlav0_34. is_tiled: run the stem in tiles
+    (inference on a CPU).
     """
 
-    banded = False
+    is_tiled = False
 
     def __init__(self, channels: Sequence[int], *, classes: int = 0) -> None:
         super().__init__()
@@ -113,17 +118,17 @@ class DLA(nn.Module):
         self.base_layer = conv_bn_relu(3, c0, kernel=7)
         self.level0 = conv_bn_relu(c0, c0, kernel=3)
         self.level1 = conv_bn_relu(c0, c1, kernel=3, stride=2)
-        self.level2 = Tree(1, c1, c2, stride=2, keeps_input=False)
-        self.level3 = Tree(2, c2, c3, stride=2, keeps_input=True)
-        self.level4 = Tree(2, c3, c4, stride=2, keeps_input=True)
-        self.level5 = Tree(1, c4, c5, stride=2, keeps_input=True)
+        self.level2 = Tree(1, c1, c2, stride=2, aggregates_input=False)
+        self.level3 = Tree(2, c2, c3, stride=2, aggregates_input=True)
+        self.level4 = Tree(2, c3, c4, stride=2, aggregates_input=True)
+        self.level5 = Tree(1, c4, c5, stride=2, aggregates_input=True)
         if classes:
             self.fc = nn.Conv2d(c5, classes, 1).requires_grad_(False)
         initialise_convolutions(self)
 
     def forward(self, images_B3HW: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, H, W) -> the maps of levels 2 to 5, strides 4 to 32."""
-        features = self._stem_in_bands(images_B3HW) if self.banded else self._stem(images_B3HW)
+        features = self._tiled_stem(images_B3HW) if self.is_tiled else self._stem(images_B3HW)
         maps = []
         for level in (self.level2, self.level3, self.level4, self.level5):
             features = level(features)
@@ -134,6 +139,6 @@ class DLA(nn.Module):
         features: torch.Tensor = self.level1(self.level0(self.base_layer(images_B3HW)))
         return features
 
-    def _stem_in_bands(self, images_B3HW: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) -> (B, C, H/2, W/2); a row sees 3 + 1 + 1 rows to each side."""
+    def _tiled_stem(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) -> (B, C, H/2, W/2); the receptive field is 3 + 1 + 1 rows to each side."""
         return tiled(self._stem, images_B3HW, halo=8, stride=2, channels=max(self.channels[:2]))

@@ -1,7 +1,7 @@
-"""High-resolution networks: branches of four strides side by side, exchanging maps after every module.
+"""High-Resolution Network (HRNet): parallel branches of four strides that exchange features after every module.
 
 Source: Wang et al., Deep High-Resolution Representation Learning, TPAMI 2020, figures 2 and 3.
-Legend: B images, C channels, H W of the map at hand. Branch b has stride 4 x 2^b.
+Legend: B images, C channels, H W of the current map. Branch b has stride 4 x 2^b.
 """
 
 from collections.abc import Sequence
@@ -17,31 +17,27 @@ from fairmot.models.layers.conv import conv_bn, conv_bn_relu, initialise_convolu
 BLOCKS = 4  # residual blocks of a branch in one module
 
 
-def raised_to(in_channels: int, out_channels: int, factor: int) -> nn.Sequential:
-    """1x1 convolution, batch norm, nearest up-sampling by `factor`."""
-    return nn.Sequential(*conv_bn(in_channels, out_channels, kernel=1), nn.Upsample(scale_factor=factor))
+class FuseLayer(nn.ModuleDict):
+    """Sum of all branches, each resampled to the stride and channels of the branch `target`; keys are branches.
 
-
-def lowered_to(in_channels: int, out_channels: int, halvings: int) -> nn.Sequential:
-    """3x3 convolutions of stride 2 with batch norm and ReLU; the last changes the channels and has no ReLU."""
-    steps = [conv_bn_relu(in_channels, in_channels, kernel=3, stride=2) for _ in range(halvings - 1)]
-    return nn.Sequential(*steps, conv_bn(in_channels, out_channels, kernel=3, stride=2))
-
-
-class Fusion(nn.ModuleDict):
-    """What the branch `target` receives: the sum of all, each brought to its stride and channels; keys are branches."""
+    Coarser branches pass a 1x1 convolution and nearest up-sampling, finer ones 3x3 convolutions of stride 2, of which
+    the last changes the channels and has no ReLU.
+    """
 
     def __init__(self, target: int, channels: Sequence[int]) -> None:
         super().__init__()
         self.target = target
+        out_channels = channels[target]
         for source, count in enumerate(channels):
             if source > target:
-                self[str(source)] = raised_to(count, channels[target], 2 ** (source - target))
+                upsample = nn.Upsample(scale_factor=2 ** (source - target))
+                self[str(source)] = nn.Sequential(*conv_bn(count, out_channels, kernel=1), upsample)
             elif source < target:
-                self[str(source)] = lowered_to(count, channels[target], target - source)
+                steps = [conv_bn_relu(count, count, kernel=3, stride=2) for _ in range(target - source - 1)]
+                self[str(source)] = nn.Sequential(*steps, conv_bn(count, out_channels, kernel=3, stride=2))
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """One (B, C_b, H_b, W_b) a branch -> the target's shape."""
+        """One (B, C_b, H_b, W_b) per branch -> the target's shape."""
         total: torch.Tensor
         total, *others = [layer(maps[int(source)]) for source, layer in self.items()]
         for other in (maps[self.target], *others):
@@ -49,8 +45,8 @@ class Fusion(nn.ModuleDict):
         return total
 
 
-class Exchange(nn.Module):
-    """Residual blocks on each branch, then every branch receives the sum of all, brought to its stride.
+class HighResolutionModule(nn.Module):
+    """Residual blocks on each branch, followed by multi-resolution fusion.
 
     channels: of the branches, finest first.
     """
@@ -58,27 +54,25 @@ class Exchange(nn.Module):
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         self.branches = nn.ModuleList(residual_layer(BasicBlock, count, count, depth=BLOCKS) for count in channels)
-        self.fuse_layers = nn.ModuleList(Fusion(target, channels) for target in range(len(channels)))
+        self.fuse_layers = nn.ModuleList(FuseLayer(target, channels) for target in range(len(channels)))
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """One (B, C_b, H_b, W_b) a branch -> the same shapes."""
-        worked = [branch(features) for branch, features in zip(self.branches, maps, strict=True)]
-        return [self.relu(fusion(worked)) for fusion in self.fuse_layers]
+        """One (B, C_b, H_b, W_b) per branch -> the same shapes."""
+        maps = [branch(features) for branch, features in zip(self.branches, maps, strict=True)]
+        return [self.relu(fuse(maps)) for fuse in self.fuse_layers]
 
 
-class ExchangeStage(nn.Sequential):
-    """Several exchanges one after another."""
-
-    def __init__(self, channels: Sequence[int], modules: int) -> None:
-        super().__init__(*(Exchange(channels) for _ in range(modules)))
+def make_stage(channels: Sequence[int], count: int) -> nn.Sequential:
+    """Return `count` high-resolution modules."""
+    return nn.Sequential(*(HighResolutionModule(channels) for _ in range(count)))
 
 
 class HRNet(nn.Module):
-    """Stem of stride 4, one bottleneck layer, then three stages that add a branch each.
+    """Stem of stride 4, one bottleneck layer, and three stages that each add a branch.
 
-    channels: of the four branches; (18, 36, 72, 144) is HRNet-W18. stem: of the stem, 64 in the published network.
-    modules: exchanges of each stage.
+    channels: of the four branches; (18, 36, 72, 144) is HRNet-W18. stem: channels of the stem, 64 in the paper.
+    modules: high-resolution modules of each stage.
     """
 
     def __init__(self, channels: Sequence[int], *, stem: int, modules: tuple[int, int, int] = (1, 4, 3)) -> None:
@@ -97,13 +91,13 @@ class HRNet(nn.Module):
             for source, count in pairwise((first, *channels[1:]))
         ]
         self.transition1 = nn.ModuleDict({"0": start, "1": new[0]})
-        self.stage2 = ExchangeStage(channels[:2], modules[0])
+        self.stage2 = make_stage(channels[:2], modules[0])
         self.transition2 = nn.ModuleDict({"2": new[1]})
-        self.stage3 = ExchangeStage(channels[:3], modules[1])
+        self.stage3 = make_stage(channels[:3], modules[1])
         self.transition3 = nn.ModuleDict({"3": new[2]})
-        self.stage4 = ExchangeStage(channels, modules[2])
+        self.stage4 = make_stage(channels, modules[2])
         initialise_convolutions(self)
-        _slow_running_statistics(self)
+        _set_momentum(self)
 
     def forward(self, images_B3HW: torch.Tensor) -> list[torch.Tensor]:
         """(B, 3, H, W) -> the maps of the four branches, strides 4 to 32."""
@@ -115,8 +109,8 @@ class HRNet(nn.Module):
         return out
 
 
-def _slow_running_statistics(network: HRNet) -> None:
-    """As published: momentum 0.01 in the stem and in every residual block, torch's 0.1 between the branches."""
+def _set_momentum(network: HRNet) -> None:
+    """Momentum 0.01 in the stem and residual blocks, torch's 0.1 elsewhere, as in the reference implementation."""
     blocks = [module for module in network.modules() if isinstance(module, BasicBlock | Bottleneck)]
     norms = [module for block in blocks for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in (network.bn1, network.bn2, *norms):

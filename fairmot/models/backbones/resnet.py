@@ -1,7 +1,7 @@
-"""Residual networks of torchvision's blocks, at any width. Source: He et al., Deep Residual Learning, CVPR 2016.
+"""Residual networks (ResNet) of any width. Source: He et al., Deep Residual Learning, CVPR 2016.
 
-Torchvision's own `ResNet` fixes its channels; its blocks do not, and its parameter names are kept.
-Legend: B images, C channels, H W of the map at hand.
+Torchvision's `ResNet` has fixed channels; its blocks and parameter names are used here.
+Legend: B images, C channels, H W of the current map.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ def residual_layer(block: Block, in_channels: int, planes: int, *, depth: int, s
 
 
 class ResNet(nn.Module):
-    """Stem of stride 4 and four layers of blocks.
+    """ResNet without its classifier: a stem of stride 4 and four layers of blocks.
 
-    depths, planes: of the four layers; the maps have planes x the block's expansion channels, `channels`.
+    depths, planes: of the four layers; `channels` of the maps is planes x the block's expansion.
     """
 
     def __init__(self, block: Block, depths: Sequence[int], planes: Sequence[int]) -> None:

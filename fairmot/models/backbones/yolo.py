@@ -1,4 +1,4 @@
-"""The backbone of YOLOv5-s. Source: Jocher et al., YOLOv5, release 4.0, 2021.
+"""YOLOv5-s backbone. Source: Jocher et al., YOLOv5, release 4.0, 2021.
 
 Legend: B images, C channels, H W of the image.
 """
@@ -13,12 +13,12 @@ from fairmot.models.layers.csp import C3, ConvBnSilu, Focus, PyramidPooling
 
 
 class YOLOBackbone(nn.Sequential):
-    """Focus, then four halvings with a cross-stage-partial block each.
+    """Focus, followed by four strided convolutions with a cross-stage-partial block each.
 
     channels: at strides 2, 4, 8, 16, 32; (32, 64, 128, 256, 512) is YOLOv5-s.
     """
 
-    TAPS = (2, 4, 6, 9)  # the layers that end strides 4, 8, 16 and 32
+    OUTPUT_LAYERS = (2, 4, 6, 9)  # last layers of strides 4, 8, 16 and 32
 
     def __init__(self, channels: Sequence[int]) -> None:
         self.channels = tuple(channels[1:])
@@ -42,6 +42,6 @@ class YOLOBackbone(nn.Sequential):
         features, maps = images_B3HW, []
         for index, layer in enumerate(self):
             features = layer(features)
-            if index in self.TAPS:
+            if index in self.OUTPUT_LAYERS:
                 maps.append(features)
         return maps

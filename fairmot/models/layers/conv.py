@@ -1,6 +1,6 @@
-"""Convolutions with their batch norm and activation, the transposed convolution's start, everyone's initialisation.
+"""Convolution blocks with batch norm and ReLU, bilinear transposed convolution, weight initialisation.
 
-Legend: B images, C channels, H W of the map at hand.
+Legend: B images, C channels, H W of the current map.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 ConvFactory = Callable[[int, int], nn.Module]
-"""Channels in and out -> a convolution that keeps the map's size."""
+"""Input and output channels -> a convolution that keeps the map's size."""
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -38,9 +38,9 @@ class ConvNode(nn.Module):
 
 
 def bilinear_upsample(channels: int, factor: int, *, depthwise: bool = True) -> nn.ConvTranspose2d:
-    """Return a transposed convolution that starts as bilinear up-sampling by `factor`, each channel for itself.
+    """Return a transposed convolution initialised to bilinear up-sampling by `factor`.
 
-    depthwise: channels stay apart; otherwise the layer can learn to mix them.
+    depthwise: one group per channel; otherwise a full kernel whose off-diagonal weights start at 0.
     """
     groups = channels if depthwise else 1
     layer = nn.ConvTranspose2d(
@@ -55,7 +55,7 @@ def bilinear_upsample(channels: int, factor: int, *, depthwise: bool = True) -> 
 
 
 def initialise_convolutions(network: nn.Module) -> None:
-    """Draw every convolution so that ReLUs keep the gradient's variance. Source: He et al. 2015, section 2.2."""
+    """Initialise all convolutions by He et al. 2015, section 2.2 (fan-out)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

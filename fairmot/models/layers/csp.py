@@ -1,8 +1,8 @@
-"""The parts of YOLOv5: convolutions with SiLU, cross-stage-partial blocks, pyramid pooling, Focus.
+"""YOLOv5 layers: convolution with SiLU, cross-stage-partial block, pyramid pooling, Focus.
 
 Source: Jocher et al., YOLOv5, release 4.0, 2021; Wang et al., CSPNet, CVPR workshops 2020, figure 2; He et al., Spatial
 Pyramid Pooling, ECCV 2014.
-Legend: B images, C channels, H W of the map at hand.
+Legend: B images, C channels, H W of the current map.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class ConvBnSilu(nn.Module):
-    """Convolution without bias, batch norm (slow and with a larger epsilon, as published), SiLU."""
+    """Convolution without bias, batch norm (momentum 0.03, epsilon 1e-3 as in YOLOv5), SiLU."""
 
     def __init__(self, in_channels: int, out_channels: int, *, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class ConvBnSilu(nn.Module):
 
 
 class Focus(nn.Module):
-    """Every second row and column become channels, so that nothing is lost on the way to half the size."""
+    """Space-to-depth: the four pixels of each 2x2 block become channels, followed by a convolution."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -33,14 +33,14 @@ class Focus(nn.Module):
 
     def forward(self, images_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) -> (B, C_out, H/2, W/2)."""
-        starts = ((0, 0), (1, 0), (0, 1), (1, 1))  # first row and column of each quarter, in the published order
+        starts = ((0, 0), (1, 0), (0, 1), (1, 1))  # first row and column of each quarter, in YOLOv5's order
         quarters = [images_BCHW[..., row::2, column::2] for row, column in starts]
         out: torch.Tensor = self.conv(torch.cat(quarters, dim=1))
         return out
 
 
-class Bottleneck(nn.Module):
-    """1x1 and 3x3 convolution, with the input added where `shortcut` says so."""
+class CSPBottleneck(nn.Module):
+    """1x1 and 3x3 convolution; `shortcut` adds the input."""
 
     def __init__(self, channels: int, *, shortcut: bool) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Bottleneck(nn.Module):
 
 
 class C3(nn.Module):
-    """Half of the channels goes through `depth` bottlenecks, half around them; a 1x1 convolution joins the two."""
+    """Cross-stage-partial block: `depth` bottlenecks on half of the channels; a 1x1 convolution merges both halves."""
 
     def __init__(self, in_channels: int, out_channels: int, *, depth: int, shortcut: bool) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class C3(nn.Module):
         self.cv1 = ConvBnSilu(in_channels, half)
         self.cv2 = ConvBnSilu(in_channels, half)
         self.cv3 = ConvBnSilu(2 * half, out_channels)
-        self.m = nn.Sequential(*(Bottleneck(half, shortcut=shortcut) for _ in range(depth)))
+        self.m = nn.Sequential(*(CSPBottleneck(half, shortcut=shortcut) for _ in range(depth)))
 
     def forward(self, features_BCHW: torch.Tensor) -> torch.Tensor:
         """(B, C_in, H, W) -> (B, C_out, H, W)."""
@@ -73,7 +73,7 @@ class C3(nn.Module):
 
 
 class PyramidPooling(nn.Module):
-    """The map and its maxima over windows of several sizes, side by side, joined by a 1x1 convolution."""
+    """Spatial pyramid pooling: the map and its max-poolings over several windows, merged by a 1x1 convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, windows: tuple[int, ...] = (5, 9, 13)) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""All maps side by side on the finest. Source: Wang et al., HRNet, TPAMI 2020, figure 4 (HRNetV2)."""
+"""Concatenation neck of HRNet. Source: Wang et al., HRNet, TPAMI 2020, figure 4 (HRNetV2)."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class ConcatNeck(nn.Module):
-    """Raise maps of strides 4, 8, 16, ... bilinearly to stride 4 and concatenate them; no parameters."""
+    """Bilinear up-sampling of maps of strides 4, 8, 16, ... to stride 4, and concatenation; no parameters."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -18,5 +18,5 @@ class ConcatNeck(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Maps (B, C_i, H/2^(i+2), W/2^(i+2)) -> (B, sum of C_i, H/4, W/4)."""
-        raised = [up(features) for up, features in zip(self.up, maps[1:], strict=True)]
-        return torch.cat([maps[0], *raised], dim=1)
+        upsampled = [up(features) for up, features in zip(self.up, maps[1:], strict=True)]
+        return torch.cat([maps[0], *upsampled], dim=1)

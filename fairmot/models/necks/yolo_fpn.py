@@ -1,4 +1,4 @@
-"""The way up of YOLOv5, one level further than its own: to stride 4. Source: Jocher et al., YOLOv5, release 4.0, 2021.
+"""YOLOv5 feature pyramid, extended by one level to stride 4. Source: Jocher et al., YOLOv5, release 4.0, 2021.
 
 Legend: B images, C channels, H W of the image.
 """
@@ -13,7 +13,7 @@ from fairmot.models.layers.csp import C3, ConvBnSilu
 
 
 class YOLONeck(nn.Module):
-    """Three times: narrow the map, double it, put the backbone's map of that stride beside it, merge.
+    """Three stages: reduce the channels, up-sample, concatenate the backbone's map of that stride, merge.
 
     channels: of the maps of strides 4, 8, 16, 32.
     """
@@ -29,7 +29,7 @@ class YOLONeck(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Maps of strides 4, 8, 16, 32 -> (B, channels[0], H/4, W/4)."""
-        *lateral, raised = maps
-        for narrow, merge, beside in zip(self.narrow, self.merge, reversed(lateral), strict=True):
-            raised = merge(torch.cat([self.up(narrow(raised)), beside], dim=1))
-        return raised
+        *lateral_maps, features = maps
+        for narrow, merge, lateral in zip(self.narrow, self.merge, reversed(lateral_maps), strict=True):
+            features = merge(torch.cat([self.up(narrow(features)), lateral], dim=1))
+        return features

@@ -113,7 +113,7 @@ def _is_suited(
 def output_hw(map_hw: Pair, window: KernelWindow) -> Pair:
     """Return the height and width of what comes out.
 
-    >>> output_hw((152, 272), Window((3, 3), (2, 2), (1, 1), (1, 1)))
+    >>> output_hw((152, 272), KernelWindow((3, 3), (2, 2), (1, 1), (1, 1)))
     (76, 136)
     """
     sides = (

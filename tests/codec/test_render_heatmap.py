@@ -79,14 +79,14 @@ def test_no_object_at_all():
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_crowds_are_drawn_in_parts_that_bound_the_memory(monkeypatch, device):
-    monkeypatch.setattr(render, "PAIRS_AT_ONCE", 200)
-    seen, raise_to = [], render._splat_max
+    monkeypatch.setattr(render, "CHUNK_PAIRS", 200)
+    seen, splat = [], render._splat_max
 
     def watch(heatmap, windows, map_hw):
         seen.append(int((windows.heights * windows.widths).sum()))
-        raise_to(heatmap, windows, map_hw)
+        splat(heatmap, windows, map_hw)
 
-    monkeypatch.setattr(render, "_raise_to", watch)
+    monkeypatch.setattr(render, "_splat_max", watch)
     rng = np.random.default_rng(0)
     corners = rng.uniform(-20, 90, (2, 60, 2))
     sizes = rng.lognormal(3, 1.5, (2, 60, 2))

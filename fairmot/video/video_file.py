@@ -82,6 +82,7 @@ class VideoReader:
         self.has_timestamps = self._container.format.name not in _WITHOUT_TIMESTAMPS
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.frame_rate = rate if 0 < rate <= _MAX_FRAME_RATE else DEFAULT_FRAME_RATE
+        self._stated_frames = stream.frames  # kept here: the stream is invalid after closing
         self.length = stream.frames or None
         if self.length is None and self.duration is not None:
             self.length = max(1, round(self.duration * self.frame_rate))
@@ -171,7 +172,7 @@ class VideoReader:
         return notes if self.ended is None else [*notes, *self._length_notes()]
 
     def _length_notes(self) -> list[str]:
-        stated = self._stream.frames
+        stated = self._stated_frames
         if stated > 0:
             count = self.num_decoded + self.num_lost + self._num_hidden
             if count < stated:

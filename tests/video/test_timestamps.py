@@ -65,14 +65,14 @@ def test_equal_timestamps_are_spaced_by_the_frame_rate() -> None:
     assert milliseconds(add(make(), [0, 0, 0], [0, 0, 0])) == [(1, 0), (2, 40), (3, 80)]
 
 
-def test_a_restarted_clock_continues_numbers_and_times() -> None:
+def test_restarted_clock_continues_numbers_and_times() -> None:
     timestamps = make()
     add(timestamps, [9000, 9040], [9000, 9040])
     assert milliseconds(add(timestamps, [0, 40, 80], [0, 40, 80])) == [(3, 80), (4, 120), (5, 160)]
     assert timestamps.num_lost == 0
 
 
-def test_a_late_frame_is_left_out() -> None:
+def test_late_frame_is_left_out() -> None:
     timestamps = make()
     assert milliseconds(add(timestamps, [0, 40, 80, 120], [0, 80, 40, 120])) == [(1, 0), (3, 80), None, (4, 120)]
     assert (timestamps.num_frames, timestamps.num_lost) == (3, 1)

@@ -133,9 +133,9 @@ def test_container_with_too_low_a_frame_count_is_reported(tmp_path: Path) -> Non
     assert struct.unpack_from("<I", data, header + 32) == (20,)
     struct.pack_into("<I", data, header + 32, 12)
     path.write_bytes(data)
-    frames, notes = read(path)
-    assert len(frames) == 20
-    assert notes == ["20 frames; the container states 12"]
+    with closing(VideoReader(str(path))) as reader:
+        assert len(list(reader)) == 20
+    assert reader.notes() == ["20 frames; the container states 12"]
 
 
 def test_container_with_a_wrong_duration_is_reported(tmp_path: Path) -> None:

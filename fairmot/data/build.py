@@ -38,7 +38,7 @@ def build_train_dataset(cfg: CfgNode, *, bar: Bar = no_bar) -> JointDataset:
         targets=TargetOptions(
             num_classes=cfg.MODEL.NUM_CLASSES,
             max_objects=cfg.DATA.MAX_OBJECTS,
-            renders=cfg.DATA.TARGETS == "host",
+            render=cfg.DATA.TARGETS == "host",
         ),
     )
 

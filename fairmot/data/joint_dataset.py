@@ -46,7 +46,7 @@ class TargetOptions:
     stride: int = 4
     num_classes: int = 1
     max_objects: int = 500
-    renders: bool = True
+    render: bool = True
 
 
 class JointDataset:
@@ -87,10 +87,7 @@ class JointDataset:
             labelled.identities,
             input_hw=self.input_hw,
             classes=labelled.classes,
-            stride=self.targets.stride,
-            num_classes=self.targets.num_classes,
-            max_objects=self.targets.max_objects,
-            render=self.targets.renders,
+            **vars(self.targets),
         )
         return TrainItem(labelled.image, targets, str(self.samples[key.sample].image_path))
 

@@ -46,10 +46,8 @@ def read_coco(path: Path) -> Annotations:
     categories = _items(content, "categories", path)
     index_of = _index_ids(images, f"{path}: images")
     rows, left_out = _select_rows(_items(content, "annotations", path), index_of, path)
-    class_of = {
-        key: str(categories[index].get("name", key))
-        for key, index in _index_ids(categories, f"{path}: categories").items()
-    }
+    category_of = _index_ids(categories, f"{path}: categories")
+    class_of = {key: str(categories[index].get("name", key)) for key, index in category_of.items()}
     class_names = {name: index for index, name in enumerate(dict.fromkeys(class_of.values()))}
     files = tuple(_file_name(item, path) for item in images)
     image_hw = [[_integer(item, key, path) for key in ("height", "width")] for item in images]

@@ -180,17 +180,9 @@ def write_sequence_info(info: SequenceInfo) -> None:
     """Write `info.root/seqinfo.ini`."""
     rate = int(info.frame_rate) if float(info.frame_rate).is_integer() else info.frame_rate
     height, width = info.image_hw
-    lines = [
-        "[Sequence]",
-        f"name={info.name}",
-        f"imDir={info.image_dir}",
-        f"frameRate={rate}",
-        f"seqLength={info.length}",
-        f"imWidth={width}",
-        f"imHeight={height}",
-        f"imExt={info.image_extension}",
-    ]
-    write_text(info.root / "seqinfo.ini", "\n".join(lines) + "\n")
+    text = f"[Sequence]\nname={info.name}\nimDir={info.image_dir}\nframeRate={rate}\nseqLength={info.length}\n"
+    text += f"imWidth={width}\nimHeight={height}\nimExt={info.image_extension}\n"
+    write_text(info.root / "seqinfo.ini", text)
 
 
 def read_boxes(path: Path, kind: Literal["ground_truth", "results"]) -> BoxTable:

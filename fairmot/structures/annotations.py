@@ -5,6 +5,7 @@ Legend: F images, N boxes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from fairmot.geometry.arrays import BoolArray, FloatArray, IntArray, require_sha
 UNKNOWN = -1  # an identity that the labels do not state
 MAX_VALUE = 1e30  # of a label file: float32 holds it with room for sums
 MAX_INTEGER = 2**53  # of a label file: larger floats are not exact integers
+
+_PER_IMAGE = ("counts", "sequence_of", "frames", "image_hw")  # all but the first have defaults
+_PER_BOX = ("boxes_tlwh", "ids", "classes", "lines")
+_ROW_SHAPES = {"boxes_tlwh": (4,), "image_hw": (2,)}  # shape of one row; () for the others
 
 
 def _no_numbers() -> IntArray:
@@ -54,17 +59,14 @@ class Annotations:
     image_hw: IntArray = field(default_factory=_no_numbers)
 
     def __post_init__(self) -> None:
-        images, boxes = len(self.images), int(self.counts.sum())
-        for name, shape in (("sequence_of", (images,)), ("frames", (images,)), ("image_hw", (images, 2))):
-            if not getattr(self, name).size:
+        lengths = dict.fromkeys(_PER_IMAGE, len(self.images)) | dict.fromkeys(_PER_BOX, int(self.counts.sum()))
+        for name, length in lengths.items():
+            shape = (length, *_ROW_SHAPES.get(name, ()))
+            if name in _PER_IMAGE[1:] and not getattr(self, name).size:
                 object.__setattr__(self, name, np.zeros(shape, dtype=np.int64))
             require_shape(name, getattr(self, name), shape)
-        require_shape("counts", self.counts, (images,))
-        require_shape("boxes_tlwh", self.boxes_tlwh, (boxes, 4))
-        for name in ("ids", "classes", "lines"):
-            require_shape(name, getattr(self, name), (boxes,))
-        if len(self.label_files) not in (1, images):
-            raise ValueError(f"label_files: {len(self.label_files)} for {images} images")
+        if len(self.label_files) not in (1, len(self.images)):
+            raise ValueError(f"label_files: {len(self.label_files)} for {len(self.images)} images")
 
     @property
     def image_of(self) -> IntArray:
@@ -80,15 +82,9 @@ class Annotations:
         return replace(
             self,
             images=tuple(self.images[index] for index in indices),
-            counts=counts,
-            boxes_tlwh=self.boxes_tlwh[rows],
-            ids=self.ids[rows],
-            classes=self.classes[rows],
             label_files=tuple(map(self.label_file, indices)) if len(self.label_files) > 1 else self.label_files,
-            lines=self.lines[rows],
-            sequence_of=self.sequence_of[images],
-            frames=self.frames[images],
-            image_hw=self.image_hw[images],
+            **{name: getattr(self, name)[images] for name in _PER_IMAGE},
+            **{name: getattr(self, name)[rows] for name in _PER_BOX},
         )
 
     def label_file(self, image: int) -> str:
@@ -105,34 +101,29 @@ def merge_annotations(parts: Sequence[Annotations]) -> Annotations:
     """Return the images of all parts, one part after another; equal class names and sequences become one."""
     none = _no_numbers()
     empty = Annotations((), none, np.zeros((0, 4), dtype=np.float32), none, none, (), (), none)
-    class_names = tuple(dict.fromkeys(name for part in parts for name in part.class_names))
-    sequences = tuple(dict.fromkeys(name for part in parts for name in part.sequences))
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in (empty, *parts)])
-
-    return Annotations(
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in (empty, *parts)]) for name in (*_PER_IMAGE, *_PER_BOX)
+    }
+    for names, indices in (("class_names", "classes"), ("sequences", "sequence_of")):
+        own = [(getattr(part, names), getattr(part, indices)) for part in parts]
+        columns[names], columns[indices] = _merge_names(own)
+    return replace(
+        empty,
         images=tuple(image for part in parts for image in part.images),
-        counts=joined("counts"),
-        boxes_tlwh=joined("boxes_tlwh"),
-        ids=joined("ids"),
-        classes=_reindexed([(part.classes, part.class_names) for part in parts], class_names),
-        class_names=class_names,
         label_files=tuple(part.label_file(image) for part in parts for image in range(len(part.images))),
-        lines=joined("lines"),
         left_out=sum(part.left_out for part in parts),
-        sequences=sequences,
-        sequence_of=_reindexed([(part.sequence_of, part.sequences) for part in parts], sequences),
-        frames=joined("frames"),
-        image_hw=joined("image_hw"),
+        **columns,
     )
 
 
-def _reindexed(parts: Sequence[tuple[IntArray, tuple[str, ...]]], names: tuple[str, ...]) -> IntArray:
-    """Return the parts' indices into names of their own as indices into `names`, one part after another."""
-    index_of = {name: index for index, name in enumerate(names)}
-    tables = [np.array([index_of[name] for name in own], dtype=np.int64) for _, own in parts]
-    return np.concatenate([_no_numbers(), *(table[indices] for table, (indices, _) in zip(tables, parts, strict=True))])
+def _merge_names(parts: Sequence[tuple[tuple[str, ...], IntArray]]) -> tuple[tuple[str, ...], IntArray]:
+    """Merge pairs of names and indices into them: each name once, and all indices into these, part after part."""
+    number_of: dict[str, int] = {}
+    numbers = [_no_numbers()]
+    for names, indices in parts:
+        table = np.array([number_of.setdefault(name, len(number_of)) for name in names], dtype=np.int64)
+        numbers.append(table[indices])
+    return tuple(number_of), np.concatenate(numbers)
 
 
 def frames_from_one(frames: IntArray, has_frame: BoolArray) -> IntArray:

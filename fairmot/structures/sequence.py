@@ -1,6 +1,6 @@
 """Structures of a MOTChallenge sequence: properties from seqinfo.ini, and a table of boxes over time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fairmot.geometry.arrays import FloatArray, IntArray, require_shape
+
+_COLUMNS = ("frames", "ids", "boxes_tlwh", "confidences", "classes", "visibilities", "lines")
 
 
 @dataclass(frozen=True)
@@ -55,22 +57,12 @@ class BoxTable:
         count = len(self.frames)
         if len(self.lines) != count:
             object.__setattr__(self, "lines", np.zeros(count, dtype=np.int64))
-        require_shape("boxes_tlwh", self.boxes_tlwh, (count, 4))
-        for name in ("frames", "ids", "confidences", "classes", "visibilities", "lines"):
-            require_shape(name, getattr(self, name), (count,))
+        for name in _COLUMNS:
+            require_shape(name, getattr(self, name), (count, 4) if name == "boxes_tlwh" else (count,))
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def __getitem__(self, index: npt.NDArray[Any]) -> "BoxTable":
         """Return the rows at a boolean mask (N,) or an index array."""
-        return BoxTable(
-            self.frames[index],
-            self.ids[index],
-            self.boxes_tlwh[index],
-            self.confidences[index],
-            self.classes[index],
-            self.visibilities[index],
-            self.lines[index],
-            self.columns,
-        )
+        return replace(self, **{name: getattr(self, name)[index] for name in _COLUMNS})

@@ -25,7 +25,7 @@ def root(tmp_path):
     return tmp_path / "data"
 
 
-def test_entries_keep_their_order_and_sequences_are_sorted_within(root):
+def test_resolve_spans_keeps_entry_order_and_sorts_sequences(root):
     assert names(root, ["b", "a"]) == ["S1", "S2", "a"]
     assert names(root, ["a", "b/S2"]) == ["a", "S2"]
 
@@ -35,42 +35,42 @@ def test_a_dot_is_the_root_itself(root):
     assert names(root / "a", ["."]) == ["a"]
 
 
-def test_absolute_entries_need_no_root(root, tmp_path):
+def test_absolute_entry_ignores_root(root, tmp_path):
     assert names(tmp_path / "absent", [str(root / "a")]) == ["a"]
 
 
-def test_an_absent_root_names_its_key(tmp_path):
+def test_missing_root_names_key(tmp_path):
     with pytest.raises(InputError, match=r"^DATA\.ROOT: .*absent: no such folder$"):
         build_dataset_spec(configured(tmp_path / "absent"), ".")
 
 
-def test_an_absent_entry_names_its_key(root):
+def test_missing_entry_names_key(root):
     with pytest.raises(InputError, match=r"^DATA\.TRAIN: 'MOT99': no such folder under DATA\.ROOT .*data, and no data"):
         build_dataset_spec(configured(root), "MOT99")
     with pytest.raises(InputError, match=r"^DATA\.VAL: 'MOT99'"):
         spans(root, ["MOT99"])
 
 
-def test_a_named_set_that_is_not_there_says_which_key_places_it(root):
+def test_missing_catalog_set_names_its_root_key(root):
     with pytest.raises(
         InputError, match=r"'mot17_train': .*MOT17/train does not exist; set DATA\.SETS\.mot17_train\.ROOT"
     ):
         build_dataset_spec(configured(root), "mot17_train")
 
 
-def test_a_folder_of_no_layout_names_its_key(tmp_path):
+def test_unknown_layout_names_key(tmp_path):
     with pytest.raises(InputError, match=r"^DATA\.TRAIN: '\.': .*no known layout \(mot, crowdhuman"):
         build_dataset_spec(configured(tmp_path), ".")
 
 
-def test_a_sequence_reached_twice_is_refused(root):
+def test_resolve_spans_repeated_sequence_raises(root):
     with pytest.raises(InputError, match="S1 is in both 'b' and 'b/S1'"):
         spans(root, ["b", "b/S1"])
     with pytest.raises(InputError, match="is in both 'a' and 'a'"):
         spans(root, ["a", "a"])
 
 
-def test_a_name_of_the_catalog_brings_place_split_and_clipping(tmp_path):
+def test_catalog_name_sets_root_split_and_clipping(tmp_path):
     make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
     wanted = build_dataset_spec(configured(tmp_path / "data", "DATA.FRAME_LIMIT", "5"), "mot20_half_val", limit=5)
     assert wanted.layout == "mot"
@@ -81,7 +81,7 @@ def test_a_name_of_the_catalog_brings_place_split_and_clipping(tmp_path):
     assert list(span.split.range_of(3)) == [1, 2]
 
 
-def test_a_key_of_a_set_changes_that_one_thing(tmp_path):
+def test_set_key_overrides_catalog(tmp_path):
     make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
     cfg = configured(tmp_path / "data", "DATA.SETS.mot20_train.CLIP", "False", "DATA.SETS.mot20_train.IDENTITY", "box")
     wanted = build_dataset_spec(cfg, "mot20_train")
@@ -89,7 +89,7 @@ def test_a_key_of_a_set_changes_that_one_thing(tmp_path):
     assert build_dataset_spec(cfg, "mot20_half_train").selection.clip
 
 
-def test_a_set_of_one_s_own(root):
+def test_custom_set(root):
     cfg = configured(root, "DATA.SETS.mine.ROOT", "b", "DATA.SETS.mine.SEQUENCES", "('S[2-9]',)", "DATA.VAL", "mine")
     assert [span.folder.name for span in build_val_spans(cfg)] == ["S2"]
     with pytest.raises(InputError, match=r"DATA\.VAL: .*no sequence is called S9"):
@@ -99,11 +99,11 @@ def test_a_set_of_one_s_own(root):
 @pytest.mark.parametrize(
     ("classes", "numbers"), [(("pedestrian",), (1,)), (("person", "car"), (1, 3)), (("car", "tram"), (1, 2))]
 )
-def test_classes_have_the_challenge_s_numbers_or_their_own(root, classes, numbers):
+def test_class_numbers_are_official_or_own(root, classes, numbers):
     cfg = configured(root, "DATA.CLASSES", str(classes), "MODEL.NUM_CLASSES", str(len(classes)))
     assert build_dataset_spec(cfg, "a").selection.numbers == numbers
 
 
-def test_keys_that_a_layout_does_not_know_are_refused(root):
+def test_layout_rejects_foreign_keys(root):
     with pytest.raises(InputError, match=r"DATA\.SETS\.a\.BOX: only used in crowdhuman layout, not in mot"):
         build_dataset_spec(configured(root, "DATA.SETS.a.BOX", "head"), "a")

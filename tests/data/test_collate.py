@@ -13,7 +13,7 @@ def item(count, seed=0):
     return TrainItem(rng.integers(0, 256, (32, 64, 3), dtype=np.uint8), targets, f"{seed}.jpg")
 
 
-def test_objects_are_padded_to_the_fullest_image():
+def test_collate_pads_to_largest_count():
     items = [item(2, 0), item(0, 1), item(3, 2)]
     batch = collate(items)
     assert batch.mask_BK.tolist() == [[True, True, False], [False] * 3, [True] * 3]
@@ -26,13 +26,13 @@ def test_objects_are_padded_to_the_fullest_image():
     assert (batch.indices_BK[1] == 0).all()
 
 
-def test_no_object_at_all_leaves_one_padding():
+def test_collate_without_objects_has_one_padding():
     batch = collate([item(0), item(0)])
     assert batch.mask_BK.tolist() == [[False], [False]]
     assert batch.identities_BK.tolist() == [[-1], [-1]]
 
 
-def test_types_and_pixels():
+def test_collate_types_and_pixels():
     made = item(1)
     batch = collate([made])
     types = {name: getattr(batch, name).dtype for name in batch._fields if name != "image_paths"}

@@ -35,7 +35,7 @@ def all_equal(batches, others):
     return len(batches) == len(others) > 0 and all(map(equal, batches, others))
 
 
-def test_two_workers_make_the_batches_of_none_and_a_resume_changes_nothing(dataset):
+def test_loader_workers_and_resume_give_equal_batches(dataset):
     alone, helped = loader(dataset), loader(dataset, workers=2)
     assert len(alone) == 4
     for epoch in (0, 1):
@@ -46,7 +46,7 @@ def test_two_workers_make_the_batches_of_none_and_a_resume_changes_nothing(datas
     assert list(helped.epoch(1, start_batch=4)) == []
 
 
-def test_an_epoch_left_in_the_middle_does_not_disturb_the_next(dataset):
+def test_unfinished_epoch_does_not_change_next(dataset):
     for workers in (0, 2):
         loading = loader(dataset, workers=workers)
         next(loading.epoch(0))
@@ -58,7 +58,7 @@ def test_epochs_differ(dataset):
     assert not equal(next(loading.epoch(0)), next(loading.epoch(1)))
 
 
-def test_ranks_hold_the_shares_of_one_batch(dataset):
+def test_ranks_load_shards_of_one_batch(dataset):
     whole = next(loader(dataset).epoch(0))
     shares = [next(loader(dataset, rank=rank, world_size=2).epoch(0)) for rank in (0, 1)]
     for place, share in enumerate(shares):
@@ -67,7 +67,7 @@ def test_ranks_hold_the_shares_of_one_batch(dataset):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_image_gives_one_line_from_any_process(dataset, workers):
+def test_broken_image_raises_in_any_process(dataset, workers):
     dataset.samples[0].image_path.write_text("no image")
     loading = TrainLoader(dataset, EpochSampler(len(dataset), len(dataset)), workers=workers)
     with pytest.raises(InputError) as raised:
@@ -82,7 +82,7 @@ def test_global_random_numbers_are_left_alone(dataset):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_closing_ends_the_workers_and_may_be_repeated(dataset):
+def test_close_stops_workers_and_is_idempotent(dataset):
     loading = loader(dataset, workers=1)
     next(loading.epoch(0))
     workers = loading._loader._iterator._workers
@@ -92,7 +92,7 @@ def test_closing_ends_the_workers_and_may_be_repeated(dataset):
     loader(dataset).close()
 
 
-def test_signals_to_the_group_of_the_run_do_not_reach_its_workers(dataset):
+def test_workers_have_own_process_groups(dataset):
     loading = loader(dataset, workers=2)
     assert len(list(loading.epoch(0))) > 1  # each worker has made one
     groups = {os.getpgid(worker.pid) for worker in loading._loader._iterator._workers}
@@ -104,7 +104,7 @@ def workers_of(loading):
     return loading._loader._iterator._workers
 
 
-def test_a_killed_worker_is_one_line_and_the_next_epoch_has_new_ones(dataset):
+def test_killed_worker_raises_and_next_epoch_restarts(dataset):
     before = signal.getsignal(signal.SIGCHLD)
     loading = TrainLoader(dataset, EpochSampler(len(dataset), 1, 11), workers=2)
     batches = loading.epoch(0)
@@ -138,7 +138,7 @@ class Ended:
         (0, None),
     ],
 )
-def test_what_ended_a_worker_from_outside_names_its_remedy(exitcode, words):
+def test_death_cause_names_signal_and_remedy(exitcode, words):
     class Loader:
         class _iterator:
             _workers = (Ended(0), Ended(exitcode))
@@ -148,13 +148,13 @@ def test_what_ended_a_worker_from_outside_names_its_remedy(exitcode, words):
     assert all(word in cause for word in words or ())
 
 
-def test_a_defect_in_a_worker_keeps_its_traceback(dataset):
+def test_worker_bug_keeps_traceback(dataset):
     dataset.samples = None
     with pytest.raises(TypeError, match="Original Traceback"):
         next(TrainLoader(dataset, EpochSampler(9, 2), workers=1).epoch(0))
 
 
-def test_sigterm_to_all_processes_of_a_job_leaves_the_workers_at_work(dataset):
+def test_workers_ignore_sigterm(dataset):
     loading = TrainLoader(dataset, EpochSampler(len(dataset), 1, 11), workers=2)
     batches = loading.epoch(0)
     next(batches), next(batches)  # each worker is up
@@ -165,7 +165,7 @@ def test_sigterm_to_all_processes_of_a_job_leaves_the_workers_at_work(dataset):
 
 
 @pytest.mark.gpu
-def test_pinned_batches_are_the_same(dataset):
+def test_pinned_batches_are_equal(dataset):
     pinned = TrainLoader(dataset, EpochSampler(len(dataset), 2, 11), workers=2, pin_memory=True)
     batches = list(pinned.epoch(0))
     assert all_equal(batches, list(loader(dataset).epoch(0)))
@@ -173,7 +173,7 @@ def test_pinned_batches_are_the_same(dataset):
     pinned.close()
 
 
-def test_a_worker_keeps_to_one_thread(monkeypatch):
+def test_init_worker_limits_threads(monkeypatch):
     threads, moved, signals = torch.get_num_threads(), [], []
     monkeypatch.setattr(os, "setpgid", lambda *numbers: moved.append(numbers))
     monkeypatch.setattr(signal, "signal", lambda *given: signals.append(given))

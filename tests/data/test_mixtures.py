@@ -26,7 +26,7 @@ def root(tmp_path):
     return make_one_of_each(tmp_path)
 
 
-def test_all_layouts_in_one_training(root):
+def test_dataset_mixes_all_layouts(root):
     cfg = configured(root, ALL, "DATA.SETS.crowdhuman_train.IDENTITY", "box")
     dataset = build_train_dataset(cfg)
     sources = {index.info.name: index for index in dataset.samples.sources}
@@ -42,7 +42,7 @@ def test_all_layouts_in_one_training(root):
     assert identities[10] == identities[11] == [8, 9]
 
 
-def test_the_same_box_comes_out_of_every_layout(root):
+def test_all_layouts_give_equal_boxes(root):
     """The two people stand at the same places in five of the sets; shares and pixels are the same thing."""
     dataset = build_train_dataset(configured(root))
     wanted = [[8, 12, 32, 72], [60, 16, 84, 76]]  # at twice the size
@@ -50,19 +50,19 @@ def test_the_same_box_comes_out_of_every_layout(root):
         np.testing.assert_allclose(dataset.load(SampleKey(0, index)).boxes_xyxy, wanted, atol=1e-4)
 
 
-def test_batches_mix_the_sets(root):
+def test_batches_mix_sets(root):
     cfg = configured(root, ALL, "SOLVER.BATCH_SIZE", "12")
     batch = next(build_train_loader(cfg, build_train_dataset(cfg)).epoch(0))
     assert batch.mask_BK.sum() == 24
     assert (batch.identities_BK[batch.mask_BK] < 0).sum() == 12  # unlabelled boxes train detection only
 
 
-def test_a_folder_is_recognised_by_its_layout(root):
+def test_layout_of_folder_is_detected(root):
     dataset = build_train_dataset(configured(root, ("MOT17/train", "CrowdHuman", "yard", "shop/labels.json", "frames")))
     assert [len(index) for index in dataset.samples.sources] == [4, 2, 2, 2, 2]
 
 
-def test_the_halves_of_training_and_validation_share_no_frame(root):
+def test_train_and_validation_halves_are_disjoint(root):
     cfg = configured(root, ("mot17_half_train",), "DATA.VAL", "mot17_half_val")
     (train,) = build_train_dataset(cfg).samples.sources
     (span,) = build_val_spans(cfg)
@@ -74,18 +74,18 @@ def test_the_halves_of_training_and_validation_share_no_frame(root):
 
 
 @pytest.mark.parametrize("pair", [("mot17_half_train", "mot17_train"), ("shop", "shop/labels.json"), ("yard", "yard")])
-def test_an_image_in_two_sets_is_refused(root, pair):
+def test_image_in_two_sets_raises(root, pair):
     with pytest.raises(InputError, match=rf"DATA\.TRAIN: .* is in both '{pair[0]}' and '{pair[1]}'"):
         build_train_dataset(configured(root, pair))
 
 
-def test_a_symbolic_link_does_not_hide_a_find_common_image(root):
+def test_common_image_behind_symlink_is_found(root):
     (root / "again").symlink_to(root / "shop", target_is_directory=True)
     with pytest.raises(InputError, match=r"is in both 'shop' and 'again'"):
         build_train_dataset(configured(root, ("shop", "again")))
 
 
-def test_clipped_boxes_stay_in_the_image(tmp_path):
+def test_clipped_boxes_are_inside_image(tmp_path):
     rows = [(1, 1, -10, 10, 30, 20, 1, 1, 1), (1, 2, 200, 10, 30, 20, 1, 1, 1)]
     make_sequence(tmp_path, "MOT20/train/MOT20-01", rows)
     options = ["DATA.ROOT", str(tmp_path / "data"), "DATA.TRAIN", "mot20_train", "DATA.WORKERS", "0"]
@@ -98,13 +98,13 @@ def test_clipped_boxes_stay_in_the_image(tmp_path):
     assert len(whole.boxes_xyxy) == 2
 
 
-def test_names_with_blanks_and_other_letters(tmp_path):
+def test_yolo_names_with_spaces_and_unicode(tmp_path):
     make_sequence(tmp_path, "Straße 7/søndag äöü 日本", walkers((1,), 3))
     dataset = build_train_dataset(configured(tmp_path / "data", ("Straße 7",)))
     assert dataset.load(SampleKey(0, 0)).image.shape == (96, 128, 3)
 
 
-def test_a_read_only_data_folder_trains(root, tmp_path):
+def test_read_only_data_root_loads(root, tmp_path):
     for folder in [root, *(path for path in root.rglob("*") if path.is_dir())]:
         folder.chmod(0o555)
     try:
@@ -129,7 +129,7 @@ def test_an_image_with_a_hundred_thousand_boxes(tmp_path):
     ids=["within the limit", "one too many", "none allowed"],
 )
 @pytest.mark.parametrize("workers", [0, 2])
-def test_bad_images_are_reported_once_and_passed_over_up_to_a_limit(tmp_path, limit, broken, reports, workers):
+def test_bad_images_are_reported_and_skipped_up_to_limit(tmp_path, limit, broken, reports, workers):
     folder = make_sequence(tmp_path, "S", walkers((1,), 8), frames=8)
     for frame in broken:
         (folder / "img1" / f"{frame:06d}.png").write_bytes(b"no image")
@@ -151,7 +151,7 @@ def test_bad_images_are_reported_once_and_passed_over_up_to_a_limit(tmp_path, li
     assert not any(f"{frame:06d}" in name for name in names for frame in broken)
 
 
-def test_heatmaps_left_to_the_device_are_the_host_s(root):
+def test_device_heatmaps_equal_host_heatmaps(root):
     host, device = (
         next(build_train_loader(cfg, build_train_dataset(cfg)).epoch(0))
         for cfg in (configured(root, ALL, "DATA.TARGETS", where) for where in ("host", "device"))

@@ -10,7 +10,7 @@ from fairmot.utils.errors import InputError
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 5))
-def test_an_epoch_shows_each_sample_at_most_once_in_full_batches(count, batch_size, epoch):
+def test_epoch_has_each_sample_at_most_once(count, batch_size, epoch):
     sampler = EpochSampler(count, batch_size, seed=1)
     batches = sampler.batches(epoch)
     shown = [key.sample for batch in batches for key in batch]
@@ -21,7 +21,7 @@ def test_an_epoch_shows_each_sample_at_most_once_in_full_batches(count, batch_si
 
 
 @given(st.integers(0, 6))
-def test_a_resume_continues_where_the_epoch_was(start):
+def test_sampler_resume_continues_epoch(start):
     sampler = EpochSampler(25, 4, seed=1)
     assert sampler.batches(3, start) == sampler.batches(3)[start:]
 
@@ -39,7 +39,7 @@ def shared_samplings(draw):
 
 
 @given(shared_samplings(), st.integers(0, 9), st.data())
-def test_the_ranks_shares_are_the_batches_of_one_process(sampling, epoch, data):
+def test_rank_shards_are_batches_of_one_process(sampling, epoch, data):
     count, batch_size, world_size, accumulate = sampling
     whole = EpochSampler(count, batch_size, seed=5)
     start = data.draw(st.integers(0, whole.batches_per_epoch))
@@ -62,7 +62,7 @@ def test_the_ranks_shares_are_the_batches_of_one_process(sampling, epoch, data):
 
 
 @given(st.integers(1, 60), st.integers(1, 24), st.integers(1, 6), st.integers(1, 4))
-def test_a_share_that_is_accepted_can_be_cut_and_what_is_not_says_why(count, batch_size, world_size, accumulate):
+def test_sampler_accepts_divisible_batches_only(count, batch_size, world_size, accumulate):
     refusal = ""
     try:
         ranks = [EpochSampler(count, batch_size, 1, rank, world_size, accumulate) for rank in range(world_size)]
@@ -77,13 +77,13 @@ def test_a_share_that_is_accepted_can_be_cut_and_what_is_not_says_why(count, bat
     assert accumulate == 1 or len(set(sizes)) == 1
 
 
-def test_epochs_and_seeds_differ():
+def test_sampler_epochs_and_seeds_differ():
     orders = [EpochSampler(30, 30, seed).batches(epoch) for seed in (0, 1) for epoch in (0, 1)]
     samples = [tuple(key.sample for key in batches[0]) for batches in orders]
     assert len(set(samples)) == 4
 
 
-def test_wrong_shares_are_refused():
+def test_sampler_indivisible_batches_raise():
     shared = r"cannot be divided among 2 processes with SOLVER\.ACCUMULATION_STEPS = {}"
     with pytest.raises(InputError, match=rf"^SOLVER\.BATCH_SIZE = 5 {shared.format(1)}: take a multiple of 2$"):
         EpochSampler(10, 5, world_size=2)
@@ -100,7 +100,7 @@ def test_wrong_shares_are_refused():
 
 
 @pytest.mark.parametrize("start", [-1, 4])
-def test_a_start_outside_the_epoch_is_refused(start):
+def test_sampler_start_outside_epoch_raises(start):
     with pytest.raises(ValueError, match="an epoch has 3 batches"):
         EpochSampler(6, 2).batches(0, start)
 
@@ -138,7 +138,7 @@ def cut(keys, size):
 
 
 @given(grouped_samplings(), st.integers(0, 9))
-def test_an_epoch_in_groups_shows_each_sample_at_most_once_and_as_many_as_without(sampling, epoch):
+def test_grouped_epoch_has_each_sample_at_most_once(sampling, epoch):
     sequence_of, batch_size, group, *_ = sampling
     sampler = grouped(sampling, world_size=1)
     batches = sampler.batches(epoch)
@@ -150,7 +150,7 @@ def test_an_epoch_in_groups_shows_each_sample_at_most_once_and_as_many_as_withou
 
 
 @given(grouped_samplings(), st.integers(0, 9))
-def test_a_sequence_leaves_less_than_a_group_to_groups_across_sequences(sampling, epoch):
+def test_groups_across_sequences_use_only_remainders(sampling, epoch):
     """Seen over the groups of the whole epoch, those that fall into a dropped batch included."""
     sequence_of, _, size, *_ = sampling
     groups = grouped(sampling, world_size=1)._groups(epoch).tolist()
@@ -161,7 +161,7 @@ def test_a_sequence_leaves_less_than_a_group_to_groups_across_sequences(sampling
 
 
 @given(grouped_samplings(), st.integers(0, 9), st.data())
-def test_ranks_and_parts_hold_whole_groups_of_the_batches_of_one_process(sampling, epoch, data):
+def test_rank_shards_and_parts_hold_complete_groups(sampling, epoch, data):
     _, _, group, world_size, accumulate = sampling
     whole = grouped(sampling, world_size=1)
     start = data.draw(st.integers(0, whole.batches_per_epoch))
@@ -177,7 +177,7 @@ def test_ranks_and_parts_hold_whole_groups_of_the_batches_of_one_process(samplin
         assert all(size % group == 0 for size in sizes)
 
 
-def test_what_is_left_out_of_an_epoch_is_in_another():
+def test_left_out_samples_are_in_other_epochs():
     """Three sequences, of 1, 2 and 4 samples; 7 % 3 = 1 of them stays out of each epoch."""
     sampler = EpochSampler(7, 3, seed=2, images_per_sequence=3, sequence_of=np.array([0, 1, 1, 2, 2, 2, 2]))
     shown = [frozenset(key.sample for batch in sampler.batches(epoch) for key in batch) for epoch in range(60)]
@@ -187,7 +187,7 @@ def test_what_is_left_out_of_an_epoch_is_in_another():
     assert set(missing) == set(range(7))  # and none of them is the one that always stays out
 
 
-def test_other_epochs_draw_other_groups_from_the_whole_sequence():
+def test_grouped_epochs_differ():
     sampler = EpochSampler(40, 8, seed=1, images_per_sequence=4, sequence_of=np.repeat([0, 1], 20))
     epochs = [{frozenset(group) for group in sampler._groups(epoch).tolist()} for epoch in (0, 1)]
     assert all(len({sample // 20 for sample in group}) == 1 for groups in epochs for group in groups)
@@ -196,7 +196,7 @@ def test_other_epochs_draw_other_groups_from_the_whole_sequence():
     assert np.mean(spans) > 8  # of random frames 4 of 20: 12.6
 
 
-def test_one_sample_a_group_is_todays_order_whatever_the_sequences():
+def test_group_size_one_ignores_sequences():
     sequence_of = np.array([0, 1] * 10)
     assert EpochSampler(20, 4, 3, images_per_sequence=1, sequence_of=sequence_of).batches(2) == EpochSampler(
         20, 4, 3
@@ -205,20 +205,20 @@ def test_one_sample_a_group_is_todays_order_whatever_the_sequences():
     assert first == [19, 2, 9, 16]  # as it was before there were groups
 
 
-def test_samples_of_no_sequence_form_any_groups():
+def test_groups_without_sequences_are_random():
     groups = EpochSampler(9, 4, images_per_sequence=2)._groups(0)
     assert groups.shape == (4, 2)
     assert len(np.unique(groups)) == 8
 
 
-def test_groups_in_the_order_of_the_samples():
+def test_form_groups_keeps_sample_order():
     samples, sequences = np.array([4, 0, 3, 1, 2]), np.array([1, 0, 1, 1, 0])
     assert form_groups(samples, sequences, size=2).tolist() == [[0, 2], [4, 3]]
     assert form_groups(samples, sequences, size=3).tolist() == [[4, 3, 1]]
     assert form_groups(samples, sequences, size=5).tolist() == [[4, 0, 3, 1, 2]]
 
 
-def test_groups_that_do_not_fit_are_refused():
+def test_sampler_indivisible_groups_raise():
     shared = (
         r"cannot be divided among 2 processes with SOLVER\.ACCUMULATION_STEPS = {} and DATA\.IMAGES_PER_SEQUENCE = 3"
     )

@@ -9,7 +9,7 @@ from fairmot.data.samples import join_indexes
 from fairmot.utils.errors import InputError
 
 
-def test_each_frame_has_its_image_and_its_people(tmp_path):
+def test_mot_samples_match_frames(tmp_path):
     samples = index_samples(
         [make_sequence(tmp_path, "S1", walkers((3, 7), 3)), make_sequence(tmp_path, "S2", walkers((7,), 2), frames=2)]
     )
@@ -22,7 +22,7 @@ def test_each_frame_has_its_image_and_its_people(tmp_path):
     assert samples[4].identities.tolist() == [2]
 
 
-def test_truth_sorted_by_frame_or_identity_gives_the_same_samples(tmp_path):
+def test_ground_truth_row_order_does_not_change_samples(tmp_path):
     one = index_samples([make_sequence(tmp_path, "by identity", walkers((9, 2, 5), 3))])
     other = index_samples([make_sequence(tmp_path, "by frame", walkers((9, 2, 5), 3, by="frame"))])
     assert one.identity_counts == other.identity_counts == (3,)
@@ -31,7 +31,7 @@ def test_truth_sorted_by_frame_or_identity_gives_the_same_samples(tmp_path):
         np.testing.assert_array_equal(one[index].boxes_tlwh, other[index].boxes_tlwh)
 
 
-def test_only_marked_pedestrians_with_an_area_train(tmp_path):
+def test_mot_samples_are_considered_pedestrians(tmp_path):
     rows = [
         (1, 1, 5, 5, 10, 20, 1, 1, 1.0),
         (1, 2, 5, 5, 10, 20, 0, 1, 1.0),  # not marked
@@ -45,7 +45,7 @@ def test_only_marked_pedestrians_with_an_area_train(tmp_path):
     assert [len(samples[index].boxes_tlwh) for index in range(3)] == [1, 0, 0]
 
 
-def test_truth_without_classes_goes_by_the_mark(tmp_path):
+def test_mot_without_classes_uses_flag(tmp_path):
     rows = [
         (1, 1, 5, 5, 10, 20, 1, -1, -1, -1),
         (1, 2, 5, 5, 10, 20, 0, -1, -1, -1),
@@ -54,7 +54,7 @@ def test_truth_without_classes_goes_by_the_mark(tmp_path):
     assert index_samples([make_sequence(tmp_path, "MOT15", rows)]).num_boxes == 2
 
 
-def test_a_frame_limit_keeps_the_first_frames_and_their_people(tmp_path):
+def test_frame_limit_keeps_first_frames(tmp_path):
     rows = [*walkers((1, 2), 3), (3, 9, 5, 5, 10, 20, 1, 1, 1.0)]
     samples = index_samples([make_sequence(tmp_path, "S", rows)], frame_limit=2)
     assert len(samples) == 2
@@ -62,14 +62,14 @@ def test_a_frame_limit_keeps_the_first_frames_and_their_people(tmp_path):
     assert len(index_samples([make_sequence(tmp_path, "T", walkers((1,), 3))], frame_limit=50)) == 3
 
 
-def test_seqinfo_names_the_image_folder(tmp_path):
+def test_mot_image_folder_from_seqinfo(tmp_path):
     folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     (folder / "img1").rename(folder / "frames")
     (folder / "seqinfo.ini").write_text("[Sequence]\nimDir=frames\nseqLength=3\n")
     assert index_samples([folder])[0].image_path.parent.name == "frames"
 
 
-def test_frames_go_by_the_numbers_in_their_names(tmp_path):
+def test_mot_frames_use_numbers_of_names(tmp_path):
     folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     for old, new in (("000001", "1"), ("000002", "2"), ("000003", "10")):
         (folder / "img1" / f"{old}.png").rename(folder / "img1" / f"{new}.png")
@@ -81,33 +81,33 @@ def test_frames_go_by_the_numbers_in_their_names(tmp_path):
     assert samples[2].image_path.name == "10.png"
 
 
-def test_frames_without_numbers_go_by_their_place(tmp_path):
+def test_mot_frames_without_numbers_use_position(tmp_path):
     folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     for old, new in (("000001", "ant"), ("000002", "bee"), ("000003", "cat")):
         (folder / "img1" / f"{old}.png").rename(folder / "img1" / f"{new}.png")
     assert [index_samples([folder])[index].image_path.stem for index in range(3)] == ["ant", "bee", "cat"]
 
 
-def test_two_images_of_one_frame_are_refused(tmp_path):
+def test_mot_two_images_of_one_frame_raise(tmp_path):
     folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     (folder / "img1" / "2.png").write_bytes((folder / "img1" / "000002.png").read_bytes())
     with pytest.raises(InputError, match=r"000002\.png and 2\.png are the same frame"):
         index_samples([folder])
 
 
-def test_a_person_in_a_frame_without_an_image_is_named(tmp_path):
+def test_mot_box_without_image_raises(tmp_path):
     folder = make_sequence(tmp_path, "S", walkers((1,), 4), frames=3)
     with pytest.raises(InputError, match=r"gt\.txt:4: frame 4 has no image in .*img1"):
         index_samples([folder])
 
 
-def test_one_identity_twice_in_a_frame_is_named(tmp_path):
+def test_duplicate_identity_in_frame_raises(tmp_path):
     folder = make_sequence(tmp_path, "S", [*walkers((1, 2), 3), (2, 1, 9, 9, 9, 9, 1, 1, 1.0)])
     with pytest.raises(InputError, match=r"gt\.txt:7: identity 1 twice in .*000002\.png, first at .*gt\.txt:2"):
         index_samples([folder])
 
 
-def test_missing_parts_are_named(tmp_path):
+def test_sequence_without_labels_or_images_raises(tmp_path):
     folder = make_sequence(tmp_path, "S", walkers((1,), 3))
     (folder / "gt" / "gt.txt").unlink()
     with pytest.raises(InputError, match=r"gt\.txt: no such file"):
@@ -119,13 +119,13 @@ def test_missing_parts_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("index", [-1, 3])
-def test_an_index_outside_is_refused(tmp_path, index):
+def test_sample_index_out_of_range_raises(tmp_path, index):
     samples = index_samples([make_sequence(tmp_path, "S", walkers((1,), 3))])
     with pytest.raises(IndexError, match="of 3"):
         samples[index]
 
 
-def test_images_of_one_sequence_have_one_number_over_several_sets(tmp_path):
+def test_sequence_numbers_are_unique_over_sets(tmp_path):
     folders = [
         make_sequence(tmp_path, "S1", walkers((1,), 3)),
         make_sequence(tmp_path, "S2", walkers((1,), 2), frames=2),
@@ -135,7 +135,7 @@ def test_images_of_one_sequence_have_one_number_over_several_sets(tmp_path):
     assert alone.sequence_numbers().tolist() == [0, 0, 0, 1, 1]
 
 
-def test_images_without_a_sequence_belong_to_their_folder(tmp_path):
+def test_images_without_sequence_are_numbered_by_folder(tmp_path):
     file = tmp_path / "boxes.csv"
     rows = ["b/1.jpg,", "a/1.jpg,", "c/1.jpg,walk", "b/2.jpg,", "c/2.jpg,"]
     file.write_text("image,sequence,left,top,width,height\n" + "".join(f"{row},4,6,12,30\n" for row in rows))

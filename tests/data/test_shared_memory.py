@@ -54,9 +54,9 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.parametrize("renders", [True, False], ids=["heatmaps", "no heatmaps"])
-def test_a_sent_batch_arrives_as_it_was(tmp_path, renders):
-    dataset, before = make_dataset(tmp_path, renders=renders), mapped()
+@pytest.mark.parametrize("render", [True, False], ids=["heatmaps", "no heatmaps"])
+def test_shared_batch_round_trip(tmp_path, render):
+    dataset, before = make_dataset(tmp_path, render=render), mapped()
     batch = collate([dataset[SampleKey(0, index)] for index in (0, 5)])
     arrived = pickle.loads(ForkingPickler.dumps(SharedBatch(batch)))
     assert type(arrived) is type(batch)
@@ -75,7 +75,7 @@ def test_a_sent_batch_arrives_as_it_was(tmp_path, renders):
     assert mapped() == before
 
 
-def test_no_batch_outlives_its_use_nor_an_epoch_that_is_left(tmp_path):
+def test_shared_batches_are_freed(tmp_path):
     loader = make_loader(make_dataset(tmp_path), workers=2)
     list(loader.epoch(0))
     before, maps = descriptors(), mapped()
@@ -87,7 +87,7 @@ def test_no_batch_outlives_its_use_nor_an_epoch_that_is_left(tmp_path):
     loader.close()
 
 
-def test_no_memory_for_a_batch_is_one_line(tmp_path, monkeypatch):
+def test_no_memory_for_batch_raises(tmp_path, monkeypatch):
     def refuse(name):
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
@@ -107,7 +107,7 @@ def in_a_small_room(command: list[str], *, size: str) -> list[str]:
 
 
 @pytest.mark.e2e
-def test_workers_need_no_room_in_dev_shm_and_a_full_one_is_one_line(tmp_path):
+def test_workers_with_small_dev_shm_run_or_name_remedy(tmp_path):
     script = [sys.executable, "-c", IN_A_SMALL_ROOM, str(Path(__file__).parents[1]), str(tmp_path)]
     command = in_a_small_room(script, size="256k")
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)

@@ -30,7 +30,7 @@ def annotation(number, of_image, **more):
     return {"id": number, "image_id": of_image, "category_id": 1, "bbox": [1.5, 2, 3, 4], "iscrowd": 0, **more}
 
 
-def test_boxes_classes_and_what_is_left_out(tmp_path):
+def test_coco_boxes_classes_and_left_out(tmp_path):
     annotations = [
         annotation(1, 20, category_id=18),
         annotation(2, 10, iscrowd=1),
@@ -60,7 +60,7 @@ def test_videos_with_frames_from_zero_or_one(tmp_path, key, first):
     assert table.ids.tolist() == [7, -1, -1]
 
 
-def test_videos_without_a_list_of_them_without_frames_and_mixed_with_stills(tmp_path):
+def test_videos_without_list_or_frames_are_numbered(tmp_path):
     images = [image(1, video_id=5), image(2, video_id=4), image(3, video_id=5), image(4)]
     table = read(tmp_path, content(images, []))
     assert (table.sequences, table.sequence_of.tolist()) == (("5", "4", ""), [0, 1, 0, 2])
@@ -69,7 +69,7 @@ def test_videos_without_a_list_of_them_without_frames_and_mixed_with_stills(tmp_
     assert read(tmp_path, content(images, [])).frames.tolist() == [30, 60]
 
 
-def test_categories_of_one_name_are_one_class(tmp_path):
+def test_coco_categories_of_equal_name_are_one_class(tmp_path):
     categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "person"}, {"id": 3}]
     annotations = [annotation(1, 1, category_id=2), annotation(2, 1, category_id=3)]
     table = read(tmp_path, {**content([image(1)], annotations), "categories": categories})
@@ -103,14 +103,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("value", "message"), WRONG)
-def test_what_is_wrong_is_named(tmp_path, value, message):
+def test_invalid_input_names_cause(tmp_path, value, message):
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path, value)
     assert str(caught.value).startswith(str(tmp_path))
     assert "\n" not in str(caught.value)
 
 
-def test_recognising_by_the_start(tmp_path):
+def test_is_coco_reads_start_of_file(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"annotations": [' + "1," * 100_000)
     assert is_coco(path)
@@ -122,12 +122,12 @@ def test_recognising_by_the_start(tmp_path):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(label_tables())
-def test_a_written_table_is_read_back(tmp_path, table):
+def test_written_annotations_round_trip(tmp_path, table):
     path = tmp_path / "written.json"
     write_coco(path, table)
     require_equal(read_coco(path), table)
 
 
-def test_a_large_image(tmp_path):
+def test_coco_many_boxes_of_one_image(tmp_path):
     table = read(tmp_path, content(ONE, [annotation(number, 1) for number in range(100_000)]))
     assert np.bincount(table.image_of).tolist() == [100_000]

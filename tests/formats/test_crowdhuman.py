@@ -22,7 +22,7 @@ def read_all(path, **options):
     return read_odgt(path, part, **options)
 
 
-def test_masks_and_ignored_rows_are_left_out_and_counted(tmp_path):
+def test_read_odgt_leaves_out_masks_and_ignored_rows(tmp_path):
     path = tmp_path / "a.odgt"
     rows = [
         person([0, 1, 2, 3]),
@@ -47,7 +47,7 @@ def test_masks_and_ignored_rows_are_left_out_and_counted(tmp_path):
 @given(
     st.lists(st.lists(st.tuples(*[st.floats(-1e4, 1e4, width=32)] * 4), max_size=3), max_size=6), st.integers(1, 3000)
 )
-def test_parts_together_are_the_file(tmp_path, images, size):
+def test_odgt_parts_cover_file(tmp_path, images, size):
     path = tmp_path / "a.odgt"
     write_odgt(
         path, (record(f"é {place}", *(person(list(box)) for box in boxes)) for place, boxes in enumerate(images))
@@ -62,7 +62,7 @@ def test_parts_together_are_the_file(tmp_path, images, size):
     assert lines == [place for place, boxes in enumerate(images, 1) for _ in boxes]
 
 
-def test_written_rows_are_read_again(tmp_path):
+def test_odgt_round_trip(tmp_path):
     path = tmp_path / "a.odgt"
     full, seen = (-3.256, 4, 20.5, 60.123), (0, 4, 17, 30)
     rows = [
@@ -80,7 +80,7 @@ def test_written_rows_are_read_again(tmp_path):
     assert [(extra["box_id"], extra["occ"], extra["ignore"]) for extra in extras] == [(0, 1, 0), (1, 0, 1), (2, 0, 1)]
 
 
-def test_byte_order_mark_blank_lines_and_windows_line_ends(tmp_path):
+def test_read_odgt_accepts_bom_blank_lines_and_crlf(tmp_path):
     path = tmp_path / "a.odgt"
     line = json.dumps(record("a", person([0, 0, 1, 1]))).encode()
     path.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n\r\n" + line)
@@ -102,7 +102,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("line", "message"), WRONG)
-def test_what_is_wrong_is_named_with_file_and_line(tmp_path, line, message):
+def test_invalid_line_names_file_and_line(tmp_path, line, message):
     path = tmp_path / "a.odgt"
     good = json.dumps(record("good"))
     path.write_text(f"{good}\n\n{line}\n{good}\n")

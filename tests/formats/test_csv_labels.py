@@ -15,7 +15,7 @@ def read(tmp_path: Path, text: str, *, encoding: str = "utf-8"):
     return read_label_csv(path)
 
 
-def test_columns_in_any_order_and_images_without_boxes(tmp_path):
+def test_csv_columns_in_any_order_with_empty_images(tmp_path):
     table = read(
         tmp_path,
         "Class,ID,height,width,top,left,image,colour\n"
@@ -35,7 +35,7 @@ def test_columns_in_any_order_and_images_without_boxes(tmp_path):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_ways_to_write_the_same(tmp_path, delimiter, ending, encoding):
+def test_csv_delimiters_endings_and_encodings(tmp_path, delimiter, ending, encoding):
     rows = [("image", "left", "top", "width", "height"), ("é.jpg", "1", "2.5", "3", "4")]
     text = ending.join(delimiter.join(row) for row in rows) + ending * 2
     table = read(tmp_path, text, encoding=encoding)
@@ -43,7 +43,7 @@ def test_ways_to_write_the_same(tmp_path, delimiter, ending, encoding):
     assert table.class_names == ("person",)
 
 
-def test_corners_beside_the_size_of_the_image(tmp_path):
+def test_csv_corners_with_image_size(tmp_path):
     header = "filename,width,height,class,xmin,ymin,xmax,ymax"
     table = read(tmp_path, f"{header}\na.jpg,640,480,person,10,20,40,60\n")
     assert (table.boxes_tlwh.tolist(), table.image_hw.tolist()) == ([[10, 20, 30, 40]], [[480, 640]])
@@ -77,13 +77,13 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "line", "message"), WRONG)
-def test_what_is_wrong_is_named_with_file_and_line(tmp_path, text, line, message):
+def test_invalid_line_names_file_and_line(tmp_path, text, line, message):
     with pytest.raises(InputError, match=f"labels.csv:{line}: .*{message}") as caught:
         read(tmp_path, text)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_text(tmp_path):
+def test_unreadable_csv_raises(tmp_path):
     with pytest.raises(InputError, match="not UTF-8 text"):
         read(tmp_path, f"{BOX}\né.jpg,1,2,3,4\n", encoding="latin-1")
     with pytest.raises(InputError, match=r"labels.csv:\d: "):
@@ -92,7 +92,7 @@ def test_what_is_no_text(tmp_path):
         read_label_csv(tmp_path / "none.csv")
 
 
-def test_recognising(tmp_path):
+def test_is_label_csv(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("epoch,loss\n1,2\n")
     assert not is_label_csv(path)
@@ -103,7 +103,7 @@ def test_recognising(tmp_path):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(label_tables())
-def test_a_written_table_is_read_back(tmp_path, table):
+def test_written_annotations_round_trip(tmp_path, table):
     path = tmp_path / "written.csv"
     write_label_csv(path, table)
     require_equal(read_label_csv(path), table)

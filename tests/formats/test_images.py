@@ -21,7 +21,7 @@ def test_a_png_comes_back_as_rgb(tmp_path, picture):
     np.testing.assert_array_equal(read_image(tmp_path / "new folder" / "a.png"), picture)
 
 
-def test_a_jpeg_keeps_its_colours_and_heeds_quality(tmp_path):
+def test_write_image_jpeg_quality(tmp_path):
     red = np.zeros((32, 32, 3), dtype=np.uint8)
     red[..., 0] = 200
     write_image(tmp_path / "good.jpg", red)
@@ -37,19 +37,19 @@ def test_a_missing_image_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\x00\x10JFIF"])
-def test_a_file_that_is_no_image_is_named(tmp_path, content):
+def test_read_image_not_an_image_raises(tmp_path, content):
     (tmp_path / "text.jpg").write_bytes(content)
     with pytest.raises(InputError, match=r"text\.jpg: not an image"):
         read_image(tmp_path / "text.jpg")
 
 
-def test_an_unknown_suffix_writes_nothing(tmp_path, picture):
+def test_write_image_unknown_suffix_raises(tmp_path, picture):
     with pytest.raises(InputError, match=r"'\.xyz'; use \.jpg or \.png"):
         write_image(tmp_path / "a.xyz", picture)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_that_its_format_cannot_hold_is_one_line(tmp_path):
+def test_write_image_unsupported_size_raises(tmp_path):
     with pytest.raises(InputError) as raised:
         write_image(tmp_path / "a.jpg", np.zeros((1, 70_000, 3), np.uint8))
     assert str(raised.value) == f"{tmp_path / 'a.jpg'}: cannot be written"
@@ -57,7 +57,7 @@ def test_a_picture_that_its_format_cannot_hold_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".JPG"])
-def test_a_disk_that_refuses_a_picture_says_why(tmp_path, picture, suffix):
+def test_write_image_disk_error_names_reason(tmp_path, picture, suffix):
     """A limit on a file's size stands for a quota; Python ignores the signal that comes with it."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
@@ -96,17 +96,17 @@ def write_jpeg(path, image, *options):
         (cv2.IMWRITE_JPEG_QUALITY, 30),
     ],
 )
-def test_jpegs_give_the_pixels_of_opencv(tmp_path, size_hw, options):
+def test_jpeg_equals_opencv(tmp_path, size_hw, options):
     path = write_jpeg(tmp_path / "a.jpg", smooth(*size_hw), *options)
     np.testing.assert_array_equal(read_image(path), cv2.imread(str(path), cv2.IMREAD_COLOR_RGB))
 
 
-def test_a_grey_jpeg_gives_the_pixels_of_opencv(tmp_path):
+def test_grey_jpeg_equals_opencv(tmp_path):
     path = write_jpeg(tmp_path / "a.jpg", smooth(40, 60)[..., 0])
     np.testing.assert_array_equal(read_image(path), cv2.imread(str(path), cv2.IMREAD_COLOR_RGB))
 
 
-def test_a_jpeg_of_four_colours_is_left_to_opencv(tmp_path):
+def test_cmyk_jpeg_is_decoded_by_opencv(tmp_path):
     cmyk = np.random.default_rng(0).integers(0, 256, (16, 24, 4), dtype=np.uint8)
     (tmp_path / "a.jpg").write_bytes(simplejpeg.encode_jpeg(cmyk, colorspace="CMYK"))
     expected = cv2.imread(str(tmp_path / "a.jpg"), cv2.IMREAD_COLOR_RGB)
@@ -114,7 +114,7 @@ def test_a_jpeg_of_four_colours_is_left_to_opencv(tmp_path):
     assert read_reduced(tmp_path / "a.jpg", (8, 12)).pixels.shape == (8, 12, 3)
 
 
-def test_the_name_does_not_tell_the_format(tmp_path, picture):
+def test_read_image_ignores_suffix(tmp_path, picture):
     write_image(tmp_path / "a.png", picture)
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
     np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), picture)
@@ -130,7 +130,7 @@ def rotated(path, orientation):
 
 
 @pytest.mark.parametrize("orientation", range(10))
-def test_exif_turns_the_picture_as_in_opencv(tmp_path, orientation):
+def test_exif_orientation_equals_opencv(tmp_path, orientation):
     path = rotated(write_jpeg(tmp_path / "a.jpg", smooth(40, 60)), orientation)
     expected = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     assert expected.shape[:2] == ((60, 40) if 5 <= orientation <= 8 else (40, 60))
@@ -162,7 +162,7 @@ def test_a_damaged_jpeg_is_named(tmp_path, number):
 
 
 @given(st.integers(4, 3000))
-def test_a_jpeg_cut_off_anywhere_is_refused(tmp_path_factory, length):
+def test_truncated_jpeg_raises(tmp_path_factory, length):
     path = tmp_path_factory.getbasetemp() / "cut.jpg"
     data = simplejpeg.encode_jpeg(smooth(96, 160), quality=90, colorsubsampling="420")
     path.write_bytes(data[: min(length, len(data) - 1)])
@@ -170,7 +170,7 @@ def test_a_jpeg_cut_off_anywhere_is_refused(tmp_path_factory, length):
         read_image(path)
 
 
-def test_a_jpeg_with_bytes_to_spare_is_whole(tmp_path):
+def test_jpeg_with_trailing_bytes_is_accepted(tmp_path):
     path = write_jpeg(tmp_path / "a.jpg", smooth(48, 64))
     data, expected = path.read_bytes(), read_image(path)
     for content in (data + bytes(100), data + b"trailer" * 500, data[:-2] + bytes(3) + data[-2:]):
@@ -179,7 +179,7 @@ def test_a_jpeg_with_bytes_to_spare_is_whole(tmp_path):
         assert read_reduced(path, (24, 32)).pixels.shape == (24, 32, 3)
 
 
-def test_any_path_will_do(tmp_path, picture):
+def test_images_with_unicode_paths_and_links(tmp_path, picture):
     folder = tmp_path / "Straße 東京 two"
     write_image(folder / "ä b.png", picture)
     write_image(folder / "ä b.jpg", picture)
@@ -195,7 +195,7 @@ def test_any_path_will_do(tmp_path, picture):
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @pytest.mark.parametrize("size_hw", [(216, 384), (217, 383), (101, 55)])
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.5, 0.51, 0.8, 1.0, 3.0])
-def test_a_reduced_image_covers_what_is_asked_and_lies_where_the_whole_one_does(tmp_path, suffix, size_hw, part):
+def test_read_reduced_covers_size_and_keeps_pixel_positions(tmp_path, suffix, size_hw, part):
     path = write_jpeg(tmp_path / f"a{suffix}", ramps(*size_hw))
     reduced = read_reduced(path, (size_hw[0] * part, size_hw[1] * part + 1000))
     assert reduced.full_hw == size_hw
@@ -211,6 +211,6 @@ def test_a_reduced_image_covers_what_is_asked_and_lies_where_the_whole_one_does(
     assert np.abs(off).max(initial=0) <= 6
 
 
-def test_a_tiny_image_is_not_reduced(tmp_path):
+def test_read_reduced_tiny_image_is_full_size(tmp_path):
     path = write_jpeg(tmp_path / "a.jpg", smooth(7, 200))
     assert read_reduced(path, (1, 1)).scale == 1

@@ -23,7 +23,7 @@ def exif(orientation, order="little", *, tag=0x0112):
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
-def test_orientation_is_found_behind_other_segments(order):
+def test_read_orientation_skips_other_segments(order):
     data = START + segment(0xE0, b"JFIF\0" + bytes(9)) + segment(0xE1, b"http://ns.adobe.com/xap") + b"\xff"
     assert read_orientation(data + exif(6, order)) == 6
 
@@ -40,24 +40,24 @@ def test_orientation_is_found_behind_other_segments(order):
         START + segment(0xDA, b"scan") + exif(6),
     ],
 )
-def test_a_picture_without_a_sound_orientation_is_upright(data):
+def test_invalid_orientation_is_upright(data):
     assert read_orientation(data) == 1
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_no_bytes_are_too_odd(before, after):
+def test_header_parsers_accept_any_bytes(before, after):
     assert 1 <= read_orientation(START + before + exif(3) + after) <= 8
     assert 1 <= read_orientation(START + segment(0xE1, b"Exif\0\0" + before)) <= 8
     assert read_jpeg_size(before) is None
 
 
-def test_turning_and_turning_back():
+def test_upright_with_inverse_orientation_restores_image():
     image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     for orientation, back in zip(range(1, 9), (1, 2, 3, 4, 5, 8, 7, 6), strict=True):
         np.testing.assert_array_equal(upright(upright(image, orientation), back), image)
 
 
-def test_sizes_are_told_without_decoding():
+def test_read_jpeg_size():
     image = np.zeros((21, 34, 3), dtype=np.uint8)
     assert read_jpeg_size(encode_jpeg(image, quality=50)) == (21, 34)
     assert read_jpeg_size(cv2.imencode(".png", image)[1].tobytes()) is None
@@ -71,7 +71,7 @@ def test_sides_are_rounded_up(size_hw, eighths):
     assert image.shape[:2] == tuple(int(np.ceil(side * eighths / 8)) for side in size_hw)
 
 
-def test_padding_before_the_end_is_no_damage_but_data_is():
+def test_decode_jpeg_accepts_padding_but_not_extra_data():
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     data = encode_jpeg(image, quality=80)
     expected = decode_jpeg(data, size_hw=(48, 64))

@@ -34,7 +34,7 @@ def file(tmp_path):
     return write
 
 
-def test_truth_of_nine_columns(file):
+def test_read_boxes_nine_columns(file):
     table = read_boxes(file(TRUTH), "ground_truth")
     assert table.columns == 9
     assert table.frames.tolist() == [1, 2]
@@ -45,7 +45,7 @@ def test_truth_of_nine_columns(file):
     assert table.lines.tolist() == [1, 2]
 
 
-def test_truth_of_mot15_has_coordinates_where_others_have_classes(file):
+def test_read_boxes_mot15_has_no_classes(file):
     table = read_boxes(file("1,2,10,20,30,40,1,3.5,4.5,0\n"), "ground_truth")
     assert (table.columns, table.classes.tolist(), table.visibilities.tolist()) == (10, [-1], [1.0])
 
@@ -60,19 +60,19 @@ def test_truth_of_mot15_has_coordinates_where_others_have_classes(file):
         ("1,2,10,20,30,40,0.9,-1,-1,-1,7,7", 0.9, -1),
     ],
 )
-def test_results_of_any_width(file, line, score, kind):
+def test_read_boxes_results_of_any_width(file, line, score, kind):
     table = read_boxes(file(line), "results")
     assert (table.confidences.tolist(), table.classes.tolist()) == ([score], [kind])
     assert table.visibilities.tolist() == [1.0]
 
 
-def test_blanks_blank_lines_and_a_byte_order_mark(file):
+def test_read_boxes_accepts_spaces_blank_lines_and_bom(file):
     table = read_boxes(file("\ufeff1 2 10 20 30 40 1\n\n  \n2, 2, 11, 20,\t30, 40, 1\r\n"), "results")
     assert table.frames.tolist() == [1, 2]
     assert table.lines.tolist() == [1, 4]
 
 
-def test_an_empty_file_is_an_empty_table(file):
+def test_read_boxes_empty_file(file):
     table = read_boxes(file("\n"), "results")
     assert (len(table), table.columns, table.boxes_tlwh.shape) == (0, 0, (0, 4))
 
@@ -92,14 +92,14 @@ def test_an_empty_file_is_an_empty_table(file):
         ("1,-1e200,10,20,30,40,1\n", "file.txt:1: identity -1e200 is not a whole number"),
     ],
 )
-def test_wrong_lines_are_named(file, text, message):
+def test_read_boxes_invalid_lines_raise(file, text, message):
     with pytest.raises(InputError) as caught:
         read_boxes(file(text), "ground_truth")
     assert str(caught.value).endswith(message)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_text_file(tmp_path):
+def test_read_boxes_unreadable_file_raises(tmp_path):
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x81")
     for name, message in (("binary.txt", "not a text file"), ("absent.txt", "no such file"), (".", "directory")):
         with pytest.raises(InputError, match=message):
@@ -127,7 +127,7 @@ def columns(table, *names):
 
 @given(table=tables())
 @settings(max_examples=50, deadline=None)
-def test_truth_reads_back_by_identity_then_frame(tmp_path_factory, table):
+def test_write_ground_truth_round_trip(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("truth") / "gt" / "gt.txt"
     write_ground_truth(path, table)
     names = ("frames", "ids", "boxes_tlwh", "confidences", "classes", "visibilities")
@@ -138,7 +138,7 @@ def test_truth_reads_back_by_identity_then_frame(tmp_path_factory, table):
 
 @given(table=tables())
 @settings(max_examples=50, deadline=None)
-def test_results_read_back_by_frame_then_identity(tmp_path_factory, table):
+def test_write_results_round_trip(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("results") / "A.txt"
     write_results(path, table)
     names = ("frames", "ids", "boxes_tlwh", "confidences")
@@ -185,7 +185,7 @@ def test_wrong_sequence_info(file, tmp_path, text, message):
         read_sequence_info(tmp_path)
 
 
-def test_sequences_and_images_are_found_by_name(tmp_path):
+def test_find_sequences_and_list_images_sort_by_name(tmp_path):
     for name in ("B/img1", "A/gt", "C", "D"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "A/gt/gt.txt").touch()
@@ -197,7 +197,7 @@ def test_sequences_and_images_are_found_by_name(tmp_path):
     assert [path.name for path in list_images(tmp_path / "B/img1")] == ["1.PNG", "2.jpg"]
 
 
-def test_nothing_to_find(tmp_path):
+def test_find_sequences_without_sequence_raises(tmp_path):
     with pytest.raises(InputError, match="no MOTChallenge sequence here"):
         find_sequences(tmp_path)
     for find in (find_sequences, list_images):
@@ -205,7 +205,7 @@ def test_nothing_to_find(tmp_path):
             find(tmp_path / "absent")
 
 
-def test_the_class_of_results_comes_back(tmp_path):
+def test_results_class_round_trip(tmp_path):
     path = tmp_path / "r.txt"
     path.write_text("1,4,1,2,3,4,0.5,2,-1,-1\n1,5,1,2,3,4,0.5,1,-1,-1\n")
     table = read_boxes(path, "results")
@@ -224,17 +224,17 @@ def test_the_class_of_results_comes_back(tmp_path):
         (("car", "pedestrian", "boat"), (1, 2, 3)),
     ],
 )
-def test_class_numbers_are_the_challenge_s_or_the_list_s_own(names, numbers):
+def test_class_numbers_official_or_by_position(names, numbers):
     assert class_numbers(names) == numbers
 
 
 @pytest.mark.parametrize("names", [(), ("",), ("a/b",), ("car", "Car"), ("person", "pedestrian"), ("boat", "boat")])
-def test_class_lists_that_name_nothing_or_one_class_twice(names):
+def test_class_numbers_empty_or_repeated_raise(names):
     with pytest.raises(InputError, match=r"DATA\.CLASSES"):
         class_numbers(names)
 
 
-def test_a_folder_is_called_as_its_seqinfo_says_else_as_itself(tmp_path: Path) -> None:
+def test_sequence_name_is_from_seqinfo_or_folder(tmp_path: Path) -> None:
     assert sequence_name(tmp_path / "street") == "street"
     (tmp_path / "seqinfo.ini").write_text("[Sequence]\nname=MOT17-02\nseqLength=1\n")
     assert sequence_name(tmp_path) == "MOT17-02"

@@ -13,7 +13,7 @@ SHARES = st.floats(-2, 3, width=32)
 JDE_ROWS = st.lists(st.tuples(st.integers(0, 90), st.integers(-1, 2**40), SHARES, SHARES, SHARES, SHARES), max_size=4)
 
 
-def test_a_row_is_class_identity_centre_and_size():
+def test_parse_jde_row():
     labels = parse_jde([b"0 7 0.5 0.25 0.2 0.1\n"], ["a.txt"])
     assert (labels.classes.tolist(), labels.ids.tolist(), labels.lines.tolist()) == ([0], [7], [1])
     np.testing.assert_allclose(labels.boxes_tlwh, [[0.4, 0.2, 0.2, 0.1]], rtol=1e-6)
@@ -21,14 +21,14 @@ def test_a_row_is_class_identity_centre_and_size():
 
 
 @pytest.mark.parametrize("parse", [parse_jde, parse_yolo])
-def test_no_files_and_empty_files(parse):
+def test_parse_no_files_and_empty_files(parse):
     assert len(parse([], []).ids) == 0
     labels = parse([b"", b" \r\n\n"], ["a", "b"])
     assert labels.counts.tolist() == [0, 0]
     assert labels.boxes_tlwh.shape == (0, 4)
 
 
-def test_lines_are_counted_from_the_start_of_each_file_with_blank_ones():
+def test_lines_count_blank_lines_of_each_file():
     row = b"0 1 .5 .5 .1 .1"
     labels = parse_jde([row + b"\n" + row, b"", b"\r\n" + row + b"\r\n\r\n" + row], ["a", "b", "c"])
     assert labels.counts.tolist() == [2, 0, 2]
@@ -36,7 +36,7 @@ def test_lines_are_counted_from_the_start_of_each_file_with_blank_ones():
 
 
 @given(st.lists(JDE_ROWS, max_size=5), st.sampled_from(["\n", "\r\n", "\r", "\n\n", " \n\t"]))
-def test_both_ways_of_parsing_give_the_same(files, ending):
+def test_parse_jde_vectorized_and_rowwise_agree(files, ending):
     texts = ["".join(" ".join(map(repr, row)) + ending for row in rows) for rows in files]
     labels = parse_jde([text.encode() for text in texts], [""] * len(files))
     plain = parse_jde([text.replace(ending, "\n").encode() for text in texts], [""] * len(files))
@@ -67,7 +67,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("row", "message"), WRONG)
-def test_what_is_wrong_is_named_with_file_and_line(row, message):
+def test_invalid_line_names_file_and_line(row, message):
     good = b"0 1 .5 .5 .1 .1\n"
     with pytest.raises(InputError, match=f"^b.txt:3: .*{message}"):
         parse_jde([good, good + b"\n" + row + b"\n" + good], ["a.txt", "b.txt"])
@@ -95,7 +95,7 @@ def test_wrong_yolo_rows(row):
         parse_yolo([row], ["a.txt"])
 
 
-def test_key_points_are_passed_over():
+def test_parse_yolo_ignores_keypoints():
     labels = parse_yolo([b"0 .5 .5 .2 .4 " + b"0.1 " * 34 + b"\n0 .5 .5 .2 .4"], ["a"], keypoint_values=34)
     np.testing.assert_allclose(labels.boxes_tlwh, [[0.4, 0.3, 0.2, 0.4]] * 2, rtol=1e-5)
     with pytest.raises(InputError, match=r"a:1: 6 columns, expected 5 \+ 34"):
@@ -118,7 +118,7 @@ def test_reading_a_file(tmp_path: Path):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(JDE_ROWS, st.booleans())
-def test_written_rows_are_read_back(tmp_path, rows, has_ids):
+def test_text_labels_round_trip(tmp_path, rows, has_ids):
     table = np.array(rows, dtype=np.float64).reshape(-1, 6)
     boxes_tlwh = table[:, 2:].astype(np.float32).astype(np.float64)
     classes, ids = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)

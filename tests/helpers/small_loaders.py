@@ -8,9 +8,9 @@ from fairmot.data.sampler import EpochSampler
 from helpers.small_sequences import index_samples, make_sequence, walkers
 
 
-def make_dataset(folder: Path, *, renders: bool = True) -> JointDataset:
+def make_dataset(folder: Path, *, render: bool = True) -> JointDataset:
     sequence = make_sequence(folder, "S1", walkers((1, 2), 6), frames=6)
-    return JointDataset(index_samples([sequence]), input_hw=(256, 320), targets=TargetOptions(renders=renders))
+    return JointDataset(index_samples([sequence]), input_hw=(256, 320), targets=TargetOptions(render=render))
 
 
 def make_loader(dataset: JointDataset, workers: int = 0) -> TrainLoader:

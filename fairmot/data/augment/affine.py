@@ -106,15 +106,11 @@ def jitter_colours(image: ImageArray, draw: AugmentDraw, *, channels: Literal[3,
 
     channels: 4 returns opaque RGBA (H, W, 4), which OpenCV warps in half the time.
     """
-    table = np.stack([_levels(1.0), _levels(draw.saturation_factor), _levels(draw.value_factor)], axis=-1)
+    factors = np.array([1, draw.saturation_factor, draw.value_factor], dtype=np.float32)
+    table = (np.arange(256, dtype=np.float32)[:, None] * factors).clip(0, 255).astype(np.uint8)
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     cv2.LUT(hsv, table[None], dst=hsv)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dstCn=channels), dtype=np.uint8)
-
-
-def _levels(factor: float) -> npt.NDArray[np.uint8]:
-    levels: npt.NDArray[np.float32] = np.arange(256, dtype=np.float32) * np.float32(factor)
-    return levels.clip(0, 255).astype(np.uint8)
 
 
 def affine_matrix(

@@ -72,7 +72,9 @@ def _crop(labelled: LabelledImage, corner_yx: tuple[int, int], size_hw: tuple[in
     boxes_xyxy = labelled.boxes_xyxy - np.array([x, y, x, y])
     cut = boxes_xyxy.clip(0, np.array([width, height, width, height]))
     sides = cut[:, 2:] - cut[:, :2]
-    kept = (sides > MIN_SIDE).all(axis=1) & (sides.prod(axis=1) >= MIN_VISIBLE * _areas(boxes_xyxy))
+    kept = (sides > MIN_SIDE).all(axis=1) & (
+        sides.prod(axis=1) >= MIN_VISIBLE * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    )
     return replace(labelled, image=labelled.image[y : y + height, x : x + width], boxes_xyxy=cut).select(kept)
 
 
@@ -142,7 +144,3 @@ def add_jpeg_noise(labelled: LabelledImage, rng: np.random.Generator) -> Labelle
     quality = int(rng.integers(*JPEG_QUALITY, endpoint=True))
     size_hw = labelled.image.shape[0], labelled.image.shape[1]
     return replace(labelled, image=decode_jpeg(encode_jpeg(labelled.image, quality=quality), size_hw=size_hw))
-
-
-def _areas(boxes_xyxy: FloatArray) -> FloatArray:
-    return np.asarray((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1))

@@ -1,7 +1,7 @@
 """Interface of the data set readers: the source they are made from, their read plan, and reading in processes."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,3 +109,21 @@ def match_sequences(names: Sequence[str], patterns: Sequence[str], *, where: str
     if len(matches) and not matches.any():
         raise InputError(f"{where}: no sequence is called {' or '.join(patterns)}")
     return matches
+
+
+def select_sequences(annotations: Annotations, patterns: Sequence[str], *, prefix: str) -> Annotations:
+    """Return the images of the sequences that match, by sequence and frame; without frames in the file's order.
+
+    patterns: as in `fnmatch`; empty for all. prefix: put before relative image files.
+    Raises InputError where no sequence matches.
+    """
+    matches = match_sequences(annotations.sequences, patterns, where=annotations.label_files[0])
+    order = np.lexsort((annotations.frames, annotations.sequence_of))
+    chosen = annotations.take(order[matches[annotations.sequence_of[order]]])
+    used, sequence_of = np.unique(chosen.sequence_of, return_inverse=True)
+    return replace(
+        chosen,
+        images=tuple(image if image.startswith("/") else f"{prefix}{image}" for image in chosen.images),
+        sequences=tuple(annotations.sequences[index] for index in used.tolist()),
+        sequence_of=sequence_of.astype(np.int64),
+    )

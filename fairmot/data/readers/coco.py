@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairmot.data.readers.annotation_file import find_label_file, select_sequences
-from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.paths import existing, files_with, relative_to
+from fairmot.data.readers.base import ReadPlan, Source, select_sequences
+from fairmot.data.readers.paths import existing, files_with, find_label_file, relative_to
 from fairmot.formats.coco import is_coco, read_coco
 from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError

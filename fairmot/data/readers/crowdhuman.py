@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fairmot.data.readers.annotation_file import find_label_file
 from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.paths import existing, files_with, is_image, relative_to, subfolders_of
+from fairmot.data.readers.paths import existing, files_with, find_label_file, is_image, relative_to, subfolders_of
 from fairmot.formats.crowdhuman import BOX_KEYS, FileRange, read_odgt, split_lines
 from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairmot.data.readers.annotation_file import find_label_file, select_sequences
-from fairmot.data.readers.base import ReadPlan, Source
-from fairmot.data.readers.paths import files_with, relative_to
+from fairmot.data.readers.base import ReadPlan, Source, select_sequences
+from fairmot.data.readers.paths import files_with, find_label_file, relative_to
 from fairmot.formats.csv_labels import is_label_csv, read_label_csv
 from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError

@@ -7,10 +7,11 @@ A/labels_with_ids/x/1.txt. Identities are unique over the full set.
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairmot.data.readers.annotation_file import named_label_file, only_file
 from fairmot.data.readers.base import ReadPlan, Source
 from fairmot.data.readers.paths import (
     files_with,
+    named_label_file,
+    only_file,
     read_class_names,
     read_image_list,
     starts_with_image,

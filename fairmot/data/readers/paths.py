@@ -1,15 +1,53 @@
-"""Files of data sets: files by suffix, folders of images, image lists and class names."""
+"""Files of data sets: annotation files, folders of images, image lists and class names."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from fairmot.data.readers.base import Source
 from fairmot.formats.motchallenge import IMAGE_EXTENSIONS
 from fairmot.formats.text_io import read_text
 from fairmot.utils.errors import InputError
 
 IMAGE_SUFFIXES = (*IMAGE_EXTENSIONS, ".webp", ".tif", ".tiff")
+
+
+def find_label_file(
+    source: Source, *, suffix: str, subfolders: Sequence[str] = (), fits: Callable[[Path], bool] = Path.is_file
+) -> Path:
+    """Return the annotation file of a source: the one named, its root, or the only one in the folder.
+
+    subfolders: searched in order when the folder itself has none.
+    fits: condition on files with the suffix.
+    Raises InputError: no such file, none, or several.
+    """
+    file = named_label_file(source)
+    for folder in (source.root, *(source.root / name for name in subfolders)):
+        file = file or only_file(files_with(folder, suffix, fits), folder)
+    if file is None:
+        raise InputError(f"{source.root}: no {suffix} file with labels here")
+    return file
+
+
+def named_label_file(source: Source) -> Path | None:
+    """Return the file that LABELS names, else the root if it is a file; InputError for a missing file or folder."""
+    if source.labels:
+        path = source.folder / source.labels
+        if not path.is_file():
+            raise InputError(f"{path}: no such file (LABELS of {source.name or source.root})")
+        return path
+    if not source.root.exists():
+        raise InputError(f"{source.root}: no such file or folder")
+    return source.root if source.root.is_file() else None
+
+
+def only_file(found: Sequence[Path], folder: Path) -> Path | None:
+    """Return the file found, None without one; InputError where there are several."""
+    if len(found) > 1:
+        shown = ", ".join(path.name for path in found[:8]) + (", ..." if len(found) > 8 else "")
+        raise InputError(f"{folder}: several annotation files ({shown}); name one with LABELS")
+    return found[0] if found else None
 
 
 def files_with(folder: Path, suffix: str, fits: Callable[[Path], bool] = Path.is_file) -> list[Path]:

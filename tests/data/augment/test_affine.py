@@ -40,7 +40,7 @@ def drawn_box(image):
 
 
 @given(st.integers(0, 10**6))
-def test_draws_stay_within_their_options(seed):
+def test_draws_are_within_ranges(seed):
     options = AugmentOptions()
     draw = draw_augmentation(make_rng(seed), options)
     assert 0.5 <= draw.saturation_factor <= 1.5
@@ -52,7 +52,7 @@ def test_draws_stay_within_their_options(seed):
     assert draw == draw_augmentation(make_rng(seed), options)
 
 
-def test_draws_spread_over_their_options():
+def test_draws_cover_ranges():
     draws = [draw_augmentation(make_rng(seed), AugmentOptions()) for seed in range(400)]
     assert 0.4 < np.mean([draw.mirrored for draw in draws]) < 0.6
     assert np.ptp([draw.angle for draw in draws]) > 9.5
@@ -60,7 +60,7 @@ def test_draws_spread_over_their_options():
     assert np.corrcoef([draw.shift_xy for draw in draws], rowvar=False)[0, 1] == pytest.approx(0, abs=0.15)
 
 
-def test_options_of_zero_change_nothing():
+def test_zero_ranges_give_identity_draw():
     options = AugmentOptions(0, 0, 0, 0, (1, 1), 0, 0)
     assert draw_augmentation(make_rng(1), options) == STILL
 
@@ -75,7 +75,7 @@ def published_jitter(image, saturation, value):
 
 
 @given(st.floats(0, 2), st.floats(0, 2))
-def test_colours_equal_the_arithmetic_in_floats(saturation, value):
+def test_jitter_colours_equals_float_arithmetic(saturation, value):
     image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     before = image.copy()
     draw = replace(STILL, saturation_factor=saturation, value_factor=value)
@@ -87,25 +87,25 @@ def test_colours_equal_the_arithmetic_in_floats(saturation, value):
     assert (with_alpha[..., 3] == 255).all()
 
 
-def test_a_still_draw_changes_neither_pixels_nor_boxes():
+def test_warp_identity_draw_changes_nothing():
     picture = picture_of((20, 20, 50, 60), image=np.random.default_rng(0).integers(0, 256, (*INPUT_HW, 3), np.uint8))
     warped = warp(picture, STILL, AugmentOptions())
     np.testing.assert_array_equal(warped.image, picture.image)
     np.testing.assert_allclose(warped.boxes_xyxy, picture.boxes_xyxy)
 
 
-def test_scaling_is_about_the_middle():
+def test_scale_is_about_centre():
     warped, _ = warp_boxes(np.array([[60.0, 38, 100, 58]]), affine_matrix(replace(STILL, scale=0.5), INPUT_HW), 0)
     np.testing.assert_allclose(warped, [[70, 43, 90, 53]])
 
 
-def test_the_right_axes_move_x_by_the_width():
+def test_translation_axes_scale_by_width_or_height():
     draw = replace(STILL, shift_xy=(0.1, 0.05))
     np.testing.assert_allclose(affine_matrix(draw, INPUT_HW)[:2, 2], [16, 4.8])
     np.testing.assert_allclose(affine_matrix(draw, INPUT_HW, "published")[:2, 2], [9.6, 8])
 
 
-def test_shear_comes_after_the_move():
+def test_shear_is_after_translation():
     draw = replace(STILL, shift_xy=(0.0, 0.1), shear_xy=(45, 0))
     np.testing.assert_allclose(affine_matrix(draw, INPUT_HW), [[1, 1, 9.6], [0, 1, 9.6], [0, 0, 1]], atol=1e-12)
 
@@ -128,7 +128,7 @@ def test_boxes_follow_the_pixels(draw, axes):
     np.testing.assert_allclose(drawn_box(warped.image), warped.boxes_xyxy[0], atol=2)
 
 
-def test_the_hull_of_a_turned_box_shrinks():
+def test_warp_boxes_shrinks_rotated_hull():
     boxes_xyxy = np.array([[40.0, 30, 60, 70]])
     matrix = affine_matrix(replace(STILL, angle=30), INPUT_HW)
     turned, straight = warp_boxes(boxes_xyxy, matrix, 30)[0], warp_boxes(boxes_xyxy, matrix, 0)[0]
@@ -149,13 +149,13 @@ def test_the_hull_of_a_turned_box_shrinks():
         ((10, 10, 20, 111), 1.0, False),  # 10.1 : 1
     ],
 )
-def test_which_boxes_stay_of_use(box, scale, kept):
+def test_warp_boxes_keep_mask(box, scale, kept):
     boxes_xyxy = np.array([box], dtype=np.float64)
     _, of_use = warp_boxes(boxes_xyxy, affine_matrix(replace(STILL, scale=scale), INPUT_HW), 0)
     assert of_use.tolist() == [kept]
 
 
-def test_a_person_warped_out_of_the_picture_stays_or_goes_by_option():
+def test_out_of_frame_option_keeps_or_drops_boxes():
     picture = picture_of((2, 40, 12, 60), (60, 40, 70, 60))
     draw = replace(STILL, shift_xy=(-0.1, 0))
     kept = warp(picture, draw, AugmentOptions())
@@ -166,12 +166,12 @@ def test_a_person_warped_out_of_the_picture_stays_or_goes_by_option():
     assert (kept.classes.tolist(), dropped.classes.tolist()) == ([0, 1], [1])
 
 
-def test_touching_needs_a_shared_area():
+def test_touches_requires_overlap():
     boxes_xyxy = np.array([[-5.0, 0, 0, 9], [-5, 0, 1, 9], [160, 5, 170, 9], [150, 90, 170, 99], [3, 96, 9, 99]])
     assert touches(boxes_xyxy, INPUT_HW).tolist() == [False, True, False, True, False]
 
 
-def test_the_mirror_swaps_left_and_right():
+def test_flip_swaps_left_and_right():
     picture = picture_of((10, 20, 30, 60), (100, 5, 150, 90))
     mirrored = warp(picture, replace(STILL, mirrored=True), AugmentOptions())
     np.testing.assert_allclose(mirrored.boxes_xyxy, [[130, 20, 150, 60], [10, 5, 60, 90]])
@@ -179,12 +179,12 @@ def test_the_mirror_swaps_left_and_right():
     np.testing.assert_allclose(mirror_boxes(mirrored.boxes_xyxy, 160), picture.boxes_xyxy)
 
 
-def test_no_people_is_no_trouble():
+def test_warp_without_objects():
     warped = warp(picture_of(), replace(STILL, angle=3, mirrored=True), AugmentOptions(out_of_frame="drop"))
     assert warped.boxes_xyxy.shape == (0, 4)
     assert warped.image.shape == (*INPUT_HW, 3)
 
 
-def test_what_the_warp_leaves_empty_is_grey():
+def test_warp_fills_border_with_grey():
     warped = warp(picture_of(), replace(STILL, scale=0.5), AugmentOptions())
     assert warped.image[0, 0].tolist() == [128, 128, 128]

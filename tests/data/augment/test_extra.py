@@ -43,7 +43,7 @@ def share_of_colour(picture, place):
 
 
 @given(seeds)
-def test_a_mosaics_boxes_hold_their_own_people(seed):
+def test_mosaic_boxes_follow_pixels(seed):
     pictures = [painted(seed + number, first=6 * number) for number in range(4)]
     made = mosaic(pictures, make_rng(seed))
     assert made.image.shape == (*INPUT_HW, 3)
@@ -67,7 +67,7 @@ def test_a_mosaics_boxes_hold_their_own_people(seed):
 
 
 @given(seeds)
-def test_nobody_who_is_plain_to_see_in_a_mosaic_is_left_out(seed):
+def test_mosaic_keeps_visible_objects(seed):
     pictures = [painted(seed + number, first=6 * number) for number in range(4)]
     made = mosaic(pictures, make_rng(seed))
     for picture in pictures:
@@ -77,7 +77,7 @@ def test_nobody_who_is_plain_to_see_in_a_mosaic_is_left_out(seed):
                 assert seen <= max(0.35 * (box[2:] - box[:2]).prod(), 6 * 100)
 
 
-def test_a_mosaic_cuts_and_drops_at_the_tile():
+def test_mosaic_clips_and_drops_boxes_at_tile():
     people = LabelledImage(
         np.zeros((*INPUT_HW, 3), np.uint8), np.array([[0.0, 0, 160, 96]]), np.array([3]), np.array([1])
     )
@@ -97,7 +97,7 @@ def test_a_mosaic_cuts_and_drops_at_the_tile():
 
 
 @given(seeds)
-def test_a_mix_up_has_the_people_of_both(seed):
+def test_mix_up_has_objects_of_both(seed):
     one, other = painted(seed), painted(seed + 1, first=10)
     made = mix_up(one, other, make_rng(seed))
     assert made.identities.tolist() == [*one.identities, *other.identities]
@@ -111,7 +111,7 @@ def test_a_mix_up_has_the_people_of_both(seed):
 
 
 @given(seeds)
-def test_erasing_keeps_those_who_are_seen(seed):
+def test_erase_keeps_visible_objects(seed):
     picture = painted(seed, count=6)
     made = erase(picture, make_rng(seed))
     assert (made.image != picture.image).any()
@@ -126,7 +126,7 @@ def test_erasing_keeps_those_who_are_seen(seed):
 
 @pytest.mark.parametrize("change", [blur, add_jpeg_noise])
 @given(seed=seeds)
-def test_blur_and_noise_change_pixels_alone(change, seed):
+def test_blur_and_jpeg_keep_labels(change, seed):
     picture = painted(seed)
     before = picture.image.copy()
     made = change(picture, make_rng(seed))
@@ -139,7 +139,7 @@ def test_blur_and_noise_change_pixels_alone(change, seed):
     assert np.abs(off.mean(axis=(0, 1))).max() < 8  # neither brighter nor darker
 
 
-def test_blur_does_not_move_the_picture():
+def test_blur_keeps_image_position():
     image = np.zeros((41, 41, 3), dtype=np.uint8)
     image[20, 20] = 255
     none = np.zeros(0, dtype=np.int64)
@@ -151,7 +151,7 @@ def test_blur_does_not_move_the_picture():
         np.testing.assert_allclose(middle, (20, 20), atol=0.3)
 
 
-def test_extras_that_are_off_draw_nothing():
+def test_disabled_extras_draw_nothing():
     picture, rng = painted(0), make_rng(5)
 
     def another():
@@ -162,7 +162,7 @@ def test_extras_that_are_off_draw_nothing():
 
 
 @pytest.mark.parametrize(("name", "asked"), [("mosaic", 3), ("mixup", 1), ("erase", 0), ("blur", 0), ("jpeg", 0)])
-def test_each_extra_comes_as_often_as_asked(name, asked):
+def test_extras_occur_with_their_probability(name, asked):
     pictures, changed, calls = [painted(number, first=6 * number) for number in range(5)], 0, []
 
     def another():
@@ -177,14 +177,14 @@ def test_each_extra_comes_as_often_as_asked(name, asked):
 
 
 @given(seeds)
-def test_all_extras_depend_on_the_generator_alone(seed):
+def test_extras_depend_on_rng_only(seed):
     options = AugmentOptions(mosaic=0.5, mixup=0.5, erase=0.5, blur=0.5, jpeg=0.5)
     one, other = (add_extras(painted(1), make_rng(seed), options, lambda: painted(2, first=8)) for _ in range(2))
     np.testing.assert_array_equal(one.image, other.image)
     np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
 
 
-def test_nobody_is_no_trouble():
+def test_extras_without_objects():
     none = np.zeros(0, dtype=np.int64)
     empty = LabelledImage(np.zeros((*INPUT_HW, 3), np.uint8), np.zeros((0, 4)), none, none)
     options = AugmentOptions(mosaic=1, mixup=1, erase=1, blur=1, jpeg=1)

@@ -1,4 +1,4 @@
-"""Where the fast path puts pixels; `test_picture.py` compares it with the full one."""
+"""Pixel positions of the fast implementation; `test_joint_dataset.py` compares it with the full implementation."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def bright_box(image):
     share=st.sampled_from([1.0, 0.5, 0.625]),
     axes=st.sampled_from(["correct", "published"]),
 )
-def test_boxes_lie_where_the_pixels_do(seed, image_hw, share, axes):
+def test_render_boxes_follow_pixels(seed, image_hw, share, axes):
     options = AugmentOptions(rotation=0, shear=0, translation_axes=axes)
     draw = draw_augmentation(make_rng(seed), options)
     reduced, boxes_xyxy = person(image_hw, share)
@@ -52,7 +52,7 @@ def test_boxes_lie_where_the_pixels_do(seed, image_hw, share, axes):
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_still_draw_of_the_whole_image_is_nearly_the_letterbox(mirrored):
+def test_render_identity_draw_is_close_to_letterbox(mirrored):
     pixels = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8), (480, 270))
     letterbox = fit_letterbox((270, 480), INPUT_HW)
     image = render(ReducedImage(pixels, 1.0, (270, 480)), letterbox, replace(STILL, mirrored=mirrored))
@@ -60,14 +60,14 @@ def test_a_still_draw_of_the_whole_image_is_nearly_the_letterbox(mirrored):
     assert np.abs(image[:, :: -1 if mirrored else 1].astype(int) - expected).mean() < 1
 
 
-def test_what_is_empty_is_grey_and_keeps_its_colour():
+def test_render_fills_border_with_grey():
     reduced, _ = person((100, 100))
     image = render(reduced, fit_letterbox((100, 100), INPUT_HW), replace(STILL, value_factor=0.5, scale=0.5))
     assert (image[:, :60] == 128).all()
     assert (image[:30] == 128).all()
 
 
-def test_1080_rows_are_read_at_half_for_608():
+def test_cover_size_reads_1080_rows_at_half():
     height, width = cover_size((608, 1088))
     assert 3 / 8 < max(height / 1080, 608 / 1080 * 0.88) <= 0.5
     assert width < 0.5 * 1920

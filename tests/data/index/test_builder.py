@@ -39,7 +39,7 @@ def build(blocks, selection=PEOPLE):
     return build_index(blocks, selection, name="set", image_root="/data", is_normalised=False)
 
 
-def test_one_id_in_two_sequences_is_two_identities_and_in_two_blocks_of_one_sequence_one():
+def test_same_id_is_one_identity_per_sequence():
     index = build([block([(0, 7, 0)], sequence=name) for name in "STS"])
     assert index.info.identity_counts == (2,)
     assert index.arrays.identities.tolist() == [0, 1, 0]
@@ -54,13 +54,13 @@ def test_unknown_identities_train_detection_only():
 
 
 @pytest.mark.parametrize(("identity", "numbers"), [("box", [0, 1, 2]), ("none", [-1, -1, -1]), ("labels", [0, 1, 0])])
-def test_what_makes_an_identity(identity, numbers):
+def test_identity_option_numbers_boxes(identity, numbers):
     index = build([block([(0, 3, 0), (0, 5, 0), (1, 3, 0)])], Selection(("person",), (1,), identity=identity))
     assert index.arrays.identities.tolist() == numbers
     assert index.info.identity_counts == (max(numbers) + 1,)
 
 
-def test_each_class_has_an_identity_space_of_its_own():
+def test_identities_are_numbered_per_class():
     selection = Selection(("car", "pedestrian"), (3, 1))
     rows = [(0, 1, 0), (0, 1, 1), (1, 2, 1), (1, 9, 2)]
     index = build([block(rows, class_names=("person", "CAR", "tram"))], selection)
@@ -71,7 +71,7 @@ def test_each_class_has_an_identity_space_of_its_own():
     assert index.info.other_classes == 1
 
 
-def test_only_people_seen_in_the_split_are_counted():
+def test_identity_counts_are_of_split_only():
     rows = [(0, 1, 0), (1, 2, 0), (2, 3, 0), (3, 3, 0)]
     images = ("1.jpg", "2.jpg", "3.jpg", "4.jpg")
     halves = [
@@ -85,7 +85,7 @@ def test_only_people_seen_in_the_split_are_counted():
     assert [half.info.identity_counts for half in halves] == [(2,), (1,)]
 
 
-def test_boxes_without_area_are_left_out_and_counted():
+def test_degenerate_boxes_are_left_out_and_counted():
     one = block([(0, 1, 0), (0, 2, 0)])
     one.boxes_tlwh[0, 2] = 0
     index = build([one])
@@ -93,7 +93,7 @@ def test_boxes_without_area_are_left_out_and_counted():
 
 
 @pytest.mark.parametrize("rows", [[(0, 3, 0), (1, 3, 0)], []])
-def test_wrong_classes_are_named_unless_there_are_no_boxes(rows):
+def test_unknown_classes_raise_unless_without_boxes(rows):
     blocks = [block(rows, class_names=("tram", "boat") if rows else ())]
     if not rows:
         assert build(blocks).num_boxes == 0
@@ -102,19 +102,19 @@ def test_wrong_classes_are_named_unless_there_are_no_boxes(rows):
         build(blocks)
 
 
-def test_an_identity_twice_in_an_image_is_named_by_line_but_not_over_classes():
+def test_duplicate_identity_in_image_names_lines():
     names = ("person", "car")
     build([block([(0, 3, 0), (0, 3, 1)], class_names=names)], Selection(names, (1, 3)))
     with pytest.raises(InputError, match=r"labels\.txt:2: identity 3 twice in a\.jpg, first at labels\.txt:1"):
         build([block([(0, 3, 0), (0, 3, 0)])])
 
 
-def test_no_image_in_the_split():
+def test_empty_split_raises():
     with pytest.raises(InputError, match="set: no image to train on"):
         build([block([])], Selection(("person",), (1,), Split(first=9)))
 
 
-def test_numbers_stand_for_classes_without_names():
+def test_yolo_classes_without_names_use_numbers():
     assert class_indices(["0", "1", "x"], Selection(("car", "bus"), (0, 1))).tolist() == [0, 1, -1]
 
 
@@ -122,7 +122,7 @@ def test_numbers_stand_for_classes_without_names():
     st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 6), st.integers(0, 1)), max_size=40, unique=True),
     st.sampled_from(["labels", "box", "none"]),
 )
-def test_identities_are_dense_in_each_class_and_belong_to_one_own_id(rows, identity):
+def test_identities_are_dense_per_class(rows, identity):
     rows = [row for place, row in enumerate(rows) if row[1] < 0 or row not in rows[:place]]
     names = ("pedestrian", "car")
     selection = Selection(names, (1, 3), identity=identity)
@@ -137,7 +137,7 @@ def test_identities_are_dense_in_each_class_and_belong_to_one_own_id(rows, ident
             assert own_ids.tolist() == index.arrays.boxes_tlwh[of_kind, 0][numbers >= 0].tolist()
 
 
-def test_an_index_on_disk_is_the_same_and_travels_as_its_place(tmp_path):
+def test_index_on_disk_is_equal_and_pickles_as_path(tmp_path):
     index = build([block([(0, 3, 0), (1, -1, 0)], images=("ü n/a b.jpg", "c.jpg"))])
     write_index(index, tmp_path)
     opened = open_index(tmp_path)
@@ -150,7 +150,7 @@ def test_an_index_on_disk_is_the_same_and_travels_as_its_place(tmp_path):
     assert pickle.loads(pickle.dumps(index)).info == index.info
 
 
-def test_a_damaged_index_is_one_line(tmp_path):
+def test_open_index_damaged_raises(tmp_path):
     write_index(build([block([(0, 3, 0)])]), tmp_path)
     (tmp_path / "classes.npy").write_bytes(b"not an array")
     with pytest.raises(InputError, match="a damaged index"):

@@ -38,7 +38,7 @@ def world(tmp_path):
     return folder, load
 
 
-def test_the_second_start_reads_no_label(world):
+def test_cache_second_load_reads_no_labels(world):
     _, load = world
     first, second = load(), load()
     assert (first[1], second[1]) == (1, 1)
@@ -46,7 +46,7 @@ def test_the_second_start_reads_no_label(world):
     assert load(rebuild=True)[1] == 2
 
 
-def test_a_changed_label_file_is_read_again(world):
+def test_cache_changed_label_file_rebuilds(world):
     folder, load = world
     load()
     truth = folder / "gt" / "gt.txt"
@@ -55,14 +55,14 @@ def test_a_changed_label_file_is_read_again(world):
     assert (reads, index.num_boxes) == (2, 7)
 
 
-def test_a_new_image_is_seen(world):
+def test_cache_new_image_rebuilds(world):
     folder, load = world
     load()
     (folder / "img1" / "000004.png").write_bytes((folder / "img1" / "000003.png").read_bytes())
     assert len(load()[0]) == 4
 
 
-def test_another_selection_is_another_index(world):
+def test_cache_other_selection_is_other_index(world):
     _, load = world
     assert load()[0].info.identity_counts == (2,)
     assert load(Selection(("pedestrian",), (1,), identity="box"))[0].info.identity_counts == (6,)
@@ -70,7 +70,7 @@ def test_another_selection_is_another_index(world):
 
 
 @pytest.mark.parametrize("damage", ["manifest.json", "boxes_tlwh.npy"])
-def test_a_half_lost_index_is_made_again(world, damage, tmp_path):
+def test_cache_damaged_index_is_rebuilt(world, damage, tmp_path):
     _, load = world
     load()
     (folder,) = (tmp_path / "cache").iterdir()
@@ -79,7 +79,7 @@ def test_a_half_lost_index_is_made_again(world, damage, tmp_path):
     assert (reads, index.num_boxes) == (2, 6)
 
 
-def test_nothing_half_written_stays_behind(world, tmp_path, monkeypatch):
+def test_cache_write_error_leaves_no_files(world, tmp_path, monkeypatch):
     _, load = world
 
     def full(*_):
@@ -91,7 +91,7 @@ def test_nothing_half_written_stays_behind(world, tmp_path, monkeypatch):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_stale_index_makes_way_while_it_is_mapped(world):
+def test_stale_index_is_replaced_while_mapped(world):
     folder, load = world
     before, _ = load()
     (folder / "gt" / "gt.txt").write_text("1,1,5,5,10,20,1,1,1\n")
@@ -100,7 +100,7 @@ def test_a_stale_index_makes_way_while_it_is_mapped(world):
     assert float(before.arrays.boxes_tlwh.sum()) > 0
 
 
-def test_where_indexes_are_kept(tmp_path, monkeypatch):
+def test_cache_folder_from_environment_or_key(tmp_path, monkeypatch):
     monkeypatch.delenv("FAIRMOT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     assert cache_folder() == tmp_path / "user" / "fairmot"
@@ -109,7 +109,7 @@ def test_where_indexes_are_kept(tmp_path, monkeypatch):
     assert cache_folder(str(tmp_path / "key")) == tmp_path / "key"
 
 
-def test_a_cache_that_cannot_be_written_goes_elsewhere_unless_it_was_asked_for(tmp_path, monkeypatch):
+def test_cache_folder_unwritable_default_falls_back(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.delenv("FAIRMOT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -119,7 +119,7 @@ def test_a_cache_that_cannot_be_written_goes_elsewhere_unless_it_was_asked_for(t
         cache_folder(str(tmp_path / "file" / "below"))
 
 
-def test_many_units_are_read_side_by_side_in_order(tmp_path):
+def test_read_units_in_processes_keeps_order(tmp_path):
     for number in range(10):
         make_sequence(tmp_path, f"S{number}", walkers((number,), 1), frames=1)
     reader = MotChallengeReader(Source(tmp_path / "data"))
@@ -138,6 +138,6 @@ class Dying:
         os._exit(9)
 
 
-def test_a_killed_process_is_one_line():
+def test_read_units_killed_process_raises():
     with pytest.raises(InputError, match="was ended; is there enough memory"):
         read_units(Dying(), list(range(9)), processes=2)

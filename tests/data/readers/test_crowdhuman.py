@@ -19,7 +19,7 @@ def write_odgt(path, names=NAMES):
     return write_json(path, *({"ID": name, "gtboxes": [person(), person("mask")]} for name in names))
 
 
-def test_boxes_of_persons(tmp_path):
+def test_crowdhuman_box_option(tmp_path):
     write_odgt(tmp_path / "annotation_train.odgt")
     write_all(tmp_path, *(f"Images/{name}.jpg" for name in NAMES))
     reader = CrowdHumanReader(Source(tmp_path))
@@ -49,13 +49,13 @@ FOLDERS = [
 
 @pytest.mark.parametrize("folders", FOLDERS)
 @pytest.mark.parametrize("where", [".", "annotations"])
-def test_places_of_the_images(tmp_path, folders, where):
+def test_crowdhuman_image_folders(tmp_path, folders, where):
     write_odgt(tmp_path / where / "annotation_train.odgt")
     write_all(tmp_path, *(f"{folder}/{name}.jpg" for folder, name in zip(folders, NAMES, strict=True)))
     assert len(read_images(CrowdHumanReader(Source(tmp_path)))) == 2
 
 
-def test_the_annotation_file_as_root_and_images_elsewhere(tmp_path):
+def test_crowdhuman_file_as_root_with_images_elsewhere(tmp_path):
     path = write_odgt(tmp_path / "here é" / "mine.odgt")
     write_all(tmp_path / "there", f"Images/{NAMES[0]}.jpg", f"part two/Images/{NAMES[1]}.png")
     for images in ("../there", str(tmp_path / "there")):
@@ -63,13 +63,13 @@ def test_the_annotation_file_as_root_and_images_elsewhere(tmp_path):
         assert len(read_images(CrowdHumanReader(Source(path.parent, labels="mine.odgt", images=images)))) == 2
 
 
-def test_an_image_that_is_missing_is_named_in_the_first_folder(tmp_path):
+def test_crowdhuman_missing_image_is_expected_in_first_folder(tmp_path):
     write_odgt(tmp_path / "a.odgt")
     write_all(tmp_path, f"images/{NAMES[0]}.jpg")
     assert read_one(CrowdHumanReader(Source(tmp_path))).images[1] == f"images/{NAMES[1]}.jpg"
 
 
-def test_parts_are_read_by_any_process(tmp_path, monkeypatch):
+def test_crowdhuman_parts_pickle(tmp_path, monkeypatch):
     monkeypatch.setattr(odgt.split_lines, "__kwdefaults__", {"size": 500})
     write_odgt(tmp_path / "a.odgt", [f"name {number}" for number in range(7)])
     write_all(tmp_path, "Images/name 0.jpg")
@@ -81,14 +81,14 @@ def test_parts_are_read_by_any_process(tmp_path, monkeypatch):
     assert [line for block in blocks for line in block.lines.tolist()] == list(range(1, 8))
 
 
-def test_other_tags_are_other_classes(tmp_path):
+def test_crowdhuman_tags_are_classes(tmp_path):
     write_json(tmp_path / "a.odgt", {"ID": "a", "gtboxes": [person("dog"), person(), person("mask")]})
     write_all(tmp_path, "a.jpg")
     block = read_one(CrowdHumanReader(Source(tmp_path)))
     assert (block.class_names, block.classes.tolist()) == (("person", "dog"), [1, 0])
 
 
-def test_what_is_wrong_is_named(tmp_path):
+def test_invalid_input_names_cause(tmp_path):
     with pytest.raises(InputError, match="none: no such file or folder"):
         CrowdHumanReader(Source(tmp_path / "none")).plan()
     with pytest.raises(InputError, match=r"no \.odgt file"):
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_named(tmp_path):
         CrowdHumanReader(Source(tmp_path)).plan()
 
 
-def test_recognising(tmp_path):
+def test_matches_layout(tmp_path):
     path = write_odgt(tmp_path / "a" / "annotation_val.odgt")
     write_odgt(tmp_path / "b" / "annotations" / "annotation_val.odgt")
     assert all(map(matches, (path, path.parent, tmp_path / "b")))

@@ -8,7 +8,7 @@ from fairmot.utils.errors import InputError
 HEADER = "image,left,top,width,height,id,class,sequence,frame\n"
 
 
-def test_images_by_sequence_and_frame(tmp_path):
+def test_csv_images_by_sequence_and_frame(tmp_path):
     rows = [
         "b 2.jpg,1,2,3,4,7,person,b,2",
         "é/a.jpg,,,,,,,a,1",
@@ -26,7 +26,7 @@ def test_images_by_sequence_and_frame(tmp_path):
     assert read_one(CSVReader(Source(tmp_path, sequences=("a",)))).images == ("é/a.jpg",)
 
 
-def test_images_relative_to_the_file_or_to_the_folder_named(tmp_path):
+def test_csv_images_relative_to_file_or_images_folder(tmp_path):
     write(tmp_path / "labels/mine.csv", "image,x1,y1,x2,y2\na.jpg,1,2,3,4\n")
     write_all(tmp_path, "shots/a.jpg", "labels/a.jpg")
     assert read_images(CSVReader(Source(tmp_path, labels="labels/mine.csv"))) == ["labels/a.jpg"]
@@ -37,7 +37,7 @@ def test_images_relative_to_the_file_or_to_the_folder_named(tmp_path):
     assert len(read_images(CSVReader(Source(tmp_path, labels="labels/mine.csv")))) == 1
 
 
-def test_other_tables_in_the_folder_do_not_matter(tmp_path):
+def test_csv_ignores_other_tables(tmp_path):
     write(tmp_path / "losses.csv", "epoch,loss\n")
     assert not matches(tmp_path)
     write(tmp_path / "mine.csv", HEADER + "a.jpg,1,2,3,4,,person,,\n")
@@ -46,7 +46,7 @@ def test_other_tables_in_the_folder_do_not_matter(tmp_path):
     assert read_one(CSVReader(Source(tmp_path))).images == ("a.jpg",)
 
 
-def test_what_is_wrong_is_named(tmp_path):
+def test_invalid_input_names_cause(tmp_path):
     with pytest.raises(InputError, match="none: no such file or folder"):
         CSVReader(Source(tmp_path / "none")).plan()
     with pytest.raises(InputError, match=r"no \.csv file"):

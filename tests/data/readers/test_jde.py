@@ -23,7 +23,7 @@ def make_caltech(root: Path) -> Path:
     return root
 
 
-def test_a_list_of_images_and_their_labels(tmp_path):
+def test_jde_list_of_images(tmp_path):
     reader = JDEReader(Source(make_caltech(tmp_path), labels="caltech.train"))
     block = read_one(reader)
     assert block.images == tuple(f"Caltech/images/set00_{number}.jpg" for number in range(3))
@@ -35,13 +35,13 @@ def test_a_list_of_images_and_their_labels(tmp_path):
     assert [file == "" for file in block.label_files] == [False, False, True]
 
 
-def test_units_may_be_sent_to_processes(tmp_path):
+def test_jde_units_pickle(tmp_path):
     reader = JDEReader(Source(make_caltech(tmp_path)))
     reader, (unit,) = pickle.loads(pickle.dumps((reader, reader.plan().units)))
     assert reader.read(unit).counts.tolist() == [2, 0, 0]
 
 
-def test_what_a_plan_watches(tmp_path):
+def test_jde_plan_lists_and_folders(tmp_path):
     make_caltech(tmp_path)
     plan = JDEReader(Source(tmp_path / "caltech.train")).plan()
     assert plan.lists == (tmp_path / "caltech.train",)
@@ -49,7 +49,7 @@ def test_what_a_plan_watches(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["root", "list", "absolute", "elsewhere", "dot", "windows", "mark"])
-def test_ways_to_name_the_list(tmp_path, source):
+def test_jde_list_variants(tmp_path, source):
     root = make_caltech(tmp_path / "a é b")
     path = root / "caltech.train"
     text = path.read_text()
@@ -72,7 +72,7 @@ def test_ways_to_name_the_list(tmp_path, source):
     assert read_one(reader).counts.tolist() == [2, 0, 0]
 
 
-def test_without_a_list_all_images_with_labels_beside_them(tmp_path):
+def test_jde_without_list_finds_images_with_labels(tmp_path):
     write_all(tmp_path, "ETHZ/eth01/images/2.png", "ETHZ/eth01/images/1.png", "ETHZ/eth01/labels_with_ids/1.txt")
     write_all(tmp_path, "ETHZ/eth02/images/1.png", "other/images/1.png", "ETHZ/eth01/images/._1.png")
     write_all(tmp_path, "MOT17/images/train/A/img1/000001.jpg", "MOT17/images/test/B/img1/000001.jpg")
@@ -93,7 +93,7 @@ def test_without_a_list_all_images_with_labels_beside_them(tmp_path):
     assert read_images(train) == ["A/img1/000001.jpg"]
 
 
-def test_images_directly_below_the_root_through_links_that_lead_around(tmp_path):
+def test_jde_follows_links_without_cycles(tmp_path):
     store = write_all(tmp_path / "store", "deep/1.jpg")
     root = tmp_path / "root"
     write(root / "labels_with_ids/deep/1.txt", ROW.format(1))
@@ -103,14 +103,14 @@ def test_images_directly_below_the_root_through_links_that_lead_around(tmp_path)
     assert read_one(JDEReader(Source(root))).counts.tolist() == [1]
 
 
-def test_only_the_last_folder_called_images_is_another_for_labels(tmp_path):
+def test_label_folder_replaces_last_images_folder(tmp_path):
     root = write_all(tmp_path / "images", "my_images/images/images_of_a.jpg.jpg")
     write(root / "my_images/labels_with_ids/images_of_a.jpg.txt", ROW.format(3))
     write(root / "a.txt", "my_images/images/images_of_a.jpg.jpg\n")
     assert read_one(JDEReader(Source(root))).ids.tolist() == [3]
 
 
-def test_a_root_in_the_folder_of_images(tmp_path, monkeypatch):
+def test_jde_root_inside_images_folder(tmp_path, monkeypatch):
     write_all(tmp_path, "images/1.jpg")
     write(tmp_path / "labels_with_ids/1.txt", ROW.format(3))
     write(tmp_path / "images/a.txt", "1.jpg\n")
@@ -119,7 +119,7 @@ def test_a_root_in_the_folder_of_images(tmp_path, monkeypatch):
     assert read_one(JDEReader(Source(Path()))).ids.tolist() == [3]
 
 
-def test_classes_by_number_and_by_name(tmp_path):
+def test_jde_classes_by_number_and_name(tmp_path):
     write_all(tmp_path, "images/1.jpg")
     write(tmp_path / "labels_with_ids/1.txt", "7 1 .5 .5 .1 .1\n0 1 .5 .5 .1 .1\n")
     block = read_one(JDEReader(Source(tmp_path)))
@@ -132,7 +132,7 @@ def test_classes_by_number_and_by_name(tmp_path):
     assert (block.class_names, block.classes.tolist()) == (("man", "car"), [1])
 
 
-def test_many_images_are_several_units(tmp_path):
+def test_jde_many_images_are_split_into_units(tmp_path):
     names = [f"images/{number:05d}.jpg" for number in range(4500)]
     write_all(tmp_path, names[0])
     write(tmp_path / "a.train", "\n".join(names))
@@ -216,7 +216,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("break_it", "message"), WRONG)
-def test_what_is_wrong_is_named(tmp_path, break_it, message):
+def test_invalid_input_names_cause(tmp_path, break_it, message):
     source = break_it(make_caltech(tmp_path))
     with pytest.raises(InputError, match=message) as caught:
         read_all(JDEReader(source))
@@ -224,14 +224,14 @@ def test_what_is_wrong_is_named(tmp_path, break_it, message):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_label_file_that_may_not_be_read(tmp_path):
+def test_jde_unreadable_label_file_raises(tmp_path):
     make_caltech(tmp_path)
     (tmp_path / "Caltech/labels_with_ids/set00_1.txt").chmod(0)
     with pytest.raises(InputError, match=r"set00_1.txt: Permission denied"):
         read_all(JDEReader(Source(tmp_path)))
 
 
-def test_recognising(tmp_path):
+def test_matches_layout(tmp_path):
     root = make_caltech(tmp_path / "a")
     assert all(map(matches, (root, root / "Caltech", root / "caltech.train", tmp_path)))
     other = write_all(tmp_path / "b", "images/1.jpg", "labels/1.txt")

@@ -20,7 +20,7 @@ def make_parts(root: Path, pattern: str, parts: tuple[str, ...] = ("train", "val
     return root
 
 
-def test_data_yaml_names_parts_and_classes(tmp_path):
+def test_yolo_data_yaml_parts_and_classes(tmp_path):
     root = make_parts(tmp_path, "{kind}/{part}")
     write(root / "data.yaml", YAML)
     reader = YOLOReader(Source(root))
@@ -59,7 +59,7 @@ def test_ways_to_write_data_yaml(tmp_path, text):
     assert matches(root)
 
 
-def test_a_part_of_several_folders_and_one_outside(tmp_path):
+def test_yolo_part_with_several_folders_and_one_outside(tmp_path):
     root = make_parts(tmp_path / "a", "{kind}/{part}")
     make_parts(tmp_path / "b", "{kind}/{part}", ("more",))
     write(root / "data.yaml", "train: [images/train, ../b/images]\n")
@@ -71,7 +71,7 @@ def test_a_part_of_several_folders_and_one_outside(tmp_path):
 
 
 @pytest.mark.parametrize("pattern", ["{kind}/{part}", "{part}/{kind}"])
-def test_parts_without_a_yaml(tmp_path, pattern):
+def test_yolo_parts_without_data_yaml(tmp_path, pattern):
     root = make_parts(tmp_path, pattern, ("train", "valid"))
     assert matches(root)
     assert [Path(name).name for name in read_images(YOLOReader(Source(root)))] == ["train1.jpg", "train2.jpg"]
@@ -83,7 +83,7 @@ def test_parts_without_a_yaml(tmp_path, pattern):
         YOLOReader(Source(root, labels="test")).plan()
 
 
-def test_no_parts_at_all(tmp_path):
+def test_yolo_without_parts(tmp_path):
     write_all(tmp_path, "images/deep/1.JPG", "images/2.webp", "images/notes.md")
     write(tmp_path / "labels/deep/1.txt", ROW)
     write(tmp_path / "labels/classes.txt", "person\nbike\n")
@@ -94,14 +94,14 @@ def test_no_parts_at_all(tmp_path):
     assert read_images(YOLOReader(Source(tmp_path, images="images/deep"))) == ["images/deep/1.JPG"]
 
 
-def test_labels_beside_the_images(tmp_path):
+def test_yolo_labels_next_to_images(tmp_path):
     write_all(tmp_path, "shots/1.jpg", "shots/2.jpg")
     write(tmp_path / "shots/1.txt", "1 .5 .5 .2 .4 12\n")
     block = read_one(YOLOReader(Source(tmp_path)))
     assert (block.counts.tolist(), block.ids.tolist()) == ([1, 0], [12])
 
 
-def test_a_list_as_root(tmp_path):
+def test_yolo_list_as_root(tmp_path):
     root = make_parts(tmp_path, "{kind}/{part}")
     path = write(root / "lists/mine.txt", f"{root}/images/val/val1.jpg\n")
     assert read_one(YOLOReader(Source(path))).counts.tolist() == [1]
@@ -113,7 +113,7 @@ def test_a_list_as_root(tmp_path):
         YOLOReader(Source(path)).plan()
 
 
-def test_key_points_by_the_yaml(tmp_path):
+def test_yolo_keypoints_from_data_yaml(tmp_path):
     root = make_parts(tmp_path, "{kind}/{part}", ("train",))
     write(root / "data.yaml", "train: images/train\nkpt_shape: [2, 3]\nnames: [person]\n")
     write(root / "labels/train/train1.txt", "0 .5 .5 .2 .4 .1 .1 2 .9 .9 2\n")
@@ -136,7 +136,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("file", "text", "message"), WRONG)
-def test_what_is_wrong_is_named(tmp_path, file, text, message):
+def test_invalid_input_names_cause(tmp_path, file, text, message):
     root = make_parts(tmp_path, "{kind}/{part}")
     write(root / file, text)
     with pytest.raises(InputError, match=message) as caught:
@@ -144,7 +144,7 @@ def test_what_is_wrong_is_named(tmp_path, file, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_yolo_missing_files_raise(tmp_path):
     with pytest.raises(InputError, match="none: no such file or folder"):
         YOLOReader(Source(tmp_path / "none")).plan()
     with pytest.raises(InputError, match="no images in this folder"):
@@ -162,7 +162,7 @@ def test_what_is_not_there_is_named(tmp_path):
         YOLOReader(Source(tmp_path)).plan()
 
 
-def test_recognising(tmp_path):
+def test_matches_layout(tmp_path):
     root = make_parts(tmp_path / "a", "{part}/{kind}")
     write(root / "data.yaml", YAML)
     assert all(map(matches, (root, root / "data.yaml", root / "train")))

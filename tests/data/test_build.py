@@ -19,7 +19,7 @@ def configured(root, *overrides):
     return load_cfg(None, [*small, *overrides])
 
 
-def test_the_configuration_reaches_the_batches(tmp_path):
+def test_loader_options_come_from_config(tmp_path):
     make_sequence(tmp_path, "S1", walkers((1, 2), 3))
     make_sequence(tmp_path, "S2", walkers((1,), 3))
     two = ["DATA.CLASSES", "('pedestrian', 'car')", "MODEL.NUM_CLASSES", "2"]
@@ -34,7 +34,7 @@ def test_the_configuration_reaches_the_batches(tmp_path):
     assert next(shared.epoch(0)).image_paths == batch.image_paths[1:]
 
 
-def test_groups_of_one_sequence_reach_the_batches(tmp_path):
+def test_images_per_sequence_reaches_batches(tmp_path):
     for name in ("S1", "S2", "S3"):
         make_sequence(tmp_path, name, walkers((1,), 4), frames=4)
     cfg = configured(tmp_path / "data", "DATA.IMAGES_PER_SEQUENCE", "2", "SOLVER.BATCH_SIZE", "4")
@@ -54,7 +54,7 @@ def test_groups_of_one_sequence_reach_the_batches(tmp_path):
         )
 
 
-def test_augmentation_by_the_configuration(tmp_path):
+def test_build_augment_options(tmp_path):
     assert build_augment_options(configured(tmp_path)) == AugmentOptions()
     assert build_augment_options(configured(tmp_path, "AUGMENT.ENABLED", "False")) is None
     overrides = ["AUGMENT.TRANSLATION_AXES", "published", "AUGMENT.OUT_OF_FRAME", "drop", "AUGMENT.SCALE", "(0.9, 1.1)"]
@@ -62,13 +62,13 @@ def test_augmentation_by_the_configuration(tmp_path):
     assert options == AugmentOptions(translation_axes="published", out_of_frame="drop", scale=(0.9, 1.1))
 
 
-def test_an_absent_root_is_one_line(tmp_path):
+def test_missing_data_root_raises(tmp_path):
     with pytest.raises(InputError, match=r"^DATA\.ROOT: .*nowhere: no such folder$"):
         build_train_dataset(configured(tmp_path / "nowhere"))
 
 
 @pytest.mark.dataset
-def test_real_sequences_load_with_the_counts_of_their_files():
+def test_mot17_dataset_has_counts_of_files():
     if not HALF.is_dir():
         pytest.skip("MOT17's halves are not beside the repository (shared/data/mot17-half)")
     rows = [
@@ -86,7 +86,7 @@ def test_real_sequences_load_with_the_counts_of_their_files():
     assert np.isfinite(picture.boxes_xyxy).all()
 
 
-def test_as_many_class_names_as_classes(tmp_path):
+def test_class_count_mismatch_raises(tmp_path):
     make_sequence(tmp_path, "S", walkers((1,), 3))
     with pytest.raises(InputError, match=r"DATA\.CLASSES = \('pedestrian',\) must be MODEL\.NUM_CLASSES = 2 names"):
         build_train_dataset(configured(tmp_path / "data", "MODEL.NUM_CLASSES", "2"))

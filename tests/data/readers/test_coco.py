@@ -27,7 +27,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("file", "folder"), PLACES)
 @pytest.mark.parametrize("as_file", [False, True])
-def test_places_of_annotations_and_images(tmp_path, file, folder, as_file):
+def test_coco_annotation_and_image_folders(tmp_path, file, folder, as_file):
     path = write_json(tmp_path / file, content("a é b.jpg", "deep/1.jpg"))
     write_all(tmp_path / folder, "a é b.jpg", "deep/1.jpg")
     reader = COCOReader(Source(path if as_file else tmp_path))
@@ -40,7 +40,7 @@ def test_places_of_annotations_and_images(tmp_path, file, folder, as_file):
 
 
 @pytest.mark.parametrize("images", ["../shots", "shots"])
-def test_a_folder_of_images_that_is_named(tmp_path, images):
+def test_coco_images_folder_option(tmp_path, images):
     write_json(tmp_path / "set" / "annotations" / "a.json", content("1.jpg"))
     write_all(tmp_path / "set" / images, "1.jpg")
     assert len(read_images(COCOReader(Source(tmp_path / "set", images=images)))) == 1
@@ -50,7 +50,7 @@ def test_a_folder_of_images_that_is_named(tmp_path, images):
     assert len(read_images(COCOReader(Source(tmp_path / "set" / "annotations" / "a.json", images=images)))) == 1
 
 
-def test_images_by_video_and_frame_and_only_those_wanted(tmp_path):
+def test_coco_images_by_video_and_frame_with_patterns(tmp_path):
     value = content("b/2.jpg", "a/1.jpg", "b/1.jpg", "c/1.jpg")
     for place, (video, frame) in enumerate([(1, 1), (2, 0), (1, 0), (3, 0)]):
         value["images"][place] |= {"video_id": video, "frame_id": frame}
@@ -69,7 +69,7 @@ def test_images_by_video_and_frame_and_only_those_wanted(tmp_path):
         read_all(COCOReader(Source(tmp_path, sequences=("x", "y"))))
 
 
-def test_what_is_wrong_is_named(tmp_path):
+def test_invalid_input_names_cause(tmp_path):
     with pytest.raises(InputError, match="none: no such file or folder"):
         COCOReader(Source(tmp_path / "none")).plan()
     write(tmp_path / "settings.json", '{"a": 1}')
@@ -88,6 +88,6 @@ def test_what_is_wrong_is_named(tmp_path):
         read_all(COCOReader(Source(tmp_path / "c.json")))
 
 
-def test_recognising(tmp_path):
+def test_matches_layout(tmp_path):
     write(tmp_path / "settings.json", '{"a": 1}')
     assert not any(map(matches, (tmp_path, tmp_path / "settings.json", tmp_path / "none")))

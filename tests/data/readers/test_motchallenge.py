@@ -17,7 +17,7 @@ def copies(tmp_path):
     return tmp_path / "data"
 
 
-def test_copies_for_several_detectors_count_once(copies):
+def test_mot_detector_copies_are_read_once(copies):
     assert chosen(copies) == ["MOT17-02-FRCNN", "MOT17-04-SDP", "street"]
     assert chosen(copies, detector="DPM") == ["MOT17-02-DPM", "MOT17-04-DPM", "street"]
     with pytest.raises(InputError, match="MOT17-04: no copy of detector 'FRCNN'; there are DPM, SDP"):
@@ -30,7 +30,7 @@ def test_sequences_by_pattern(copies):
         chosen(copies, sequences=("MOT20",))
 
 
-def test_a_class_that_is_never_marked_counts_whole(tmp_path):
+def test_mot_class_without_flags_is_trained_on(tmp_path):
     rows = [(1, 1, 1, 1, 9, 9, 1, 1, 1), (1, 2, 1, 1, 9, 9, 0, 1, 1), (1, 3, 1, 1, 9, 9, 0, 3, 1)]
     folder = make_sequence(tmp_path, "S", [*rows, (2, 4, 1, 1, 9, 9, 1, 7, 1), (2, 5, 1, 1, 9, 9, 0, 7, 1)])
     block = MotChallengeReader(Source(folder)).read(folder)
@@ -42,14 +42,14 @@ def test_a_class_that_is_never_marked_counts_whole(tmp_path):
     assert block.left_out == 2
 
 
-def test_what_is_recognised(tmp_path, copies):
+def test_matches_layout(tmp_path, copies):
     assert matches(copies)
     assert matches(copies / "street")
     assert not matches(tmp_path)
     assert not matches(tmp_path / "absent")
 
 
-def test_images_are_relative_to_the_root_and_lines_are_kept(copies):
+def test_mot_images_are_relative_and_lines_kept(copies):
     reader = MotChallengeReader(Source(copies))
     block = reader.read(copies / "street")
     assert block.images[0] == "street/img1/000001.png"

@@ -136,41 +136,32 @@ class ValidationHook(Hook):
 
 
 class ScalarsHook(Hook):
-    """Write losses, learning rates and loss weights to TensorBoard every `every` steps."""
+    """Write losses, learning rates and loss weights to TensorBoard every `every` steps, and fairness where measured.
 
-    def __init__(self, writer: SummaryWriter, *, every: int = 10) -> None:
+    write: called with the row of a fairness measurement.
+    """
+
+    def __init__(self, writer: SummaryWriter, write: Callable[[dict[str, Any]], None], *, every: int = 10) -> None:
         self.writer = writer
+        self.write = write
         self.every = every
 
     def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Write the step's losses."""
-        step = trainer.state.progress.step
-        if step % self.every:
-            return
-        for name, value in result.terms._asdict().items():
-            self.writer.add_scalar(f"loss/{name}", float(value), step)
-        for group in trainer.state.optimizer.param_groups:
-            self.writer.add_scalar(f"rate/{group['name']}", group["lr"], step)
-        for name, parameter in trainer.state.criterion.named_parameters():
-            if parameter.numel() == 1:
-                self.writer.add_scalar(f"balance/{name.rpartition('.')[2]}", float(parameter.detach()), step)
-
-
-class FairnessHook(Hook):
-    """Write the fairness of the tasks, where it was measured, to TensorBoard and as a row by `write`."""
-
-    def __init__(self, writer: SummaryWriter, write: Callable[[dict[str, Any]], None]) -> None:
-        self.writer = writer
-        self.write = write
-
-    def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Write the step's fairness, unless it is not finite (float16 gradients may overflow)."""
-        if result.fairness is None or not all(map(math.isfinite, result.fairness)):
-            return
-        progress, values = trainer.state.progress, result.fairness._asdict()
-        for name, value in values.items():
-            self.writer.add_scalar(f"fairness/{name}", value, progress.step)
-        self.write({"epoch": progress.epoch, "step": progress.step, "fairness": values})
+        """Write the scalars of the step, without a fairness that is not finite (float16 gradients may overflow)."""
+        progress = trainer.state.progress
+        scalars: dict[str, float] = {}
+        if result.fairness is not None and all(map(math.isfinite, result.fairness)):
+            fairness = result.fairness._asdict()
+            scalars |= {f"fairness/{name}": value for name, value in fairness.items()}
+            self.write({"epoch": progress.epoch, "step": progress.step, "fairness": fairness})
+        if progress.step % self.every == 0:
+            scalars |= {f"loss/{name}": float(value) for name, value in result.terms._asdict().items()}
+            scalars |= {f"rate/{group['name']}": group["lr"] for group in trainer.state.optimizer.param_groups}
+            for name, parameter in trainer.state.criterion.named_parameters():
+                if parameter.numel() == 1:
+                    scalars[f"balance/{name.rpartition('.')[2]}"] = float(parameter.detach())
+        for name, value in scalars.items():
+            self.writer.add_scalar(name, value, progress.step)
 
 
 class ImagesHook(Hook):

@@ -94,8 +94,11 @@ class Trainer:
         self.model_with_loss: nn.Module = ModelWithLoss(
             state.model, state.criterion, precision=options.precision, compiled=options.compiled
         )
-        if self.world.world_size > 1:
-            self.model_with_loss = _distribute(self.model_with_loss)
+        if self.world.world_size > 1:  # averages the gradients over the ranks, except those of sharded parameters
+            sharded = [name for name, value in self.model_with_loss.named_parameters() if is_sharded(value)]
+            exclude = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+            exclude(self.model_with_loss, sharded)  # type: ignore[no-untyped-call]
+            self.model_with_loss = DistributedDataParallel(self.model_with_loss, gradient_as_bucket_view=True)
         self._stop_requested = False  # on this rank
         self._stop_agreed = False  # by all ranks, after the same step
 
@@ -159,7 +162,8 @@ class Trainer:
         for part in parts:
             results.append(self.forward_backward(part, counts, is_last=part is parts[-1]))
         losses = torch.stack([torch.stack(terms) for _, terms in results])
-        norm = self._gradient_norm()
+        gradients = [value.grad for value in self.parameters() if value.grad is not None]
+        norm = None if state.scaler.is_enabled() else nn.utils.get_total_norm(gradients)  # the scaler checks for itself
         terms, total_norm = self._reduce(losses.mean(0), norm)
         if self._is_finite(terms, total_norm, losses, batch):
             self.update(norm)
@@ -214,11 +218,6 @@ class Trainer:
             return nullcontext()
         return cast(AbstractContextManager[None], module.no_sync())
 
-    def _gradient_norm(self) -> torch.Tensor | None:
-        """Return the norm over all parameters; None with a gradient scaler, which checks for itself."""
-        gradients = [value.grad for value in self.parameters() if value.grad is not None]
-        return None if self.state.scaler.is_enabled() else nn.utils.get_total_norm(gradients)
-
     def _reduce(self, losses: torch.Tensor, norm: torch.Tensor | None) -> tuple[LossTerms, torch.Tensor]:
         """Return the losses of the full step, and the sum of the ranks' gradient norms (0 without), on the CPU.
 
@@ -252,10 +251,3 @@ class Trainer:
         for hook in self.hooks:
             hook.skipped_step(self, f"{message}; skipped ({progress.skipped} of {self.options.max_nonfinite_steps})")
         return False
-
-
-def _distribute(module: nn.Module) -> DistributedDataParallel:
-    """Wrap `module` for averaging of gradients over the ranks, except those of sharded parameters."""
-    sharded = [name for name, value in module.named_parameters() if is_sharded(value)]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sharded)  # type: ignore[no-untyped-call]
-    return DistributedDataParallel(module, gradient_as_bucket_view=True)

@@ -1,19 +1,15 @@
 """Losses of identity logits: cross-entropy, focal, circle. Legend: N embeddings, I identities of a class."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch.nn import functional
 
 from fairmot.structures.outputs import EmbeddingSamples
 
-
-class LogitLoss(Protocol):
-    """From (N, I) logits and the samples' identities to the weighted sum of the losses."""
-
-    def __call__(self, logits_NI: torch.Tensor, samples: EmbeddingSamples) -> torch.Tensor:
-        """Return a scalar; 0 without embeddings."""
+LogitLoss = Callable[[torch.Tensor, EmbeddingSamples], torch.Tensor]
+"""From (N, I) logits and the samples' identities to the weighted sum of the losses, 0 without embeddings."""
 
 
 def cross_entropy(logits_NI: torch.Tensor, samples: EmbeddingSamples) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Every switch of fair training by its key, together with others: trained, interrupted, resumed, tracked and scored."""
+"""Options of fair training, several at a time: trained, interrupted, resumed, tracked and scored."""
 
 import json
 
@@ -69,7 +69,7 @@ SLOW = tuple(WAYS)[:2] + tuple(WAYS)[3:]
 
 
 @pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] if way in SLOW else []) for way in WAYS])
-def test_a_way_of_training_from_the_first_step_to_the_score(world, config, tmp_path, way):
+def test_fair_training_option_trains_resumes_and_scores(world, config, tmp_path, way):
     switches, of_use = WAYS[way]
     whole = train(config, tmp_path / "whole", *switches)
     train(config, tmp_path / "cut", *switches, "SOLVER.MAX_STEPS", "3")
@@ -92,7 +92,7 @@ def test_a_way_of_training_from_the_first_step_to_the_score(world, config, tmp_p
     assert set(json.loads((tmp_path / "score" / "metrics.json").read_text())["COMBINED"]) >= {"HOTA", "MOTA", "IDF1"}
 
 
-def test_mgda_in_parts_is_refused_in_one_line(config, tmp_path, capsys):
+def test_mgda_with_accumulation_is_refused_in_one_line(config, tmp_path, capsys):
     switches = ["LOSS.BALANCE", "mgda_ub", "SOLVER.ACCUMULATION_STEPS", "2"]
     assert main(["train", "--config", config, "--output", str(tmp_path / "run"), *SMALL, *switches]) == 2
     message = capsys.readouterr().err.strip()

@@ -1,4 +1,4 @@
-"""Training by torchrun as a user starts it: a killed process, a restart, a signal, and validation shared out."""
+"""Training by torchrun as a user starts it: a killed process, a restart, a signal, distributed validation."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def workers_of(process):
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoint(world, tmp_path):
+def test_killed_rank_ends_all_and_restart_resumes(world, tmp_path):
     output = tmp_path / "run"
     options = ["SOLVER.EPOCHS", "5", "DATA.VAL", "val", "SOLVER.VAL_EVERY", "5"]
     process = start(world, output, *options, launcher=["--max-restarts", "1"])
@@ -89,7 +89,7 @@ def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoin
     assert "process 0 cannot reach the others: if another one ended, its message gives the reason" in rest
     assert "resumed at epoch" in rest
     assert "finished after 20 steps" in rest
-    assert "".join(lines).count("16 images") == 1  # one process speaks
+    assert "".join(lines).count("16 images") == 1  # one process logs
     saved = read_checkpoint(output / "last.pt")
     assert saved["progress"]["epoch"] == 5
     assert saved["ema"]["updates"] == 20
@@ -98,7 +98,7 @@ def test_a_killed_process_ends_all_and_a_restart_goes_on_from_the_last_checkpoin
 
 
 @pytest.mark.slow
-def test_a_signal_to_torchrun_ends_all_after_the_same_step_with_a_checkpoint(world, tmp_path):
+def test_signal_to_torchrun_ends_all_ranks_with_a_checkpoint(world, tmp_path):
     process = start(world, tmp_path / "run", "SOLVER.EPOCHS", "500")
     read_until(process, "epoch 2/500")
     time.sleep(0.1)
@@ -110,7 +110,7 @@ def test_a_signal_to_torchrun_ends_all_after_the_same_step_with_a_checkpoint(wor
 
 
 @pytest.mark.slow
-def test_a_restart_does_not_take_up_another_run(world, tmp_path):
+def test_restart_does_not_resume_another_run(world, tmp_path):
     """The first start refuses a checkpoint in the way, and so does the second."""
     output = tmp_path / "run"
     output.mkdir()
@@ -125,7 +125,7 @@ def test_a_restart_does_not_take_up_another_run(world, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_the_first_process_finds_wrong_ends_all_in_lines(world, tmp_path):
+def test_input_error_of_main_process_ends_all_in_lines(world, tmp_path):
     process = start(world, tmp_path / "run", "DATA.TRAIN", "none")
     output = process.stdout.read()
     assert process.wait(timeout=60) != 0

@@ -56,7 +56,7 @@ def trained(config, tmp_path_factory):
     return output
 
 
-def test_a_run_leaves_what_it_says(trained):
+def test_train_writes_documented_files(trained):
     assert {"last.pt", "best.pt", "config.yaml", "run.log", "metrics.jsonl", "tensorboard"} <= {
         path.name for path in trained.iterdir()
     }
@@ -69,7 +69,7 @@ def test_a_run_leaves_what_it_says(trained):
     assert saved["progress"]["epoch"] == 2
 
 
-def test_tensorboard_has_scalars_and_heatmaps(trained):
+def test_train_writes_tensorboard_scalars_and_heatmaps(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(trained / "tensorboard"))
@@ -86,7 +86,7 @@ def test_tensorboard_has_scalars_and_heatmaps(trained):
     assert "heatmap/0" in tags["images"]
 
 
-def test_one_epoch_then_resume_equals_two_epochs(config, trained, tmp_path):
+def test_train_resume_equals_uninterrupted_run(config, trained, tmp_path):
     output = tmp_path / "run"
     assert train(config, output, "SOLVER.EPOCHS", "1") == 0
     assert train(config, output, "SOLVER.EPOCHS", "2", "--resume") == 0
@@ -96,7 +96,7 @@ def test_one_epoch_then_resume_equals_two_epochs(config, trained, tmp_path):
     assert whole["progress"] == resumed["progress"]
 
 
-def test_sigterm_in_an_epoch_leaves_a_checkpoint_that_goes_on_exactly(config, tmp_path):
+def test_sigterm_leaves_a_checkpoint_that_resumes_exactly(config, tmp_path):
     """The real signal, to a real process with loader workers, in the middle of an epoch."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     options = ("SOLVER.EPOCHS", "6", "SOLVER.VAL_EVERY", "0", "DATA.WORKERS", "1")
@@ -130,7 +130,7 @@ def test_track_writes_results_video_and_sheet(world, config, trained, tmp_path):
     assert result.with_suffix(".png").stat().st_size > 0
 
 
-def test_eval_tracks_and_scores(world, config, trained, tmp_path):
+def test_eval_writes_scores_of_trained_weights(world, config, trained, tmp_path):
     output = tmp_path / "scores"
     arguments = ["eval", "--config", config, "--weights", str(trained / "last.pt"), "--gt", str(world / "val")]
     assert main([*arguments, "--output", str(output), *SMALL]) == 0
@@ -155,7 +155,7 @@ def test_eval_tracks_and_scores(world, config, trained, tmp_path):
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_wrong_input_is_one_line_and_exit_code_2(config, tmp_path, capsys, arguments, message):
+def test_train_with_wrong_input_is_one_line_and_exit_code_2(config, tmp_path, capsys, arguments, message):
     assert train(config, tmp_path / "run", *arguments) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -163,7 +163,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(config, tmp_path, capsys, argum
     assert not list(tmp_path.rglob("*.pt"))
 
 
-def test_a_finished_run_is_not_overwritten_and_a_changed_one_not_resumed(config, trained, capsys):
+def test_train_refuses_overwriting_and_changed_config(config, trained, capsys):
     before = (trained / "last.pt").read_bytes()
     assert train(config, trained, "SOLVER.EPOCHS", "2") == 2
     assert "continue with --resume" in capsys.readouterr().err
@@ -172,7 +172,7 @@ def test_a_finished_run_is_not_overwritten_and_a_changed_one_not_resumed(config,
     assert (trained / "last.pt").read_bytes() == before
 
 
-def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered_and_taken(config, trained, tmp_path, capsys):
+def test_damaged_checkpoint_is_refused_and_previous_offered(config, trained, tmp_path, capsys):
     output = tmp_path / "run"
     shutil.copytree(trained, output)
     content = bytearray((output / "last.pt").read_bytes())
@@ -187,14 +187,14 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered_and_taken(co
     assert read_checkpoint(output / "last.pt")["progress"]["epoch"] == 3
 
 
-def test_a_resume_from_another_run_s_checkpoint_does_not_overwrite(config, trained, tmp_path, capsys):
+def test_resume_from_another_run_does_not_overwrite(config, trained, tmp_path, capsys):
     output = tmp_path / "run"
     shutil.copytree(trained, output)
     assert train(config, output, "SOLVER.EPOCHS", "3", "--resume-from", str(trained / "last.pt")) == 2
     assert "belongs to another run: choose another --output" in capsys.readouterr().err
 
 
-def test_a_resume_on_other_images_is_refused(world, config, trained, tmp_path, capsys):
+def test_resume_on_other_images_is_refused(world, config, trained, tmp_path, capsys):
     output, root = tmp_path / "run", tmp_path / "data"
     shutil.copytree(trained, output)
     shutil.copytree(world / "val", root / "val")
@@ -218,19 +218,19 @@ def test_newer_or_missing_checkpoint_format_is_one_line_and_exit_code_2(config, 
         assert error.count("\n") == 1
 
 
-def test_weights_that_are_no_training_checkpoint_cannot_be_resumed(config, tmp_path, capsys):
+def test_resume_from_plain_weights_is_refused(config, tmp_path, capsys):
     torch.save({"state_dict": {}}, tmp_path / "last.pt")
     assert train(config, tmp_path, "--resume") == 2
     assert "not a training checkpoint" in capsys.readouterr().err
 
 
-def test_track_wants_weights_and_input(config, tmp_path, capsys):
+def test_track_without_weights_or_input_is_refused(config, tmp_path, capsys):
     assert main(["track", "--config", config, "--output", str(tmp_path)]) == 2
     assert "--weights and --input" in capsys.readouterr().err
 
 
-def test_verify_reads_labels_that_the_cache_holds(world, config, tmp_path, monkeypatch):
-    """A truth file rewritten with its old size and time looks unchanged until --rebuild-index reads it."""
+def test_rebuild_index_reads_cached_labels_again(world, config, tmp_path, monkeypatch):
+    """A ground truth file rewritten with its old size and time is reread only by --rebuild-index."""
     root = tmp_path / "data"
     shutil.copytree(world / "train", root / "train")
     common = ["DATA.ROOT", str(root), "DATA.VAL", "()", "SOLVER.MAX_STEPS", "1", "DATA.CACHE", str(tmp_path / "cache")]
@@ -244,7 +244,7 @@ def test_verify_reads_labels_that_the_cache_holds(world, config, tmp_path, monke
     assert train(config, tmp_path / "c", *common, "--rebuild-index") == 2
 
 
-def test_exploded_identities_stop_a_training_and_a_leak_is_told(world, config, tmp_path, capsys):
+def test_identity_explosion_stops_and_leak_warns(world, config, tmp_path, capsys):
     assert train(config, tmp_path / "leak", "DATA.VAL", "train", "SOLVER.MAX_STEPS", "1", "SOLVER.VAL_EVERY", "0") == 0
     assert "warning: " in capsys.readouterr().out
     sequence = next((world / "train").iterdir())

@@ -1,17 +1,26 @@
-"""The loop: exact resume, stops, the guard against losses that are not finite, hooks in order."""
+"""Training loop: resume after a stop, step limit, non-finite losses, clipping."""
 
-import time
+import math
 
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_training import BATCHES, StopAt, TinyLoader, new_state, new_trainer, same_values
+from helpers.tiny_training import (
+    BATCHES,
+    StopAt,
+    TinyCriterion,
+    TinyLoader,
+    full_state,
+    new_state,
+    new_trainer,
+    same_values,
+)
 from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
 from fairmot.codec.encode import encode
-from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ValidationHook
+from fairmot.engine.hooks import CheckpointHook, Hook, ProgressHook
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Outcome
 from fairmot.formats.checkpoint import read_checkpoint
@@ -45,7 +54,7 @@ def whole_run():
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 6], ids=lambda n: f"stopped after step {n}")
-def test_an_interrupted_run_ends_bit_for_bit_like_a_whole_one(tmp_path, whole_run, stop):
+def test_interrupted_and_resumed_run_is_bit_exact(tmp_path, whole_run, stop):
     path = tmp_path / "last.pt"
     first = new_trainer(new_state(), StopAt(stop), CheckpointHook(path, extra={"cfg": {"A": 1}}))
     assert first.fit(TinyLoader()) is Outcome.INTERRUPTED
@@ -60,7 +69,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_a_whole_one(tmp_path, whole_ru
     assert same_values(second.state_dict(), whole_run)
 
 
-def test_one_epoch_and_a_resume_equal_two_epochs(whole_run):
+def test_one_epoch_and_resume_equal_two_epochs(whole_run):
     first = new_state()
     new_trainer(first, epochs=1).fit(TinyLoader())
     second = new_state()
@@ -69,13 +78,13 @@ def test_one_epoch_and_a_resume_equal_two_epochs(whole_run):
     assert same_values(second.state_dict(), whole_run)
 
 
-def test_the_step_limit_ends_the_run_with_a_checkpoint(tmp_path):
+def test_step_limit_ends_with_a_checkpoint(tmp_path):
     trainer = new_trainer(new_state(), CheckpointHook(tmp_path / "last.pt", extra={}, every=5), max_steps=5)
     assert trainer.fit(TinyLoader()) is Outcome.STEP_LIMIT
     assert read_checkpoint(tmp_path / "last.pt")["progress"]["step"] == 5
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_names_the_files_and_keeps_the_checkpoint(tmp_path):
+def test_nonfinite_loss_stops_and_names_the_files(tmp_path):
     state = new_state()
     trainer = new_trainer(state, CheckpointHook(tmp_path / "last.pt", extra={}))
     with pytest.raises(InputError, match=r"step 7: loss not finite \(total, .*\) on the batch 1-2-a.jpg, 1-2-b.jpg"):
@@ -84,7 +93,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_names_the_files_and_keeps_the_c
     assert all(bool(torch.isfinite(value).all()) for value in state.model.state_dict().values())
 
 
-def test_clipping_bounds_the_gradient():
+def test_clipping_bounds_the_gradient_norm():
     trainer = new_trainer(new_state(), clip_norm=1e-3)
     batch = next(iter(TinyLoader().epoch(0)))
     trainer.train_step(batch)
@@ -92,7 +101,7 @@ def test_clipping_bounds_the_gradient():
     assert float(torch.stack(norms).norm()) <= 1.001e-3
 
 
-def test_targets_from_the_device_give_the_same_step_as_the_host_s():
+def test_device_targets_give_the_step_of_host_targets():
     boxes, classes = np.array([[4.0, 4, 20, 40], [30, 10, 50, 60], [-9, 50, 30, 80]]), np.array([0, 1, 1])
     targets = encode(boxes, np.zeros(3, np.int64), input_hw=(64, 64), num_classes=2, classes=classes)
 
@@ -116,64 +125,56 @@ def test_targets_from_the_device_give_the_same_step_as_the_host_s():
         assert float(ours) == pytest.approx(float(theirs), abs=1e-6)
 
 
-def test_hooks_are_called_in_order_and_after_fit_whatever_happens():
-    calls = []
-
-    class Recorder(Hook):
-        def before_fit(self, trainer):
-            calls.append("before")
-
-        def after_epoch(self, trainer):
-            calls.append(f"epoch {trainer.state.progress.epoch}")
-            raise RuntimeError("disk full")
-
-        def after_fit(self, trainer):
-            calls.append(f"after, sound {trainer.state_is_consistent}")
-
-    with pytest.raises(RuntimeError, match="disk full"):
-        new_trainer(new_state(), Recorder()).fit(TinyLoader())
-    assert calls == ["before", "epoch 1", "after, sound True"]
-
-
-def test_validation_keeps_the_best_and_leaves_training_mode_on(tmp_path):
-    scores = iter([0.3, 0.2, 0.4])
-    modes = []
-
-    def evaluate(trainer):
-        trainer.state.model.eval()
-        modes.append(trainer.state.progress.epoch)
-        return next(scores)
-
-    best = tmp_path / "best.pt"
-    state = new_state()
-    new_trainer(state, ValidationHook(evaluate, best, extra={}, every=2), epochs=5).fit(TinyLoader())
-    assert modes == [2, 4, 5]
-    assert state.model.training
-    assert read_checkpoint(best)["progress"]["epoch"] == 5
-    assert state.progress.best == 0.4
-
-
-def test_images_are_shown_once_an_epoch_that_counts():
-    shown = []
-    hook = ImagesHook(lambda result, step: shown.append((step, result.batch.image_paths[0])), every=2)
-    new_trainer(new_state(), hook, epochs=3).fit(TinyLoader())
-    assert shown == [(1, "0-0-a.jpg"), (9, "2-0-a.jpg")]
-
-
-def test_progress_says_a_line_an_epoch():
+def test_nonfinite_steps_are_skipped_up_to_the_limit():
     lines = []
-    new_trainer(new_state(), ProgressHook(lines.append, steps_per_epoch=BATCHES)).fit(TinyLoader())
-    assert len(lines) == 2
-    assert lines[0].startswith("epoch 1/2: total ")
-    assert "images/s" in lines[0]
+    state, loader = full_state(), TinyLoader(broken=(0, 1))
+    new_trainer(state, ProgressHook(lines.append, steps_per_epoch=BATCHES), epochs=1, max_nonfinite_steps=1).fit(loader)
+    skips = [line for line in lines if "skipped" in line]
+    assert len(skips) == 1
+    assert "step 2: loss not finite" in skips[0]
+    assert "0-1-a.jpg, 0-1-b.jpg; skipped (1 of 1)" in skips[0]
+    assert "nan" not in lines[-1]
+    assert state.progress.step == BATCHES
+    assert all(bool(torch.isfinite(value).all()) for value in state.model.state_dict().values())
 
 
-def test_the_bar_shows_losses_where_there_is_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+def test_skipped_step_changes_no_weight_or_statistic():
+    state = full_state()
+    trainer = new_trainer(state, max_nonfinite_steps=1)
+    before = {name: value.clone() for name, value in state.model.state_dict().items()}
+    batch = next(iter(TinyLoader().epoch(0)))
+    batch.images_B3HW[0, 0, 0, 0] = math.inf
+    state.model.train()
+    trainer.train_step(batch)
+    assert same_values(dict(state.model.state_dict()), before)
+    with pytest.raises(InputError, match="loss not finite"):
+        trainer.train_step(batch)
 
-    class Slow(Hook):
-        def after_step(self, trainer, result):
-            time.sleep(0.06)  # a bar is drawn ten times a second at most
 
-    new_trainer(new_state(), Slow(), ProgressHook(print, steps_per_epoch=BATCHES)).fit(TinyLoader())
-    assert "images/s" in capsys.readouterr().err
+def test_nonfinite_gradient_skips_the_step():
+    """sqrt at 0: a finite loss whose gradient is infinite."""
+
+    class Steep(TinyCriterion):
+        def forward(self, outputs, batch, counts=None):
+            losses = super().forward(outputs, batch, counts)
+            return losses._replace(detection=losses.detection + (outputs.heatmap * 0).abs().sum().sqrt())
+
+    for precision in ("fp32", "bf16"):
+        state = full_state()
+        state.criterion = Steep()
+        before = {name: value.clone() for name, value in state.model.state_dict().items()}
+        batch = next(iter(TinyLoader().epoch(0)))
+        state.model.train()
+        new_trainer(state, precision=precision, max_nonfinite_steps=1, clip_norm=1.0).train_step(batch)
+        assert same_values(dict(state.model.state_dict()), before)
+        with pytest.raises(InputError, match=r"not finite \(gradient\) on the batch 0-0-a.jpg"):
+            new_trainer(state, precision=precision).train_step(batch)
+
+
+def test_stop_request_after_the_last_epoch_is_finished():
+    class StopAtTheEnd(Hook):
+        def after_epoch(self, trainer):
+            if trainer.state.progress.epoch == 2:
+                trainer.request_stop()
+
+    assert new_trainer(full_state(), StopAtTheEnd()).fit(TinyLoader()) is Outcome.FINISHED

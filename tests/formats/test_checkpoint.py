@@ -1,4 +1,4 @@
-"""Files of weights, old and broken: what loads does so without running code, the rest is one line."""
+"""Checkpoint files: old and damaged ones load without running code, or are refused in one line."""
 
 import errno
 import pickle
@@ -39,7 +39,7 @@ def refusal(path):
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_numpy_beside_the_weights_in_both_formats(tmp_path, zipped):
+def test_numpy_values_in_checkpoint_are_read(tmp_path, zipped):
     path = tmp_path / "old.pth"
     torch.save(as_old_scripts_store(), path, _use_new_zipfile_serialization=zipped)
     content = read_checkpoint(path)
@@ -52,7 +52,7 @@ def test_numpy_beside_the_weights_in_both_formats(tmp_path, zipped):
     assert content["words"].tolist() == ["a", "bc"]
 
 
-def test_names_of_numpy_1(tmp_path):
+def test_numpy_1_module_names_are_read(tmp_path):
     path = tmp_path / "old.pth"
     torch.save(as_old_scripts_store(), path, _use_new_zipfile_serialization=False)
     modern, old = b"numpy._core.multiarray", b"numpy.core.multiarray"
@@ -62,13 +62,13 @@ def test_names_of_numpy_1(tmp_path):
     assert read_checkpoint(path)["epoch"] == 30
 
 
-def test_an_array_of_objects_is_refused(tmp_path):
+def test_array_of_objects_is_refused(tmp_path):
     path = tmp_path / "objects.pth"
     torch.save({"x": np.array([{"a": 1}, None], dtype=object)}, path)
     assert "more than weights (an array of O8" in refusal(path)
 
 
-def test_the_allowance_for_numpy_ends_with_the_reading(tmp_path):
+def test_numpy_is_allowed_during_reading_only(tmp_path):
     path = tmp_path / "old.pth"
     torch.save(as_old_scripts_store(), path)
     read_checkpoint(path)
@@ -77,7 +77,7 @@ def test_the_allowance_for_numpy_ends_with_the_reading(tmp_path):
 
 
 class Touch:
-    """A file that would leave a mark if its code ran."""
+    """Object whose unpickling creates a file."""
 
     def __init__(self, path):
         self.path = path
@@ -87,14 +87,14 @@ class Touch:
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_code_in_a_file_does_not_run(tmp_path, zipped):
+def test_code_in_checkpoint_does_not_run(tmp_path, zipped):
     path, mark = tmp_path / "evil.pth", tmp_path / "mark"
     torch.save({"state_dict": WEIGHTS, "extra": Touch(mark)}, path, _use_new_zipfile_serialization=zipped)
     assert "it requires io.open" in refusal(path)
     assert not mark.exists()
 
 
-def test_a_pickled_module_names_its_class_and_the_way_out(tmp_path):
+def test_pickled_module_is_refused_by_class_with_advice(tmp_path):
     path = tmp_path / "yolov5s.pt"
     torch.save({"model": torch.nn.Linear(2, 2)}, path)
     text = refusal(path)
@@ -115,14 +115,14 @@ def test_a_pickled_module_names_its_class_and_the_way_out(tmp_path):
     ],
     ids=["empty", "html", "lfs", "gzip", "text", "noise", "pickle"],
 )
-def test_what_is_no_checkpoint_is_called_by_its_looks(tmp_path, content, message):
+def test_other_file_types_are_named(tmp_path, content, message):
     path = tmp_path / "model.pth"
     path.write_bytes(content)
     assert f"not a checkpoint{'' if not content else ' that loads safely'}: {message}" in refusal(path)
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_file_cut_short_anywhere(tmp_path, zipped):
+def test_truncated_checkpoint_is_refused(tmp_path, zipped):
     path = tmp_path / "model.pth"
     torch.save({"state_dict": WEIGHTS}, path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
@@ -145,7 +145,7 @@ def damageable(tmp_path_factory):
 
 @settings(deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), flips=st.integers(1, 255))
-def test_a_changed_byte_in_a_tensor_is_found(damageable, place, flips):
+def test_changed_byte_in_tensor_is_detected(damageable, place, flips):
     path, whole = damageable
     content, tensor = bytearray(whole), WEIGHTS["weight"].numpy().tobytes()
     content[content.index(tensor) + int(place * len(tensor))] ^= flips
@@ -155,8 +155,8 @@ def test_a_changed_byte_in_a_tensor_is_found(damageable, place, flips):
 
 @settings(deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), flips=st.integers(1, 255))
-def test_a_changed_byte_anywhere_is_found_or_means_nothing(damageable, place, flips):
-    """The format has padding, dates and attributes that nobody reads."""
+def test_changed_byte_is_detected_or_harmless(damageable, place, flips):
+    """The format has padding, dates and attributes that are not read."""
     path, whole = damageable
     content = bytearray(whole)
     content[int(place * len(content))] ^= flips
@@ -173,7 +173,7 @@ def test_a_changed_byte_anywhere_is_found_or_means_nothing(damageable, place, fl
     assert "\n" not in line
 
 
-def test_a_tensor_that_is_called_a_folder(damageable):
+def test_tensor_flagged_as_folder_is_refused(damageable):
     """PyTorch would leave its memory as it found it."""
     path, whole = damageable
     content = bytearray(whole)
@@ -182,7 +182,7 @@ def test_a_tensor_that_is_called_a_folder(damageable):
     assert "archive/data/0 is flagged as a folder" in refusal(path)
 
 
-def test_a_file_without_checksums_is_read(tmp_path):
+def test_checkpoint_without_checksums_is_read(tmp_path):
     torch.serialization.set_crc32_options(False)
     try:
         torch.save({"state_dict": WEIGHTS}, tmp_path / "quick.pth")
@@ -191,7 +191,7 @@ def test_a_file_without_checksums_is_read(tmp_path):
     assert torch.equal(read_checkpoint(tmp_path / "quick.pth")["state_dict"]["weight"], WEIGHTS["weight"])
 
 
-def test_no_file_a_folder_and_no_dict(tmp_path):
+def test_missing_file_folder_and_list_are_refused(tmp_path):
     assert "no such file" in refusal(tmp_path / "none.pt")
     assert "is a directory" in refusal(tmp_path)
     path = tmp_path / "list.pt"
@@ -211,7 +211,7 @@ def test_current_format_and_weights_without_a_format_are_read(tmp_path):
         assert torch.equal(read_checkpoint(tmp_path / f"{number}.pt")["model"]["bias"], WEIGHTS["bias"])
 
 
-def test_what_is_written_loads_in_the_strict_mode(tmp_path):
+def test_written_checkpoint_loads_weights_only(tmp_path):
     path = tmp_path / "new" / "model.pt"
     write_checkpoint(path, {"model": WEIGHTS, "cfg": {"A": [1, "b"]}})
     assert torch.load(path, weights_only=True)["cfg"] == {"A": [1, "b"]}
@@ -233,7 +233,7 @@ def without_links(path, target):
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_the_checkpoint_before_goes_on_under_its_own_name(tmp_path, monkeypatch, has_links):
+def test_previous_checkpoint_is_kept(tmp_path, monkeypatch, has_links):
     if not has_links:
         monkeypatch.setattr(Path, "hardlink_to", without_links)
     write_epochs(tmp_path, 1)
@@ -244,7 +244,7 @@ def test_the_checkpoint_before_goes_on_under_its_own_name(tmp_path, monkeypatch,
     assert epochs_in(tmp_path) == {"previous.pt": 2, "last.pt": 3}
 
 
-def test_one_cut_short_does_not_take_the_place_of_a_whole_one(tmp_path):
+def test_truncated_checkpoint_does_not_replace_previous(tmp_path):
     write_epochs(tmp_path, 1, 2)
     last = tmp_path / "last.pt"
     last.write_bytes(last.read_bytes()[:-1])
@@ -252,7 +252,7 @@ def test_one_cut_short_does_not_take_the_place_of_a_whole_one(tmp_path):
     assert epochs_in(tmp_path) == {"previous.pt": 1, "last.pt": 3}
 
 
-def test_no_room_for_the_one_before_leaves_both(tmp_path, monkeypatch):
+def test_full_disk_leaves_both_checkpoints(tmp_path, monkeypatch):
     write_epochs(tmp_path, 1, 2)
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(InputError, match=r"folder\.pt: is a folder; expected a file"):
@@ -271,7 +271,7 @@ def without_room(source, target):
     raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
 
 
-def test_what_interrupts_a_write_is_kept_until_pytorch_is_done():
+def test_write_error_is_deferred_until_torch_save_ends():
     class Interrupted:
         def write(self, data):
             raise KeyboardInterrupt
@@ -281,7 +281,7 @@ def test_what_interrupts_a_write_is_kept_until_pytorch_is_done():
     assert isinstance(outlet.error, KeyboardInterrupt)
 
 
-def test_the_offer_of_the_one_before(tmp_path):
+def test_offer_previous_names_an_intact_checkpoint(tmp_path):
     previous = tmp_path / "previous.pt"
     assert offer_previous(previous) == ""
     write_epochs(tmp_path, 3, 4)
@@ -295,13 +295,13 @@ def test_the_offer_of_the_one_before(tmp_path):
 
 
 class _ObjectsOverBytes:
-    """Pickles as a call of our stand-in array with a buffer of its own: pointers made of the file's bytes."""
+    """Pickle of an object array over the bytes of the file."""
 
     def __reduce__(self):
         return numpy_pickle._Array, ((2,), "O", bytearray(16))
 
 
-def test_an_array_over_bytes_of_the_file_is_never_made(tmp_path):
+def test_array_over_file_bytes_is_not_created(tmp_path):
     path = tmp_path / "hostile.pth"
     torch.save({"state_dict": {}, "extra": _ObjectsOverBytes()}, path)
     extra = read_checkpoint(path)["extra"]

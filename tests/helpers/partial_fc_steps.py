@@ -1,7 +1,6 @@
-"""Optimiser steps with a split classifier, by one process or by several that torch starts; not a test itself.
+"""Optimizer steps with a sharded classifier, by one process or by several that torch starts.
 
-The steps' images hold very different numbers of objects; one process has none at all in one step, all have none in
-another.
+The images have very different numbers of objects; in one step one process has none, in another all have none.
 """
 
 from pathlib import Path
@@ -20,9 +19,9 @@ COUNTS = (37, 0, 8)
 STEPS = ((5, 0, 3, 1), (6, 0, 2, 0), (0, 0, 0, 0), (1, 4, 2, 2), (2, 2, 2, 2))  # objects of each image
 
 
-def image_of(step: int, place: int) -> EmbeddingSamples:
+def image_of(step: int, index: int) -> EmbeddingSamples:
     """Return an image's inputs, in float64, with their identities, classes and weights."""
-    rng, count = torch.Generator().manual_seed(100 * step + place), STEPS[step][place]
+    rng, count = torch.Generator().manual_seed(100 * step + index), STEPS[step][index]
     inputs = torch.randn(count, 5, generator=rng, dtype=torch.float64)
     kinds = 2 * torch.randint(2, (count,), generator=rng)
     identities = torch.stack([torch.randint(37, (count,), generator=rng), torch.randint(8, (count,), generator=rng)])
@@ -30,15 +29,15 @@ def image_of(step: int, place: int) -> EmbeddingSamples:
     return EmbeddingSamples(inputs, identities[kinds // 2, torch.arange(count)], kinds, weights)
 
 
-def share_of(step: int, world: Distributed, part: int, parts: int) -> EmbeddingSamples:
-    """Return what is this process's in one of the parts of a step."""
-    images = [image_of(step, place) for place in range(4)[part::parts][world.rank :: world.world_size]]
-    nothing = EmbeddingSamples(*(field[:0] for field in image_of(step, 0)))
-    return EmbeddingSamples(*(torch.cat(fields) for fields in zip(nothing, *images, strict=True)))
+def shard_of(step: int, world: Distributed, part: int, parts: int) -> EmbeddingSamples:
+    """Return this process's samples in one of the parts of a step."""
+    images = [image_of(step, index) for index in range(4)[part::parts][world.rank :: world.world_size]]
+    empty = EmbeddingSamples(*(field[:0] for field in image_of(step, 0)))
+    return EmbeddingSamples(*(torch.cat(fields) for fields in zip(empty, *images, strict=True)))
 
 
 def make_steps(world: Distributed, *, rate: float, parts: int, optimizer: str) -> dict[str, object]:
-    """Return each step's loss, and the weights and the whole table after the last, as this process sees them."""
+    """Return the loss of each step, and the weights and the full table after the last."""
     torch.manual_seed(0)
     model = torch.nn.Linear(5, DIMS).double()
     criterion = PartialFCLoss(DIMS, COUNTS, rate=rate, seed=3, world=world).double()
@@ -49,8 +48,8 @@ def make_steps(world: Distributed, *, rate: float, parts: int, optimizer: str) -
         learner.zero_grad()
         terms = []
         for part in range(parts):
-            share = share_of(step, world, part, parts)
-            samples = share._replace(embeddings_ND=model(share.embeddings_ND))
+            shard = shard_of(step, world, part, parts)
+            samples = shard._replace(embeddings_ND=model(shard.embeddings_ND))
             terms.append(parts * world.world_size * criterion(samples, torch.tensor(sum(objects))))
             (terms[-1] / parts).backward()
         for parameter in model.parameters():
@@ -71,12 +70,12 @@ VARIANTS = {
 }
 
 
-def run_all(rank: int, size: int, meeting: str, folder: Path) -> None:
-    """Run the variants as one of so many processes; the first one writes what they ended with."""
+def run_all(rank: int, size: int, rendezvous: str, folder: Path) -> None:
+    """Run the variants as one of `size` processes; the main process writes the results."""
     world = Distributed(rank=rank, world_size=size)
     if size > 1:
         torch.set_num_threads(1)
-        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
+        distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=size)
     for name, options in VARIANTS.items():
         result = make_steps(world, **options)
         if world.is_main_process:
@@ -90,4 +89,4 @@ def run_by(size: int, folder: Path) -> None:
     if size == 1:
         run_all(0, 1, "", folder)
         return
-    multiprocessing.spawn(run_all, args=(size, str(folder / "meeting"), folder), nprocs=size)
+    multiprocessing.spawn(run_all, args=(size, str(folder / "rendezvous"), folder), nprocs=size)

@@ -4,13 +4,17 @@ import math
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
+from fairmot.config.load import load_cfg
+from fairmot.engine.ema import average_of
 from fairmot.engine.hooks import Hook
 from fairmot.engine.state import TrainState
 from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.losses.task_weighting import TaskWeighting
+from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs, TaskLosses
 
@@ -78,6 +82,18 @@ def new_state():
     model, criterion = TinyModel(), TinyCriterion()
     optimizer = Adam([{"name": "all", "params": [*model.parameters(), *criterion.parameters()]}], lr=0.05)
     return TrainState(model, criterion, optimizer, MultiStepLR(optimizer, [1]))
+
+
+def full_state(*, epochs=2, fp16=False, decay=0.9):
+    """Everything that a resume must put back: cosine with warm-up, an average, a scaler that grows every other step."""
+    torch.manual_seed(3)
+    model, criterion = TinyModel(), TinyCriterion()
+    solver = ["SOLVER.SCHEDULE", "cosine", "SOLVER.WARMUP", "3", "SOLVER.EPOCHS", str(epochs), "SOLVER.BASE_LR", "0.05"]
+    cfg = load_cfg(None, solver)
+    optimizer = build_optimizer(cfg, model=model, criterion=criterion)
+    schedule = build_schedule(cfg, optimizer, steps_per_epoch=BATCHES)
+    scaler = GradScaler("cpu", enabled=fp16, init_scale=1024, growth_interval=2)
+    return TrainState(model, criterion, optimizer, schedule, scaler=scaler, average=average_of(model, decay=decay))
 
 
 def new_trainer(state, *hooks, **options):

@@ -49,7 +49,7 @@ def classifier_of(criterion):
 
 @pytest.mark.parametrize("chunk", [2, sampled_softmax.CHUNK])
 @pytest.mark.parametrize("case", CASES)
-def test_rate_1_is_the_full_softmax(case, chunk, monkeypatch):
+def test_partial_fc_at_rate_1_equals_full_softmax(case, chunk, monkeypatch):
     monkeypatch.setattr(sampled_softmax, "CHUNK", chunk)
     counts, identities, classes = CASES[case]
     samples, results = samples_of(identities, classes), []
@@ -64,7 +64,7 @@ def test_rate_1_is_the_full_softmax(case, chunk, monkeypatch):
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("case", ["one class", "several classes"])
-def test_rate_1_makes_the_full_softmax_s_steps(case, optimizer):
+def test_partial_fc_at_rate_1_makes_the_steps_of_full_softmax(case, optimizer):
     """Steps without an object of one class, or of any, included: moments move the rows all the same."""
     counts, identities, classes = CASES[case]
     keys = ["SOLVER.OPTIMIZER", optimizer, "SOLVER.BASE_LR", "0.01", "SOLVER.WEIGHT_DECAY", "0.1"]
@@ -84,7 +84,7 @@ def test_rate_1_makes_the_full_softmax_s_steps(case, optimizer):
     torch.testing.assert_close(results[1], {name: results[0][name] for name in results[1]}, rtol=1e-9, atol=1e-12)
 
 
-def test_below_rate_1_the_softmax_runs_over_the_sample():
+def test_partial_fc_below_rate_1_uses_sampled_rows_only():
     identities = [3, 40, 3]
     full, sampled = full_and_sampled(50, rate=0.3)
     positives = np.array([3, 40])
@@ -103,7 +103,7 @@ def test_below_rate_1_the_softmax_runs_over_the_sample():
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.3, 0.9, 1.0])
-def test_the_sample_holds_all_positives_and_its_share_is_the_rate_s(rate):
+def test_partial_fc_sample_has_all_positives_and_expected_size(rate):
     criterion = PartialFCLoss(DIMS, (400, 0, 600), rate=rate, seed=5)
     positives = np.array([0, 7, 399, 400, 999])
     sizes, hits = [], np.zeros(1000)
@@ -120,12 +120,12 @@ def test_the_sample_holds_all_positives_and_its_share_is_the_rate_s(rate):
     assert rate == 1.0 or others.max() < 200
 
 
-def test_more_positives_than_the_rate_allows_are_the_whole_sample():
+def test_partial_fc_sample_of_many_positives_has_no_negatives():
     criterion = PartialFCLoss(DIMS, 20, rate=0.1)
     assert criterion.draw(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_each_pass_draws_anew_and_a_resume_goes_on_drawing():
+def test_partial_fc_draws_per_pass_and_resume_continues_them():
     first, second = (PartialFCLoss(DIMS, 100, rate=0.3, seed=1) for _ in range(2))
     nobody = np.zeros(0, np.int64)
     drawn = [first.draw(nobody).tolist() for _ in range(3)]
@@ -139,7 +139,7 @@ def test_each_pass_draws_anew_and_a_resume_goes_on_drawing():
 
 
 @pytest.mark.parametrize("size", [2, 3, 7, 60])
-def test_neither_the_start_nor_a_draw_depends_on_the_split(size, monkeypatch):
+def test_partial_fc_weights_and_samples_do_not_depend_on_ranks(size, monkeypatch):
     monkeypatch.setattr(partial_fc, "FILL", 7)
     counts, positives = (30, 0, 21), np.array([2, 29, 30])
     whole = PartialFCLoss(DIMS, counts, rate=0.4, seed=9)
@@ -155,7 +155,7 @@ def test_neither_the_start_nor_a_draw_depends_on_the_split(size, monkeypatch):
     assert {len(part.rows) for part in parts} <= {51 // size, 51 // size + 1}
 
 
-def test_the_start_is_that_of_a_linear_layer():
+def test_partial_fc_initial_weights_are_those_of_linear():
     weight, bias = (value.detach() for value in classifier_of(PartialFCLoss(64, 20_000, seed=4)).values())
     weight, bias = (weight, bias) if weight.ndim == 2 else (bias, weight)
     for values in (weight, bias):
@@ -165,7 +165,7 @@ def test_the_start_is_that_of_a_linear_layer():
     assert not torch.equal(weight[: len(bias) // 64].flatten()[:100], bias[:100])
 
 
-def test_the_graph_can_be_gone_through_twice():
+def test_partial_fc_graph_allows_two_backward_passes():
     """As a balance does that reads gradients before the backward pass."""
     samples = samples_of([1, 4, 4], [0, 0, 0])
     value = PartialFCLoss(DIMS, 50, rate=0.5).double()(samples, torch.tensor(3))
@@ -174,7 +174,7 @@ def test_the_graph_can_be_gone_through_twice():
     torch.testing.assert_close(first, 2 * samples.embeddings_ND.grad)
 
 
-def test_its_parameters_are_marked_and_their_groups_told_apart():
+def test_partial_fc_parameters_are_sharded_with_own_groups():
     keys = ["LOSS.IDENTITY", "partial_fc", "MODEL.REID_DIM", str(DIMS), "SOLVER.WEIGHT_DECAY", "0.1"]
     cfg = load_cfg(None, keys)
     criterion = build_criterion(cfg, num_identities=9, seed=2)
@@ -195,7 +195,7 @@ def test_its_parameters_are_marked_and_their_groups_told_apart():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("rate", [0.4, 1.0])
-def test_a_gpu_makes_the_same_steps(rate):
+def test_partial_fc_makes_the_same_steps_on_gpu(rate):
     results = []
     for device in ("cpu", "cuda"):
         torch.manual_seed(1)
@@ -227,7 +227,7 @@ def folder_of(tmp_path_factory):
 
 @pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_several_processes_make_the_steps_of_one(folder_of, name, size):
+def test_partial_fc_of_several_ranks_makes_the_steps_of_one(folder_of, name, size):
     """At rate 1 and below it; in one step a process has no object, in one no process has."""
     one, several = (torch.load(folder_of(count) / f"{name}.pt") for count in (1, size))
     assert one["weight"].shape == (45, 6)
@@ -236,7 +236,7 @@ def test_several_processes_make_the_steps_of_one(folder_of, name, size):
     torch.testing.assert_close(several, one, rtol=1e-9, atol=1e-12)
 
 
-def test_parts_of_a_step_are_the_step(folder_of):
+def test_partial_fc_accumulation_equals_one_pass(folder_of):
     whole, parts = (torch.load(folder_of(1) / f"{name}.pt") for name in ("rate 1", "rate 1 in two parts"))
     for result in (whole, parts):
         del result["draws"]

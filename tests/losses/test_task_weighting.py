@@ -65,12 +65,12 @@ def descend(balance, *, start, steps=400, rate=0.05, scale=1.0):
 @pytest.mark.parametrize(
     ("weights", "scale", "expected"), [((1.0, 1.0), 1.0, 1.0), ((1.0, 3.0), 1.0, 1.5), ((1.0, 1.0), 3.0, 1.5)]
 )
-def test_fixed_weights_end_at_their_weighted_mean(weights, scale, expected):
+def test_fixed_weights_converge_to_weighted_mean(weights, scale, expected):
     end = descend(FixedWeighting(weights), start=[5.0, 4.0], scale=scale)
     assert torch.allclose(end, torch.tensor([expected, 0.0]), atol=1e-4)
 
 
-def test_uncertainty_has_its_optimum_at_the_logarithm_of_each_loss():
+def test_uncertainty_optimum_is_the_logarithm_of_each_loss():
     balance = UncertaintyWeighting(start_det=0.0, start_id=0.0)
     losses = torch.tensor(0.5), torch.tensor(3.0)
     optimizer = torch.optim.SGD(balance.parameters(), lr=0.2)
@@ -84,14 +84,14 @@ def test_uncertainty_has_its_optimum_at_the_logarithm_of_each_loss():
 
 
 @pytest.mark.parametrize("start", [[5.0, 4.0], [-3.0, 1.0], [1.2, -2.0]], ids=str)
-def test_mgda_ends_on_the_pareto_set(start):
+def test_mgda_converges_to_the_pareto_set(start):
     """Once there the shortest combination is 0; from outside it is the way to the set, here the nearest point of it."""
     end = descend(MGDAUB(), start=start)
     nearest = torch.tensor([min(max(start[0], 0.0), 2.0), 0.0])
     assert torch.allclose(end, nearest, atol=1e-3)
 
 
-def test_mgda_at_a_pareto_point_stays_and_weighs_by_the_other_ones_gradient():
+def test_mgda_at_a_pareto_point_has_gradient_0():
     balance, x = MGDAUB(), torch.tensor([0.5, 0.0], requires_grad=True)
     losses = two_quadratics(x)
     balance.update(reading_of(losses, x))
@@ -100,7 +100,7 @@ def test_mgda_at_a_pareto_point_stays_and_weighs_by_the_other_ones_gradient():
 
 
 @given(VECTORS, VECTORS)
-def test_mgda_is_the_shortest_combination_and_harms_no_task(first, second):
+def test_mgda_has_least_norm_and_harms_no_task(first, second):
     g1, g2 = torch.from_numpy(first), torch.from_numpy(second)
     if g1.norm() < 1e-3 or g2.norm() < 1e-3:
         return
@@ -117,7 +117,7 @@ def test_mgda_is_the_shortest_combination_and_harms_no_task(first, second):
 
 
 @pytest.mark.parametrize("normalize", ["l2", "loss"])
-def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
+def test_normalized_mgda_ignores_the_losses_scale(normalize):
     ends = [descend(MGDAUB(normalize=normalize), start=[1.2, -2.0], scale=scale, rate=0.02) for scale in (1.0, 100.0)]
     first, second = MGDAUB(normalize=normalize), MGDAUB(normalize=normalize)
     x = torch.tensor([1.2, -2.0], requires_grad=True)
@@ -128,14 +128,14 @@ def test_mgda_normalised_does_not_see_a_losses_scale(normalize):
 
 
 @pytest.mark.parametrize(("normalize", "weight"), [("none", 1.0), ("l2", 0.5), ("loss", 1 / 3)])
-def test_a_step_without_identities_weighs_detection_as_other_steps_of_its_kind_would(normalize, weight):
+def test_mgda_without_identities_weighs_detection_alone(normalize, weight):
     balance = MGDAUB(normalize=normalize)
     balance.update(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
     assert balance.weights().tolist() == pytest.approx([weight, 0.0])
 
 
 @pytest.mark.parametrize("kind", [MGDAUB, GradNorm])
-def test_a_step_without_a_task_is_the_others(kind):
+def test_weighting_without_one_task_keeps_the_other(kind):
     balance = kind()
     before = balance.weights().clone()
     balance.update(TaskGradientStats(torch.tensor([4.0, 0.0, 0.0]), torch.tensor([3.0, 0.0])))
@@ -145,7 +145,7 @@ def test_a_step_without_a_task_is_the_others(kind):
 
 @pytest.mark.parametrize("kind", [MGDAUB, GradNorm])
 @pytest.mark.parametrize("broken", [math.inf, math.nan])
-def test_an_overflow_teaches_nothing(kind, broken):
+def test_weighting_ignores_nonfinite_gradients(kind, broken):
     balance = kind()
     before = {name: value.clone() for name, value in balance.state_dict().items()}
     balance.update(TaskGradientStats(torch.tensor([broken, 0.0, 1.0]), torch.tensor([3.0, 1.0])))
@@ -153,7 +153,7 @@ def test_an_overflow_teaches_nothing(kind, broken):
     assert all(torch.equal(after[name].nan_to_num(), value.nan_to_num()) for name, value in before.items())
 
 
-def test_gradnorm_brings_equal_norms_to_tasks_that_learn_alike():
+def test_gradnorm_equalizes_norms_at_equal_learning_speed():
     """Targets are then equal, whatever alpha: the weights end inversely as the norms, their sum stays 2."""
     balance = GradNorm(alpha=1.5, rate=0.01)
     for _ in range(600):
@@ -163,7 +163,7 @@ def test_gradnorm_brings_equal_norms_to_tasks_that_learn_alike():
     assert 3 * w1 == pytest.approx(1 * w2, abs=0.1)
 
 
-def test_gradnorm_gives_the_slower_task_the_larger_norm_by_the_power_alpha():
+def test_gradnorm_favours_the_slower_task_by_alpha():
     """Losses left: 1/4 and 1, relative to their mean 0.4 and 1.6; the mean norm is 1: the faster one's is 0.4^alpha."""
     for alpha in (0.5, 1.0):
         balance = GradNorm(alpha=alpha, rate=0.002)
@@ -175,7 +175,7 @@ def test_gradnorm_gives_the_slower_task_the_larger_norm_by_the_power_alpha():
         assert w1 + w2 == pytest.approx(2.0)
 
 
-def test_gradnorm_does_not_depend_on_the_scale_of_the_losses():
+def test_gradnorm_ignores_the_losses_scale():
     small, large = GradNorm(), GradNorm()
     for _ in range(50):
         small.update(TaskGradientStats(torch.tensor([9.0, 0.0, 1.0]) * 1e-8, torch.tensor([1.0, 2.0]) * 1e-4))
@@ -184,21 +184,21 @@ def test_gradnorm_does_not_depend_on_the_scale_of_the_losses():
     assert small.first_losses_2.tolist() == pytest.approx([1e-4, 2e-4])
 
 
-def test_gradnorm_ends_on_the_pareto_set():
+def test_gradnorm_converges_to_the_pareto_set():
     end = descend(GradNorm(alpha=0.0, rate=0.01), start=[5.0, 4.0], steps=1500, scale=4.0)
     assert abs(float(end[1])) < 1e-2
     assert 0 < float(end[0]) < 2  # anywhere there the norms can be made equal
 
 
 @pytest.mark.parametrize("start", [[5.0, 4.0], [-3.0, 1.0], [1.2, -2.0]], ids=str)
-def test_pcgrad_ends_on_the_pareto_set(start):
+def test_pcgrad_converges_to_the_pareto_set(start):
     end = descend(PCGrad(), start=start)
     assert abs(float(end[1])) < 1e-2
     assert -1e-3 <= float(end[0]) <= 2 + 1e-3
 
 
 @given(VECTORS, VECTORS)
-def test_pcgrad_takes_out_conflicts_and_nothing_else(first, second):
+def test_pcgrad_removes_conflicting_components_only(first, second):
     g1, g2 = torch.from_numpy(first), torch.from_numpy(second)
     (joined,) = project_conflicts([g1], [g2])
     if float(g1 @ g2) >= 0:
@@ -211,7 +211,7 @@ def test_pcgrad_takes_out_conflicts_and_nothing_else(first, second):
     assert float(joined @ g2) >= -1e-6
 
 
-def test_pcgrad_takes_many_tensors_as_one_vector():
+def test_pcgrad_treats_many_tensors_as_one_vector():
     first, second = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1)).unbind()
     (whole,) = project_conflicts([first], [second])
     parts = project_conflicts(list(first), list(second))
@@ -221,7 +221,7 @@ def test_pcgrad_takes_many_tensors_as_one_vector():
 
 
 @pytest.mark.parametrize("name", ["uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"])
-def test_each_kind_is_chosen_by_its_key_and_keeps_its_state(name):
+def test_weighting_is_built_by_key_and_keeps_its_state(name):
     balance = build_task_weighting(load_cfg(None, ["LOSS.BALANCE", name, "LOSS.TASK_WEIGHTS", "(2, 1)"]))
     assert isinstance(balance, nn.Module)
     assert balance.weights().shape == (2,)

@@ -1,4 +1,4 @@
-"""The optimisers do what torch's own do, and the published one what it always did."""
+"""Optimizer builder: updates equal those of torch's optimizers, the default that of the reference implementation."""
 
 import copy
 from functools import partial
@@ -42,8 +42,8 @@ def train_ours(*overrides, dtype=torch.float32):
     return train(optimizer, model, criterion, batches)
 
 
-def test_the_default_is_the_published_adam_bit_for_bit():
-    """Two groups by module and no decay, as before parameters were told apart."""
+def test_default_optimizer_is_reference_adam_bit_exactly():
+    """Reference: two groups by module, without weight decay."""
     model, criterion, batches = problem()
     groups = [{"params": list(model.parameters())}, {"params": list(criterion.parameters())}]
     before = train(Adam(groups, lr=1e-4, weight_decay=0.0, fused=True), model, criterion, batches)
@@ -60,7 +60,7 @@ def test_the_default_is_the_published_adam_bit_for_bit():
 
 @pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("fused", [True, False])
-def test_decay_and_rates_are_torchs_own(name, fused):
+def test_weight_decay_and_rates_equal_torch_groups(name, fused):
     """Groups written by hand: weights of more than one dimension decay, the backbone's rate is a tenth."""
     model, criterion, batches = problem()
     kernel, scale, shift = model.backbone.parameters()
@@ -79,7 +79,7 @@ def test_decay_and_rates_are_torchs_own(name, fused):
 
 @pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_fused_equals_not_fused(name, dtype):
+def test_fused_optimizer_equals_unfused(name, dtype):
     options = ("SOLVER.OPTIMIZER", name, "SOLVER.WEIGHT_DECAY", "0.1")
     fused, plain = (train_ours(*options, "SOLVER.FUSED", flag, dtype=dtype) for flag in ("True", "False"))
     for one, other in zip(fused, plain, strict=True):
@@ -90,8 +90,8 @@ def test_fused_equals_not_fused(name, dtype):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_decay_alone(name):
-    """One step without a gradient: AdamW takes rate x decay of the weight, SGD does too, Adam goes a whole rate."""
+def test_weight_decay_without_gradient_has_known_value(name):
+    """One step without a gradient: AdamW and SGD subtract rate x decay x weight, Adam a full rate."""
     model, criterion = nn.Linear(3, 2), nn.Linear(2, 1)
     options = ("SOLVER.OPTIMIZER", name, "SOLVER.WEIGHT_DECAY", "0.5")
     optimizer = build_optimizer(load_cfg(None, [*RECIPE, *options]), model=model, criterion=criterion)
@@ -104,7 +104,7 @@ def test_decay_alone(name):
     assert torch.equal(model.bias, before.bias)
 
 
-def test_momentum_is_plain():
+def test_momentum_is_not_nesterov():
     """Two steps of gradient 1: 1, then 1 + momentum, times the rate."""
     model, criterion = nn.Linear(1, 1), nn.Linear(1, 1)
     optimizer = build_optimizer(load_cfg(None, [*RECIPE, "SOLVER.OPTIMIZER", "sgd"]), model=model, criterion=criterion)

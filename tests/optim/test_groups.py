@@ -1,4 +1,4 @@
-"""Every trainable parameter stands in one group, with the rate and the decay that its kind should have."""
+"""Parameter groups: every trainable parameter in one, with its learning rate and weight decay."""
 
 import functools
 
@@ -69,7 +69,7 @@ def test_every_trainable_parameter_is_in_exactly_one_group(backbone, optimizer):
     )
 
 
-def test_the_groups_follow_the_backbone_the_rest_of_the_network_and_the_criterion(parts):
+def test_groups_separate_backbone_network_and_criterion(parts):
     model, criterion, optimizer = parts
     groups = group_of(optimizer)
     for name, value in trainable(model, criterion).items():
@@ -79,7 +79,7 @@ def test_the_groups_follow_the_backbone_the_rest_of_the_network_and_the_criterio
         assert group["lr"] == (0.0025 if part == "backbone" else 0.01), name
 
 
-def test_convolutions_and_the_classifier_decay_and_nothing_else(parts):
+def test_only_convolutions_and_classifier_decay(parts):
     model, criterion, optimizer = parts
     groups = group_of(optimizer)
     norms = tuple(
@@ -94,7 +94,7 @@ def test_convolutions_and_the_classifier_decay_and_nothing_else(parts):
         assert groups[id(value)]["name"].endswith("_no_decay") != decays, name
 
 
-def test_parameters_known_by_name():
+def test_known_parameters_are_in_expected_groups():
     model, criterion, optimizer = make("dla_34")
     values, groups = trainable(model, criterion), group_of(optimizer)
     names = {
@@ -114,13 +114,13 @@ def test_parameters_known_by_name():
     assert {name: groups[id(values[name])]["name"] for name in names} == names
 
 
-def test_what_is_frozen_is_left_out(parts):
+def test_frozen_parameters_are_in_no_group(parts):
     model, _, optimizer = parts
     frozen = {id(value) for value in model.parameters() if not value.requires_grad}
     assert not frozen & group_of(optimizer).keys()
 
 
-def test_frozen_by_hand_is_left_out_and_takes_its_group_away():
+def test_group_of_frozen_parameters_is_absent():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, bias=False))
     model[0].requires_grad_(False)
     (group,) = toy_groups(model)
@@ -140,7 +140,7 @@ def test_frozen_by_hand_is_left_out_and_takes_its_group_away():
     ],
     ids=lambda norm: type(norm).__name__,
 )
-def test_no_normalisation_layer_decays(norm):
+def test_normalisation_layers_do_not_decay(norm):
     groups = toy_groups(nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), norm))
     assert [(group["name"], len(group["params"])) for group in groups] == [
         ("network", 1),
@@ -148,7 +148,7 @@ def test_no_normalisation_layer_decays(norm):
     ]
 
 
-def test_a_bias_of_two_dimensions_does_not_decay():
+def test_bias_of_two_dimensions_does_not_decay():
     class Table(nn.Module):
         def __init__(self):
             super().__init__()
@@ -157,7 +157,7 @@ def test_a_bias_of_two_dimensions_does_not_decay():
     assert [group["name"] for group in toy_groups(Table())] == ["network_no_decay"]
 
 
-def test_a_network_without_a_backbone_is_all_network():
+def test_network_without_backbone_has_no_backbone_group():
     groups = toy_groups(nn.Linear(2, 2), nn.Linear(2, 2, bias=False), backbone_lr=0.1)
     assert [(group["name"], group["lr"]) for group in groups] == [
         ("network", 1.0),
@@ -166,7 +166,7 @@ def test_a_network_without_a_backbone_is_all_network():
     ]
 
 
-def test_a_shared_parameter_is_grouped_once_with_the_first():
+def test_shared_parameter_is_in_the_first_group_only():
     layer = nn.Linear(2, 2)
     model = nn.ModuleDict({"backbone": layer, "heads": nn.Sequential(layer, nn.Linear(2, 1))})
     groups = toy_groups(model, nn.Sequential(layer))
@@ -178,7 +178,7 @@ def test_a_shared_parameter_is_grouped_once_with_the_first():
     }
 
 
-def test_a_weight_that_is_a_norms_under_another_name_does_not_decay():
+def test_weight_shared_with_a_norm_does_not_decay():
     norm, layer = nn.LayerNorm((2, 3)), nn.Linear(3, 2, bias=False)
     layer.weight = norm.weight
     assert [group["name"] for group in toy_groups(nn.Sequential(layer, norm))] == ["network_no_decay"]

@@ -41,7 +41,7 @@ def gradient_of(table, rows, step):
 @pytest.mark.parametrize("shape", [SHAPE, SHAPE[:1]])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_with_a_gradient_in_each_step_move_as_in_dense_optimizer(kind, decay, shape, monkeypatch):
+def test_rows_with_gradients_move_as_in_dense_optimizer(kind, decay, shape, monkeypatch):
     monkeypatch.setattr(sparse, "CHUNK", 2)
     ours, theirs = table_of(shape), table_of(shape)
     by_rows = optimizer_of(KINDS[kind], ours, decay=decay)

@@ -21,7 +21,6 @@ from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_train_options
 from fairmot.engine.hooks import (
     CheckpointHook,
-    FairnessHook,
     Hook,
     ImagesHook,
     ProgressHook,
@@ -196,8 +195,7 @@ def _build_hooks(cfg: CfgNode, run: Run, writer: SummaryWriter | None, setup: Tr
     hooks: list[Hook] = []
     if writer is not None:
         hooks += [
-            ScalarsHook(writer, every=solver.LOG_EVERY),
-            FairnessHook(writer, partial(append_row, run.output / METRICS)),
+            ScalarsHook(writer, partial(append_row, run.output / METRICS), every=solver.LOG_EVERY),
             ImagesHook(show, every=solver.SAMPLE_IMAGES_EVERY),
             ProgressHook(run.log.info, steps_per_epoch=len(setup.loader)),
         ]

@@ -1,4 +1,4 @@
-"""What a training says before it starts."""
+"""Preflight of a training: its warnings."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ from fairmot.config.load import load_cfg
         (["LOSS.IDENTITY", "triplet", "MODEL.REID_SAMPLING", "pos_anchor"], 50, None),
     ],
 )
-def test_triplets_that_a_batch_will_not_have_are_announced(overrides, identities, said):
+def test_preflight_warns_of_missing_triplets(overrides, identities, said):
     dataset = SimpleNamespace(identity_counts=(identities,), samples=SimpleNamespace(num_boxes=50))
     warnings = _warn_of_triplets(load_cfg(None, overrides), dataset)
     assert len(warnings) == (said is not None)

@@ -1,9 +1,9 @@
-"""A checkpoint holds whole tables, whoever wrote it, and any number of processes goes on from it."""
+"""Checkpoints of sharded parameters: full tables, resumed by any number of ranks."""
 
 import pytest
 import torch
-from helpers.shared_steps import make_batch
-from helpers.split_runs import IDENTITIES, new_state, run_all, run_by, train
+from helpers.distributed_steps import make_batch
+from helpers.sharded_runs import IDENTITIES, new_state, run_all, run_by, train
 
 from fairmot.engine.task_gradients import choose_trainer
 from fairmot.engine.trainer import TrainOptions
@@ -33,7 +33,7 @@ def learnt(path):
 
 
 @pytest.mark.parametrize("name", ["whole", "half"])
-def test_two_processes_write_what_one_writes(root, name):
+def test_two_ranks_write_the_checkpoint_of_one(root, name):
     one, two = (learnt(root / f"{name} by {size}" / "last.pt") for size in (1, 2))
     assert one["criterion"][NAMES[0]].shape == (IDENTITIES, 8)
     moments = [state["exp_avg"] for state in one["moments"].values()]
@@ -42,8 +42,8 @@ def test_two_processes_write_what_one_writes(root, name):
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_another_number_of_processes_goes_on(root, size):
-    """What one process began two end, and the other way round."""
+def test_resume_with_another_number_of_ranks_is_exact(root, size):
+    """Two ranks resume the run of one, and the other way round."""
     half, whole, resumed = (
         learnt(root / name / "last.pt") for name in ("half by 1", "whole by 1", f"resumed by {size}")
     )
@@ -52,7 +52,7 @@ def test_another_number_of_processes_goes_on(root, size):
         assert not torch.equal(whole["criterion"][name], half["criterion"][name])
 
 
-def test_the_best_checkpoint_is_whole_too(root):
+def test_best_checkpoint_has_full_tables(root):
     saved = read_checkpoint(root / "whole by 2" / "best.pt")
     assert saved["progress"]["step"] == 4
     last = read_checkpoint(root / "whole by 2" / "last.pt")
@@ -61,12 +61,12 @@ def test_the_best_checkpoint_is_whole_too(root):
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_after_an_exception_the_processes_do_not_wait_for_one_another(root, size):
-    """Alone the sound state is saved as ever; two may not stand at the same step, so the last one written stays."""
+def test_exception_saves_only_if_no_rank_must_wait(root, size):
+    """One rank saves its consistent state; two may have stopped at different steps and keep the last checkpoint."""
     assert read_checkpoint(root / f"broken by {size}" / "last.pt")["progress"]["step"] == {1: 3, 2: 2}[size]
 
 
-def test_a_classifier_of_other_identities_is_refused_by_name():
+def test_classifier_of_other_size_is_refused_by_name():
     other = new_state(Distributed(), identities=IDENTITIES + 2).state_dict()
     with pytest.raises(ValueError, match=r"identity\.classifier\.\w+ has 7 rows, expected 5"):
         new_state(Distributed()).load_state_dict(other)
@@ -74,7 +74,7 @@ def test_a_classifier_of_other_identities_is_refused_by_name():
 
 @pytest.mark.parametrize("balance", ["uncertainty", "fixed", "gradnorm", "mgda_ub", "pcgrad"])
 @pytest.mark.parametrize("nested", ["()", "(2, 5)"])
-def test_every_balance_trains_sampled_rows(balance, nested):
+def test_every_weighting_trains_sampled_rows(balance, nested):
     world = Distributed()
     state = new_state(world, overrides=("LOSS.BALANCE", balance, "MODEL.REID_NESTED", nested), dtype=torch.float32)
     before = {name: value.clone() for name, value in state.criterion.identity.state_dict().items()}
@@ -88,7 +88,7 @@ def test_every_balance_trains_sampled_rows(balance, nested):
         assert not torch.equal(value, before[name]), name
 
 
-def test_a_lone_process_saves_the_very_tensors():
+def test_single_rank_saves_tensors_without_copy():
     state = new_state(Distributed())
     assert not state.is_sharded
     assert state.state_dict()["criterion"][NAMES[0]].data_ptr() == state.criterion.identity.classifier.weight.data_ptr()

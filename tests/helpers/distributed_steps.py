@@ -1,9 +1,9 @@
-"""Two optimiser steps over one batch of four images, by as many processes as torchrun starts; not a test itself.
+"""Two optimizer steps on one batch of four images, by the processes that torchrun starts.
 
-    torchrun --nproc_per_node 2 shared_steps.py FOLDER [DEVICE NORM]
+    torchrun --nproc_per_node 2 distributed_steps.py FOLDER [DEVICE NORM]
 
-writes what each variant ended with to FOLDER/<variant>.pt. The images hold very different numbers of objects, so a
-loss that each process divided by its own would end elsewhere.
+writes the result of each variant to FOLDER/<variant>.pt. The images have very different numbers of objects, so that a
+loss that each process divides by its own number would give another result.
 """
 
 import sys
@@ -38,7 +38,7 @@ STEPS = 2
 
 
 def make_batch(size_hw: tuple[int, int] = (64, 96)) -> Batch:
-    """Return the whole batch, in float64; half of the objects are of unknown identity."""
+    """Return the full batch in float64; half of the objects are of unknown identity."""
     rng = np.random.default_rng(4)
     items = []
     for number, count in enumerate(COUNTS):
@@ -53,14 +53,14 @@ def make_batch(size_hw: tuple[int, int] = (64, 96)) -> Batch:
 
 
 class Opposed(nn.Module):
-    """Two tasks of two heads, alike at the start, that want opposite things of the map: their gradients conflict."""
+    """Two tasks of two heads with equal weights and opposite targets: their gradients conflict."""
 
     def __init__(self, balance: nn.Module) -> None:
         super().__init__()
         self.balance = balance
 
     def forward(self, outputs: HeadOutputs, batch: Batch, counts: object = None) -> TaskLosses:
-        """Return losses that are means over images of equal size, so that shares of as many images add up."""
+        """Return losses that are means over images, so that those of equal parts add up."""
         first = (
             (outputs.heatmap - 5).square().mean() + outputs.size_ltrb.square().mean() + outputs.offset.square().mean()
         )
@@ -68,8 +68,8 @@ class Opposed(nn.Module):
         return TaskLosses(first, second, first, first, first)
 
 
-def make_alike(model: JointDetector) -> None:
-    """Give the embedding's first value the heatmap's head."""
+def copy_heatmap_head(model: JointDetector) -> None:
+    """Copy the weights of the heatmap head to the first value of the embedding head."""
     heatmap, embedding = model.heads["heatmap"], model.heads["embedding"]
     with torch.no_grad():
         embedding[0].weight.copy_(heatmap[0].weight)
@@ -78,7 +78,7 @@ def make_alike(model: JointDetector) -> None:
         embedding[2].bias[:1] = heatmap[2].bias
 
 
-def share_of(batch: Batch, world: Distributed) -> Batch:
+def shard_of(batch: Batch, world: Distributed) -> Batch:
     """Return this process's images."""
     return Batch(*(field[world.rank :: world.world_size] for field in batch))
 
@@ -98,13 +98,13 @@ def run(
     overrides = ["MODEL.NORM", norm, "SOLVER.OPTIMIZER", optimizer, "SOLVER.BASE_LR", "0.001", "SOLVER.FUSED", "True"]
     overrides += ["LOSS.BALANCE", balance]
     cfg = load_cfg(None, [*SMALL, *overrides])
-    torch.manual_seed(world.rank)  # what the first process starts from is what counts
+    torch.manual_seed(world.rank)  # the weights of the main process are broadcast
     model, criterion = build_model(cfg), build_criterion(cfg, num_identities=IDENTITIES)
     if world.is_main_process:
         load_deterministic_weights(model)
     model, criterion = model.double().to(device), criterion.double().to(device)
     if opposed:
-        make_alike(model)
+        copy_heatmap_head(model)
         criterion = Opposed(criterion.balance)
     to_channels_last(model)
     world.broadcast_module(model)
@@ -114,8 +114,8 @@ def run(
     options = TrainOptions(epochs=1, clip_norm=5.0, accumulation_steps=accumulate, fairness_interval=1)
     trainer = choose_trainer(state, options, device=torch.device(device), world=world)
     model.train()
-    share = share_of(batch, world).to(torch.device(device))
-    results = [trainer.train_step(share) for _ in range(STEPS)]
+    shard = shard_of(batch, world).to(torch.device(device))
+    results = [trainer.train_step(shard) for _ in range(STEPS)]
     states = {
         "model": model.state_dict(),
         "criterion": criterion.state_dict(),
@@ -139,7 +139,7 @@ VARIANTS = {
 
 
 def run_all(folder: Path, device: str = "cpu", norm: str = "frozen") -> None:
-    """Run the variants as this process's place in the world says; the first process writes."""
+    """Run the variants on this rank; the main process writes."""
     torch.set_default_dtype(torch.float64)
     world, batch = distributed_from_env(), make_batch()
     if world.world_size > 1:

@@ -1,4 +1,4 @@
-"""What trains the embedding: each loss by known answers, and what they all have in common."""
+"""Identity losses: properties that all share, and known values of each."""
 
 import math
 
@@ -44,7 +44,7 @@ MANY = samples_of([0, 4, 0, 1, 1, 3, 3], [0, 0, 0, 0, 2, 2, 2])
 
 @pytest.mark.parametrize("nested", ["()", "(3, 7)"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_loss_has_gradients_that_lower_it(kind, nested):
+def test_gradient_descent_lowers_every_identity_loss(kind, nested):
     loss = build(kind, "MODEL.REID_NESTED", nested)
     embeddings = MANY.embeddings_ND.detach().clone().requires_grad_()
     parameters = [embeddings, *loss.parameters()]
@@ -62,7 +62,7 @@ def test_every_loss_has_gradients_that_lower_it(kind, nested):
 
 @pytest.mark.parametrize("nested", ["()", "(3, 7)"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_objects_every_loss_is_0_and_gradients_flow(kind, nested):
+def test_identity_loss_without_objects_is_0_with_gradients(kind, nested):
     loss = build(kind, "MODEL.REID_NESTED", nested)
     nothing = samples_of([])
     value = loss(nothing, torch.tensor(0))
@@ -74,7 +74,7 @@ def test_without_objects_every_loss_is_0_and_gradients_flow(kind, nested):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_objects_of_the_whole_step_are_the_divisor(kind):
+def test_identity_loss_is_divided_by_objects_of_the_step(kind):
     loss = build(kind)
     whole, half = (float(loss(MANY, torch.tensor(known)).detach()) for known in (7, 14))
     assert half == pytest.approx(whole / 2)
@@ -97,7 +97,7 @@ def test_embeddings_that_share_an_object_weigh_as_one(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_identities_of_one_class_have_nothing_to_do_with_another_class_s(kind):
+def test_identity_loss_of_classes_is_independent(kind):
     loss = build(kind)
     parts = [MANY.select_class(kind) for kind in (0, 2)]
     apart = sum(float(loss(part, torch.tensor(7)).detach()) for part in parts)
@@ -109,7 +109,7 @@ def test_identities_of_one_class_have_nothing_to_do_with_another_class_s(kind):
     assert together == pytest.approx(apart)
 
 
-def test_cross_entropy_is_the_default():
+def test_cross_entropy_is_the_default_identity_loss():
     assert isinstance(build_identity(load_cfg(), num_identities=3), IdentityLoss)
     assert IdentityLoss(4, 3).logit_loss is cross_entropy
 
@@ -117,7 +117,7 @@ def test_cross_entropy_is_the_default():
 # focal
 
 
-def test_focal_without_its_power_is_cross_entropy():
+def test_focal_with_gamma_0_equals_cross_entropy():
     focal, plain = build("focal", "LOSS.FOCAL_GAMMA", "0"), build("cross_entropy")
     values, gradients = [], []
     for loss in (focal, plain):
@@ -128,7 +128,7 @@ def test_focal_without_its_power_is_cross_entropy():
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
-def test_focal_by_its_equation(gamma):
+def test_focal_follows_its_equation(gamma):
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
     samples = samples_of([0, 1], weights=[1.0, 0.5])
     p = [math.exp(2) / (math.exp(2) + 1 + math.exp(-1)), math.exp(0.5) / (2 * math.exp(0.5) + math.exp(3))]
@@ -137,7 +137,7 @@ def test_focal_by_its_equation(gamma):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_focal_of_what_is_certain_has_a_finite_gradient(gamma):
+def test_focal_at_probability_1_has_a_finite_gradient(gamma):
     logits = torch.tensor([[90.0, 0.0], [0.0, 90.0]], requires_grad=True)  # float32: p is exactly 1, and almost 0
     FocalCrossEntropy(gamma)(logits, samples_of([0, 0])).backward()
     assert bool(torch.isfinite(logits.grad).all())
@@ -158,7 +158,7 @@ def circle_of_two(own, other, *, margin=0.25, scale=16.0):
 
 @pytest.mark.parametrize("angle", [0.3, 0.8, 1.2])
 @pytest.mark.parametrize("margin", [0.1, 0.25, 0.4])
-def test_the_circle_is_the_border(angle, margin):
+def test_circle_loss_is_log_2_on_the_circle(angle, margin):
     """On s_n^2 + (s_p - 1)^2 = 2 m^2 it is undecided: log 2; outside more, inside less."""
     for radius, compare in ((1.0, "equal"), (1.2, "more"), (0.8, "less")):
         own = 1 - radius * math.sqrt(2) * margin * math.cos(angle)
@@ -168,7 +168,7 @@ def test_the_circle_is_the_border(angle, margin):
 
 
 @pytest.mark.parametrize(("own", "other"), [(0.9, 0.4), (0.2, 0.1), (0.5, -0.1)])
-def test_each_cosine_is_pulled_as_it_is_far_from_its_goal(own, other):
+def test_circle_gradient_grows_with_distance_from_optimum(own, other):
     margin, scale = 0.25, 16.0
     loss, (slope_own, slope_other) = circle_of_two(own, other, margin=margin, scale=scale)
     far_own, far_other = 1 + margin - own, other + margin
@@ -180,7 +180,7 @@ def test_each_cosine_is_pulled_as_it_is_far_from_its_goal(own, other):
     assert slope_own == pytest.approx(-share * scale * far_own)
 
 
-def test_circle_by_its_equation_over_three_identities():
+def test_circle_of_three_identities_follows_its_equation():
     cosines = torch.tensor([[0.3, -0.6, 0.5]], dtype=torch.float64)
     far, goal = [0.0, 0.3 + 0.25], [-0.6 - 0.25, 0.3 - 0.25]
     assert far[0] == max(0.0, -0.6 + 0.25)
@@ -189,7 +189,7 @@ def test_circle_by_its_equation_over_three_identities():
     assert float(CircleLoss(margin=0.25, scale=8.0)(cosines, samples_of([2]))) == pytest.approx(expected)
 
 
-def test_the_circle_loss_sees_directions_alone():
+def test_circle_loss_ignores_norms():
     loss = build("circle")
     value = float(loss(MANY, known_of(MANY)).detach())
     assert list(loss.state_dict()) == ["classifier.weight"]
@@ -199,7 +199,7 @@ def test_the_circle_loss_sees_directions_alone():
     assert float(loss(longer, known_of(MANY)).detach()) == pytest.approx(value)
 
 
-def test_one_identity_alone_has_nothing_to_be_told_from():
+def test_circle_loss_of_one_identity_is_0():
     assert float(build("circle", counts=1)(samples_of([0, 0]), torch.tensor(2)).detach()) == 0.0
 
 
@@ -222,13 +222,13 @@ def triplets_by_loops(samples, margin):
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3)), max_size=12), st.floats(0, 1), st.integers(0, 99))
-def test_triplets_are_the_hardest_of_the_batch(objects, margin, seed):
+def test_triplet_loss_equals_loops_over_the_batch(objects, margin, seed):
     samples = samples_of([identity for _, identity in objects], [kind for kind, _ in objects], seed=seed)
     value = TripletLoss(margin=margin)(samples, known_of(samples))
     assert float(value.detach()) == pytest.approx(triplets_by_loops(samples, margin), abs=1e-9)
 
 
-def test_triplets_are_the_same_however_many_are_looked_for_at_a_time(monkeypatch):
+def test_triplets_do_not_depend_on_the_chunk_size(monkeypatch):
     rng = torch.Generator().manual_seed(2)
     unit_ND = functional.normalize(torch.randn(23, 4, generator=rng), dim=1)
     identities_N, classes_N = (torch.randint(0, high, (23,), generator=rng) for high in (6, 2))
@@ -239,7 +239,7 @@ def test_triplets_are_the_same_however_many_are_looked_for_at_a_time(monkeypatch
     assert all(map(torch.equal, mine_triplets(unit_ND, samples), whole))
 
 
-def test_triplets_on_a_circle():
+def test_triplet_loss_of_points_on_a_circle_has_known_value():
     """Anchor at 0 degrees, its positive at 60 (distance 1), a negative at 90 (root 2), another farther away."""
     angles = torch.deg2rad(torch.tensor([0.0, 60, 90, 180], dtype=torch.float64))
     embeddings = torch.stack([angles.cos(), angles.sin()], dim=1)
@@ -254,7 +254,7 @@ def test_triplets_on_a_circle():
     [([1, 2, 3], [0, 0, 0]), ([1, 1, 1], [0, 0, 0]), ([3, 3, 4], [0, 1, 0]), ([3, 3, 4], [0, 0, 1])],
     ids=["nobody twice", "nobody else", "the same number in another class", "nobody else in the class"],
 )
-def test_without_a_positive_and_a_negative_there_is_no_anchor(identities, classes):
+def test_triplets_need_a_positive_and_a_negative(identities, classes):
     samples = samples_of(identities, classes)
     value = TripletLoss()(samples, known_of(samples))
     value.backward()
@@ -262,7 +262,7 @@ def test_without_a_positive_and_a_negative_there_is_no_anchor(identities, classe
     assert not bool(samples.embeddings_ND.grad.any())
 
 
-def test_equal_embeddings_have_a_finite_gradient():
+def test_triplet_loss_of_equal_embeddings_has_finite_gradient():
     samples = samples_of([1, 1, 2, 2])
     embeddings = samples.embeddings_ND.detach()[[0, 0, 0, 0]].requires_grad_()
     value = TripletLoss(margin=0.3)(samples._replace(embeddings_ND=embeddings), torch.tensor(4))
@@ -271,8 +271,8 @@ def test_equal_embeddings_have_a_finite_gradient():
     assert bool(torch.isfinite(embeddings.grad).all())
 
 
-def test_triplets_of_two_shares_count_by_their_objects():
-    """Each share has its own mean; the step's is theirs by objects, as the trainer adds shares up."""
+def test_triplet_losses_of_two_parts_weigh_by_their_objects():
+    """The loss of a step is the mean over its parts, weighted by their objects."""
     first, second = samples_of([1, 1, 2], seed=1), samples_of([1, 1, 2, 2, 3], seed=2)
     loss = TripletLoss(margin=0.5)
     alone = [float(loss(share, known_of(share)).detach()) for share in (first, second)]
@@ -284,7 +284,7 @@ def test_triplets_of_two_shares_count_by_their_objects():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nested_is_the_mean_over_the_prefixes(kind):
+def test_matryoshka_loss_is_the_mean_over_prefixes(kind):
     loss = build(kind, "MODEL.REID_NESTED", "(3, 7)")
     assert isinstance(loss, MatryoshkaLoss)
     assert list(loss.prefixes) == ["12", "7", "3"]
@@ -297,19 +297,19 @@ def test_nested_is_the_mean_over_the_prefixes(kind):
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "focal", "circle", "partial_fc"])
-def test_each_prefix_has_its_own_classifier(kind):
+def test_matryoshka_prefixes_have_their_own_classifiers(kind):
     loss = build(kind, "MODEL.REID_NESTED", "(3, 7)")
     weights = {name: tuple(value.shape) for name, value in loss.named_parameters() if name.endswith("weight")}
     assert weights == {f"prefixes.{length}.classifier.weight": (9, length) for length in (12, 7, 3)}
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "focal", "circle", "partial_fc"])
-def test_a_single_length_keeps_its_names(kind):
+def test_single_length_keeps_parameter_names(kind):
     names = {name for name, _ in build(kind).named_parameters()}
     assert names - {"classifier.bias"} == {"classifier.weight"}
 
 
-def test_values_behind_every_prefix_get_no_gradient_from_it():
+def test_matryoshka_values_beyond_prefixes_have_no_gradient():
     loss = build("cross_entropy", "MODEL.REID_NESTED", "(3, 7)")
     short = MANY._replace(embeddings_ND=MANY.embeddings_ND[:, :3])
     (gradient,) = torch.autograd.grad(loss.prefixes["3"](short, known_of(MANY)), [MANY.embeddings_ND])

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import torch
+from helpers.distributed_steps import STEPS, VARIANTS, run_all
 from helpers.locations import ROOT
-from helpers.shared_steps import STEPS, VARIANTS, run_all
 
-SCRIPT = ROOT / "tests" / "helpers" / "shared_steps.py"
+SCRIPT = ROOT / "tests" / "helpers" / "distributed_steps.py"
 
 
 def by_two(folder, *arguments):
@@ -49,13 +49,13 @@ def compare(folders, name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_two_processes_equal_one(folders, name):
+def test_two_ranks_make_the_steps_of_one(folders, name):
     one = compare(folders, name)
     heatmap = one["terms"][:, 1]
     assert abs(float(heatmap[-1] - heatmap[0])) > 0.1  # the steps were no small ones
 
 
-def test_the_tasks_of_pcgrads_steps_conflict_and_it_makes_a_difference(folders):
+def test_pcgrad_changes_steps_with_conflicting_gradients(folders):
     with_it, without = (torch.load(folders[0] / f"{name}.pt") for name in ("pcgrad", "no pcgrad"))
     assert float(with_it["fairness"][0, 0]) < -0.5
     differences = [(with_it["model"][key] - value).abs().max() for key, value in without["model"].items()]
@@ -63,7 +63,7 @@ def test_the_tasks_of_pcgrads_steps_conflict_and_it_makes_a_difference(folders):
 
 
 @pytest.mark.parametrize("name", ["adam", "gradnorm", "pcgrad"])
-def test_parts_of_a_batch_equal_the_whole(folders, name):
+def test_accumulation_equals_one_pass(folders, name):
     whole, parts = (torch.load(folders[0] / f"{name}{cut}.pt") for cut in ("", " in two parts"))
     for part in ("terms", "fairness"):
         torch.testing.assert_close(parts[part], whole[part], rtol=1e-9, atol=1e-9)
@@ -72,7 +72,7 @@ def test_parts_of_a_batch_equal_the_whole(folders, name):
 
 
 @pytest.mark.gpu
-def test_synchronised_batch_norms_see_the_whole_batch(tmp_path):
+def test_synchronised_batch_norms_equal_one_rank(tmp_path):
     """Two processes on one GPU, joined by gloo."""
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()

@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.shared_steps import IDENTITIES, SMALL, Opposed, make_alike, make_batch
+from helpers.distributed_steps import IDENTITIES, SMALL, Opposed, copy_heatmap_head, make_batch
 from helpers.tiny_training import BATCHES, StopAt, TinyCriterion, TinyLoader, TinyModel, same_values
 from torch.amp import GradScaler
 
 from fairmot.config.load import load_cfg
-from fairmot.engine.hooks import CheckpointHook, FairnessHook
+from fairmot.engine.hooks import CheckpointHook, ScalarsHook
 from fairmot.engine.model_with_loss import ModelWithLoss
 from fairmot.engine.state import TrainState
 from fairmot.engine.task_gradients import choose_trainer
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 
 def new_trainer(balance="uncertainty", *, rate="0.001", **options):
-    """A small DLA-34 in float32 over the batch of `shared_steps`."""
+    """A small DLA-34 in float32 over the batch of `distributed_steps`."""
     names = ["LOSS.BALANCE", balance, "SOLVER.OPTIMIZER", "sgd", "SOLVER.MOMENTUM", "0.0", "SOLVER.BASE_LR", rate]
     cfg = load_cfg(None, [*SMALL, *names])
     torch.manual_seed(5)
@@ -43,7 +43,7 @@ def opposed_trainer(**options):
     """PCGrad over two tasks whose gradients conflict on all that they share."""
     trainer = new_trainer("pcgrad")
     state = trainer.state
-    make_alike(state.model)
+    copy_heatmap_head(state.model)
     state.criterion = Opposed(state.criterion.balance)
     return choose_trainer(state, TrainOptions(epochs=1, **options), device=CPU)
 
@@ -67,7 +67,7 @@ def task_gradients(trainer, batch):
     return [loss.detach() for loss in tasks], on_map, on_trunk, trunk
 
 
-def test_the_meter_tells_cosine_norms_and_weights(batch):
+def test_fairness_has_cosine_norms_and_weights(batch):
     trainer = new_trainer()
     _, (first, second), _, _ = task_gradients(trainer, batch)
     fairness = trainer.train_step(batch).fairness
@@ -78,7 +78,7 @@ def test_the_meter_tells_cosine_norms_and_weights(batch):
     assert fairness.weight_identity == pytest.approx(1.43, abs=0.01)  # 0.5 e^1.05
 
 
-def test_the_meter_changes_nothing(batch):
+def test_fairness_measurement_does_not_change_training(batch):
     metered, plain = new_trainer(), new_trainer()
     plain.options = TrainOptions(epochs=1)
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_the_meter_changes_nothing(batch):
     assert same_values(metered.state.state_dict()["model"], plain.state.state_dict()["model"])
 
 
-def test_mgda_goes_along_the_shortest_combination(batch):
+def test_mgda_steps_along_the_least_norm_combination(batch):
     trainer = new_trainer("mgda_ub")
     losses, (first, second), (of_first, of_second), trunk = task_gradients(trainer, batch)
     before = [value.detach().clone() for value in trunk]
@@ -101,7 +101,7 @@ def test_mgda_goes_along_the_shortest_combination(batch):
         torch.testing.assert_close(old - now.detach(), 0.001 * (w1 * a + w2 * b), atol=2e-7, rtol=1e-3)
 
 
-def test_pcgrad_projects_the_gradients_of_the_shared_parameters_alone(batch):
+def test_pcgrad_projects_gradients_of_shared_parameters_only(batch):
     trainer = opposed_trainer()
     _, _, (of_first, of_second), trunk = task_gradients(trainer, batch)
     assert float(dot(of_first, of_second)) < 0
@@ -120,7 +120,7 @@ def test_pcgrad_projects_the_gradients_of_the_shared_parameters_alone(batch):
 
 
 @pytest.mark.slow
-def test_pcgrad_of_a_compiled_network_is_the_same(batch):
+def test_pcgrad_of_compiled_network_is_equal(batch):
     states = []
     for compiled in (False, True):
         trainer = opposed_trainer(compiled=compiled)
@@ -131,7 +131,7 @@ def test_pcgrad_of_a_compiled_network_is_the_same(batch):
         torch.testing.assert_close(states[1][name], value, atol=1e-5, rtol=1e-3)
 
 
-def test_gradnorm_weighs_by_what_it_had_and_moves_after_the_step(batch):
+def test_gradnorm_updates_its_weights_after_the_step(batch):
     trainer = new_trainer("gradnorm")
     first = trainer.train_step(batch).fairness
     assert (first.weight_detection, first.weight_identity) == (1.0, 1.0)
@@ -168,7 +168,7 @@ def tiny_state(balance, *, fp16=False):
 
 @pytest.mark.parametrize("kind", [GradNorm, MGDAUB, PCGrad])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_resume_goes_on_exactly(tmp_path, kind, precision):
+def test_resume_with_task_gradients_is_exact(tmp_path, kind, precision):
     options = TrainOptions(epochs=2, precision=precision, clip_norm=1.0, max_nonfinite_steps=1)
     whole = tiny_state(kind(), fp16=precision == "fp16")
     choose_trainer(whole, options, device=CPU).fit(TinyLoader(broken=(0, 0)))
@@ -183,7 +183,7 @@ def test_a_resume_goes_on_exactly(tmp_path, kind, precision):
 
 
 @pytest.mark.parametrize("kind", [GradNorm, MGDAUB, PCGrad])
-def test_a_gradient_scaler_changes_no_reading(kind):
+def test_gradient_scaler_does_not_change_fairness(kind):
     readings = []
     for fp16 in (False, True):
         trainer = choose_trainer(tiny_state(kind(), fp16=fp16), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
@@ -192,7 +192,7 @@ def test_a_gradient_scaler_changes_no_reading(kind):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_is_read_too():
+def test_compiled_network_gives_equal_task_gradients():
     readings = []
     for compiled in (False, True):
         options = TrainOptions(epochs=1, fairness_interval=2, compiled=compiled)
@@ -202,7 +202,7 @@ def test_a_compiled_network_is_read_too():
     assert readings[1] == pytest.approx(readings[0], rel=1e-4)
 
 
-def test_the_hook_writes_a_row_and_scalars_at_every_reading(tmp_path):
+def test_scalars_hook_writes_fairness_row_and_scalars(tmp_path):
     class Writer:
         def __init__(self):
             self.seen = []
@@ -211,7 +211,7 @@ def test_the_hook_writes_a_row_and_scalars_at_every_reading(tmp_path):
             self.seen.append((name, value, step))
 
     writer, path = Writer(), tmp_path / "metrics.jsonl"
-    hook = FairnessHook(writer, partial(append_row, path))
+    hook = ScalarsHook(writer, partial(append_row, path))
     choose_trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=2), device=CPU, hooks=[hook]).fit(
         TinyLoader()
     )
@@ -224,12 +224,12 @@ def test_the_hook_writes_a_row_and_scalars_at_every_reading(tmp_path):
     assert -1 <= rows[0]["fairness"]["cosine"] <= 1
 
 
-def test_a_reading_that_is_not_finite_is_no_row(tmp_path):
+def test_scalars_hook_skips_nonfinite_fairness(tmp_path):
     class Writer:
-        def add_scalar(self, *_):
-            raise AssertionError("nothing is to be written")
+        def add_scalar(self, name, value, step):
+            assert not name.startswith("fairness")
 
-    hook = FairnessHook(Writer(), partial(append_row, tmp_path / "metrics.jsonl"))
+    hook = ScalarsHook(Writer(), partial(append_row, tmp_path / "metrics.jsonl"))
     trainer = choose_trainer(tiny_state(MGDAUB()), TrainOptions(epochs=1, fairness_interval=1), device=CPU)
     result = trainer.train_step(next(iter(TinyLoader().epoch(0))))
     hook.after_step(trainer, result._replace(fairness=result.fairness._replace(cosine=math.nan)))

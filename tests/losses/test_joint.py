@@ -1,4 +1,4 @@
-"""Losses stay finite where the published ones broke, and say what they should on small cases."""
+"""Joint loss and its parts: finite values, known values, classes."""
 
 import math
 
@@ -51,7 +51,7 @@ def outputs_and_batch(*, identities, present):
     ],
     ids=["ordinary", "no valid identity", "no object", "one identity", "two identities", "no identities at all"],
 )
-def test_losses_and_gradients_are_finite(identities, present, count):
+def test_joint_loss_has_finite_values_and_gradients(identities, present, count):
     outputs, batch = outputs_and_batch(identities=identities, present=present)
     criterion = build_criterion(load_cfg(None, ["MODEL.REID_DIM", "16"]), num_identities=count)
     losses = criterion(outputs, batch)
@@ -63,7 +63,7 @@ def test_losses_and_gradients_are_finite(identities, present, count):
         assert float(losses.identity.detach()) == 0.0
 
 
-def test_focal_loss_on_one_cell():
+def test_focal_loss_of_one_cell_has_known_values():
     loss = HeatmapFocalLoss()
     logit = torch.tensor([[[[0.0]]]])
     assert float(loss(logit, torch.ones(1, 1, 1, 1))) == pytest.approx(0.25 * math.log(2))
@@ -71,14 +71,14 @@ def test_focal_loss_on_one_cell():
     assert float(loss(logit, torch.full((1, 1, 1, 1), 0.5))) == pytest.approx(0.25 * math.log(2) / 16)
 
 
-def test_l1_is_the_mean_over_present_values():
+def test_l1_loss_is_the_mean_over_masked_values():
     maps = torch.zeros(1, 2, 1, 3)
     target = torch.tensor([[[1.0, 3.0], [100.0, 100.0]]])
     loss = ObjectL1Loss()(maps, target, torch.tensor([[1, 2]]), torch.tensor([[True, False]]))
     assert float(loss) == pytest.approx(2.0, rel=1e-3)
 
 
-def test_the_joint_loss_reads_only_known_objects():
+def test_identity_loss_uses_objects_of_known_identity_only():
     criterion = build_criterion(load_cfg(None, ["MODEL.REID_DIM", "16"]), num_identities=5)
     outputs, batch = outputs_and_batch(identities=[2, -1, -1], present=[True, True, True])
     one = outputs_and_batch(identities=[2, 1, 1], present=[True, False, False])[1]
@@ -92,7 +92,7 @@ def samples_of(identities, classes=None):
     return EmbeddingSamples(embeddings, torch.tensor(identities), kinds)
 
 
-def test_each_class_has_its_own_classifier_and_each_object_weighs_the_same():
+def test_identity_loss_has_a_classifier_per_class_and_equal_objects():
     samples = samples_of([2, 1, 0], [0, 2, 0])
     torch.manual_seed(0)
     criterion = IdentityLoss(4, (3, 0, 6))
@@ -106,7 +106,7 @@ def test_each_class_has_its_own_classifier_and_each_object_weighs_the_same():
     assert float(criterion(samples, torch.tensor(3)).detach()) == pytest.approx(expected / 3, rel=1e-5)
 
 
-def test_one_class_is_the_published_loss_bit_for_bit():
+def test_identity_loss_of_one_class_equals_reference_bit_exactly():
     samples = samples_of([2, 1, 0])
     criterion = IdentityLoss(4, 500)
     assert list(criterion.state_dict()) == ["classifier.weight", "classifier.bias"]
@@ -128,7 +128,7 @@ def test_embeddings_that_share_an_object_weigh_as_one():
 
 @pytest.mark.parametrize("kind", [0, 1, 2], ids=lambda kind: f"class {kind} only")
 @pytest.mark.parametrize("counts", [(3, 0, 6), (3, 1, 3), (0, 0, 0)], ids=str)
-def test_every_parameter_has_a_gradient_whichever_class_is_shown(kind, counts):
+def test_identity_loss_gives_every_parameter_a_gradient(kind, counts):
     number = 3 if counts[kind] else 0
     samples = samples_of([min(k, counts[kind] - 1) for k in (2, 1, 0)][:number], [kind] * number)
     if not number:
@@ -141,7 +141,7 @@ def test_every_parameter_has_a_gradient_whichever_class_is_shown(kind, counts):
     assert rows == [kind == shown and count > 1 for shown, count in enumerate(counts)]
 
 
-def test_the_joint_loss_hands_on_the_classes():
+def test_joint_loss_depends_on_the_classes():
     outputs, batch = outputs_and_batch(identities=[0, 1, 2], present=[True, True, True])
     criterion = build_criterion(load_cfg(None, ["MODEL.REID_DIM", "16"]), num_identities=(3, 3))
     first = criterion(outputs, batch).identity
@@ -149,7 +149,7 @@ def test_the_joint_loss_hands_on_the_classes():
     assert float(first.detach()) != float(second.detach())
 
 
-def test_uncertainty_weighting_at_known_values():
+def test_uncertainty_weighting_has_known_values():
     balance = UncertaintyWeighting(start_det=0.0, start_id=math.log(2))
     total = balance(torch.tensor(3.0), torch.tensor(4.0))
     assert float(total.detach()) == pytest.approx(0.5 * (3 + 2 + math.log(2)))

@@ -1,4 +1,4 @@
-"""Training runs whose classifier is split over the processes that torch starts; not a test itself."""
+"""Training runs with a classifier that is sharded over the processes that torch starts."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +16,7 @@ from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.batch import Batch
 from fairmot.structures.outputs import HeadOutputs
 from fairmot.utils.distributed import Distributed
-from helpers.shared_steps import IDENTITIES, make_batch, share_of
+from helpers.distributed_steps import IDENTITIES, make_batch, shard_of
 
 KEYS = ["LOSS.IDENTITY", "partial_fc", "LOSS.SAMPLE_RATE", "0.6", "MODEL.REID_DIM", "8", "SOLVER.BASE_LR", "0.01"]
 BATCHES = 2
@@ -51,15 +51,15 @@ class Loader:
             turned = (
                 value[turn:] + value[:turn] if isinstance(value, tuple) else value.roll(turn, 0) for value in batch
             )
-            yield share_of(Batch(*turned), self.world)
+            yield shard_of(Batch(*turned), self.world)
 
 
 class BrokenOnPurpose(Exception):
-    """What ends a run that is to break."""
+    """Error that ends a run on purpose."""
 
 
 class BreakAfter(Hook):
-    """Raises after a step, between two steps: the state itself is sound."""
+    """Raise after a step, while the state is consistent."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -76,7 +76,7 @@ def new_state(
     overrides: tuple[str, ...] = (),
     dtype: torch.dtype = torch.float64,
 ) -> TrainState:
-    """Return a state at its start, the same for any number of processes."""
+    """Return an initial state, equal for any number of processes."""
     torch.manual_seed(5)
     cfg = load_cfg(None, [*KEYS, *overrides])
     model = Heads().to(dtype)
@@ -108,13 +108,13 @@ def train(
     Trainer(state, options, device=torch.device("cpu"), world=world, hooks=hooks).fit(Loader(world))
 
 
-def run_all(rank: int, size: int, meeting: str, root: Path) -> None:
-    """Run whole and half runs, one that breaks, and one that goes on from what one process has left."""
+def run_all(rank: int, size: int, rendezvous: str, root: Path) -> None:
+    """Make full and half runs, one that raises, and one that resumes the checkpoint of one process."""
     torch.set_default_dtype(torch.float64)
     world = Distributed(rank=rank, world_size=size)
     if size > 1:
         torch.set_num_threads(1)
-        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
+        distributed.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=size)
     folders = {name: root / f"{name} by {size}" for name in ("whole", "half", "broken", "resumed")}
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
@@ -129,4 +129,4 @@ def run_all(rank: int, size: int, meeting: str, root: Path) -> None:
 
 def run_by(size: int, root: Path) -> None:
     """Run them by `size` processes."""
-    multiprocessing.spawn(run_all, args=(size, str(root / "meeting"), root), nprocs=size)
+    multiprocessing.spawn(run_all, args=(size, str(root / "rendezvous"), root), nprocs=size)

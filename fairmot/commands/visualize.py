@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmot.engine.hooks import StepResult
+from fairmot.engine.trainer import StepResult
 from fairmot.formats.images import write_image
 from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.tracks import Tracks

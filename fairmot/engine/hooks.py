@@ -1,53 +1,19 @@
 """Hooks of the training loop: checkpoints, validation, TensorBoard, progress."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from fairmot.engine.trainer import Hook, StepResult, Trainer
 from fairmot.formats.checkpoint import write_checkpoint
-from fairmot.structures.batch import Batch
-from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-    from fairmot.engine.trainer import Trainer
-
-
 PREVIOUS = "previous.pt"
-
-
-class StepResult(NamedTuple):
-    """Inputs and outputs of one optimizer step, detached."""
-
-    batch: Batch  # of this rank; with gradient accumulation its first part
-    outputs: HeadOutputs  # of that batch
-    terms: LossTerms  # of the full step over all ranks, on the CPU
-    fairness: Fairness | None = None  # of the full step, where it is measured
-
-
-class Hook:
-    """Base class; `Trainer.fit` calls its hooks in the order of their list."""
-
-    def before_fit(self, trainer: Trainer) -> None:
-        """Called once, before the first step."""
-
-    def after_step(self, trainer: Trainer, result: StepResult) -> None:
-        """Called after each optimizer step, which `trainer.state.progress` already counts."""
-
-    def skipped_step(self, trainer: Trainer, message: str) -> None:
-        """Called before `after_step` where a step was skipped for a non-finite loss; `message` is one line."""
-
-    def after_epoch(self, trainer: Trainer) -> None:
-        """Called after each complete epoch, which `trainer.state.progress.epoch` already counts."""
-
-    def after_fit(self, trainer: Trainer) -> None:
-        """Called once at the end of the run, after exceptions too."""
 
 
 class CheckpointHook(Hook):
@@ -141,7 +107,7 @@ class ScalarsHook(Hook):
     write: called with the row of a fairness measurement.
     """
 
-    def __init__(self, writer: SummaryWriter, write: Callable[[dict[str, Any]], None], *, every: int = 10) -> None:
+    def __init__(self, writer: "SummaryWriter", write: Callable[[dict[str, Any]], None], *, every: int = 10) -> None:
         self.writer = writer
         self.write = write
         self.every = every

@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from fairmot.engine.hooks import Hook
 from fairmot.engine.model_with_loss import ForwardOutputs
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Trainer, TrainOptions
+from fairmot.engine.trainer import Hook, Trainer, TrainOptions
 from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms, TaskGradientStats
 from fairmot.utils.distributed import Distributed

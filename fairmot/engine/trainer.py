@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fairmot.codec.render_heatmap import complete_heatmap
-from fairmot.engine.hooks import Hook, StepResult
 from fairmot.engine.model_with_loss import ForwardOutputs, ModelWithLoss
 from fairmot.engine.prefetch import Throughput, prefetch_to_device
 from fairmot.engine.state import TrainState
@@ -60,6 +59,34 @@ class TrainOptions:
     prefetch: bool = True
     max_nonfinite_steps: int = 0
     fairness_interval: int = 0
+
+
+class StepResult(NamedTuple):
+    """Inputs and outputs of one optimizer step, detached."""
+
+    batch: Batch  # of this rank; with gradient accumulation its first part
+    outputs: HeadOutputs  # of that batch
+    terms: LossTerms  # of the full step over all ranks, on the CPU
+    fairness: Fairness | None = None  # of the full step, where it is measured
+
+
+class Hook:
+    """Base class; `Trainer.fit` calls its hooks in the order of their list."""
+
+    def before_fit(self, trainer: "Trainer") -> None:
+        """Called once, before the first step."""
+
+    def after_step(self, trainer: "Trainer", result: StepResult) -> None:
+        """Called after each optimizer step, which `trainer.state.progress` already counts."""
+
+    def skipped_step(self, trainer: "Trainer", message: str) -> None:
+        """Called before `after_step` where a step was skipped for a non-finite loss; `message` is one line."""
+
+    def after_epoch(self, trainer: "Trainer") -> None:
+        """Called after each complete epoch, which `trainer.state.progress.epoch` already counts."""
+
+    def after_fit(self, trainer: "Trainer") -> None:
+        """Called once at the end of the run, after exceptions too."""
 
 
 class Trainer:

@@ -20,8 +20,8 @@ from fairmot.commands.train.state import build_train_state
 from fairmot.config.load import load_cfg
 from fairmot.data.build import build_train_dataset, build_train_loader
 from fairmot.engine.build import build_train_options
-from fairmot.engine.hooks import Hook
 from fairmot.engine.task_gradients import choose_trainer
+from fairmot.engine.trainer import Hook
 from fairmot.models.build import build_model
 from fairmot.structures.batch import Batch
 from fairmot.synthetic.options import WorldOptions

@@ -11,8 +11,8 @@ from helpers.tiny_training import (
     new_trainer,
 )
 
-from fairmot.engine.hooks import CheckpointHook, Hook, ImagesHook, ProgressHook, ValidationHook
-from fairmot.engine.trainer import Outcome
+from fairmot.engine.hooks import CheckpointHook, ImagesHook, ProgressHook, ValidationHook
+from fairmot.engine.trainer import Hook, Outcome
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.utils.errors import InputError
 

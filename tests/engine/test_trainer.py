@@ -20,9 +20,9 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import MultiStepLR
 
 from fairmot.codec.encode import encode
-from fairmot.engine.hooks import CheckpointHook, Hook, ProgressHook
+from fairmot.engine.hooks import CheckpointHook, ProgressHook
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Outcome
+from fairmot.engine.trainer import Hook, Outcome
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.losses.identity import IdentityLoss
 from fairmot.losses.joint import JointLoss

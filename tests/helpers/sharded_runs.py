@@ -7,9 +7,9 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 from fairmot.config.load import load_cfg
-from fairmot.engine.hooks import CheckpointHook, Hook, ValidationHook
+from fairmot.engine.hooks import CheckpointHook, ValidationHook
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Trainer, TrainOptions
+from fairmot.engine.trainer import Hook, Trainer, TrainOptions
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.losses.build import build_criterion
 from fairmot.optim.build import build_optimizer, build_schedule

@@ -10,9 +10,8 @@ from torch.optim.lr_scheduler import MultiStepLR
 
 from fairmot.config.load import load_cfg
 from fairmot.engine.ema import average_of
-from fairmot.engine.hooks import Hook
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Trainer, TrainOptions
+from fairmot.engine.trainer import Hook, Trainer, TrainOptions
 from fairmot.losses.task_weighting import TaskWeighting
 from fairmot.optim.build import build_optimizer, build_schedule
 from fairmot.structures.batch import Batch

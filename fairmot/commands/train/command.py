@@ -21,16 +21,14 @@ from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_train_options
 from fairmot.engine.hooks import (
     CheckpointHook,
-    Hook,
     ImagesHook,
     ProgressHook,
     ScalarsHook,
-    StepResult,
     ValidationHook,
 )
 from fairmot.engine.state import Progress, TrainState
 from fairmot.engine.task_gradients import choose_trainer
-from fairmot.engine.trainer import Outcome
+from fairmot.engine.trainer import Hook, Outcome, StepResult
 from fairmot.formats.checkpoint import FORMAT, read_checkpoint
 from fairmot.formats.text_io import append_row, filter_rows
 from fairmot.models.build import build_model

@@ -218,14 +218,15 @@ def _parse_rows(path: Path, lines: list[tuple[int, str]], minimum: int) -> Float
     """Return the rows, each checked; InputError names the first wrong one."""
     rows: list[list[float]] = []
     for number, line in lines:
-        row = _parse_row(path, number, line, minimum=minimum)
+        row = parse_row(path, number, line, minimum=minimum)
         if rows and len(row) != len(rows[0]):
             raise InputError(f"{path}:{number}: {len(row)} columns where the lines above have {len(rows[0])}")
         rows.append(row)
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
 
 
-def _parse_row(path: Path, number: int, line: str, *, minimum: int) -> list[float]:
+def parse_row(path: Path, number: int, line: str, *, minimum: int) -> list[float]:
+    """Return the values of line `number`; InputError where it has less than `minimum` columns or an invalid value."""
     fields = line.replace(",", " ").split()
     if len(fields) < minimum:
         raise InputError(f"{path}:{number}: {len(fields)} columns, expected at least {minimum}")

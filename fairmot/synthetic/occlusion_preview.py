@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmot.geometry.arrays import FloatArray
 from fairmot.structures.sequence import BoxTable
 from fairmot.synthetic.appearance import Appearance, Cloth
 from fairmot.synthetic.camera import Camera
@@ -57,8 +56,8 @@ class OcclusionPreview:
                 box = placement.box_tlwh
                 if fraction_inside(box, small.size_hw) >= MIN_INSIDE:
                     box_full = (value * self._upscale for value in box)
-                    rows.append((frame + 1, placement.label, *box_full, float(visibilities[placement.label])))
-        return _to_table(np.array(rows, dtype=np.float64).reshape(-1, 7))
+                    rows.append((frame + 1, placement.label, *box_full, 1, 1, float(visibilities[placement.label])))
+        return to_box_table(rows)
 
     def _place_walkers(self, camera: Camera, walkers: list[Walker], frame: int) -> list[tuple[Placement, float]]:
         """Return the walkers near the image with their depths."""
@@ -95,12 +94,14 @@ def _place(
     return Placement(sprite, camera.project(*ground_xz), camera.scale(ground_xz[1]) * size, label)
 
 
-def _to_table(rows: FloatArray) -> BoxTable:
+def to_box_table(rows: list[tuple[float, ...]]) -> BoxTable:
+    """Make a table of rows (frame, identity, left, top, width, height, consider flag, class, visibility)."""
+    table = np.array(rows, dtype=np.float64).reshape(-1, 9)
     return BoxTable(
-        frames=rows[:, 0].astype(np.int64),
-        ids=rows[:, 1].astype(np.int64),
-        boxes_tlwh=rows[:, 2:6],
-        confidences=np.ones(len(rows)),
-        classes=np.ones(len(rows), dtype=np.int64),
-        visibilities=rows[:, 6],
+        frames=table[:, 0].astype(np.int64),
+        ids=table[:, 1].astype(np.int64),
+        boxes_tlwh=table[:, 2:6],
+        confidences=table[:, 6],
+        classes=table[:, 7].astype(np.int64),
+        visibilities=table[:, 8],
     )

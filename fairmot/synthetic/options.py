@@ -7,65 +7,40 @@ from fairmot.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Preset:
-    """Density, occlusion and camera settings of a world.
+    """Density, occlusion and camera settings of a world; the defaults are those of `easy`.
 
     Counts of people and props are at a time. Crossings and occlusions are minimum counts in 300 frames, as measured by
     `fairmot.synthetic.statistics`.
     """
 
     name: str
-    people: int
-    heights: tuple[float, float]  # of a 1.7 m tall person at the far and near end, as fractions of the image height
-    speed: tuple[float, float]  # m/s
-    turn_fraction: float  # of paths that turn back
-    stop_fraction: float  # of paths with a pause
-    hide_fraction: float  # of turns and pauses that are behind an occluder
-    occluders: tuple[int, int]  # minimum and maximum number of props that hide a full person
-    occluder_width: tuple[float, float]  # metres
-    occluder_position: tuple[float, float]  # from 0 (far) to 1 (near)
-    clutter: tuple[int, int]  # number of props that hide a part of a person: benches, planters, signs, cars
-    statues: int  # distractors, class 8
-    bystanders: int  # static people, class 7
-    riders: int  # cyclists, class 2
-    lookalikes: int  # size of groups with similar clothes
-    pan: float  # camera pan, fraction of the image width
-    shake: float  # camera shake, fraction of the image height
-    zoom: float  # change of scale
-    light_change: float  # relative change of brightness over the sequence
-    shutter: float  # exposure, fraction of the frame interval
-    crossings: int
-    occlusions: int
-    max_hidden: float  # fraction of boxes with visibility below 0.25; in a short sequence up to 60 / frames more
+    people: int = 7
+    heights: tuple[float, float] = (0.30, 0.62)  # of 1.7 m at the far and near end, fractions of the image height
+    speed: tuple[float, float] = (1.1, 1.5)  # m/s
+    turn_fraction: float = 0.1  # of paths that turn back
+    stop_fraction: float = 0.1  # of paths with a pause
+    hide_fraction: float = 0.0  # of turns and pauses that are behind an occluder
+    occluders: tuple[int, int] = (1, 1)  # minimum and maximum number of props that hide a full person
+    occluder_width: tuple[float, float] = (0.65, 0.8)  # metres
+    occluder_position: tuple[float, float] = (0.3, 0.55)  # from 0 (far) to 1 (near)
+    clutter: tuple[int, int] = (0, 2)  # number of props that hide a part of a person: benches, planters, signs, cars
+    statues: int = 1  # distractors, class 8
+    bystanders: int = 0  # static people, class 7
+    riders: int = 0  # cyclists, class 2
+    lookalikes: int = 1  # size of groups with similar clothes
+    pan: float = 0.0  # camera pan, fraction of the image width
+    shake: float = 0.001  # camera shake, fraction of the image height
+    zoom: float = 0.0  # change of scale
+    light_change: float = 0.06  # relative change of brightness over the sequence
+    shutter: float = 0.3  # exposure, fraction of the frame interval
+    crossings: int = 10
+    occlusions: int = 4
+    max_hidden: float = 0.05  # fraction of boxes with visibility below 0.25; in a short sequence up to 60 / frames more
 
 
-EASY = Preset(
-    name="easy",
-    people=7,
-    heights=(0.30, 0.62),
-    speed=(1.1, 1.5),
-    turn_fraction=0.1,
-    stop_fraction=0.1,
-    hide_fraction=0.0,
-    occluders=(1, 1),
-    occluder_width=(0.65, 0.8),
-    occluder_position=(0.3, 0.55),
-    clutter=(0, 2),
-    statues=1,
-    bystanders=0,
-    riders=0,
-    lookalikes=1,
-    pan=0.0,
-    shake=0.001,
-    zoom=0.0,
-    light_change=0.06,
-    shutter=0.3,
-    crossings=10,
-    occlusions=4,
-    max_hidden=0.05,
-)
-
+EASY = Preset("easy")
 HARD = Preset(
-    name="hard",
+    "hard",
     people=16,
     heights=(0.22, 0.58),
     speed=(1.1, 2.2),

@@ -11,7 +11,7 @@ from fairmot.structures.sequence import BoxTable
 from fairmot.synthetic.backdrop import draw_backdrop
 from fairmot.synthetic.compositing import Canvas, Placement
 from fairmot.synthetic.lighting import build_lighting
-from fairmot.synthetic.occlusion_preview import MIN_INSIDE, fraction_inside
+from fairmot.synthetic.occlusion_preview import MIN_INSIDE, fraction_inside, to_box_table
 from fairmot.synthetic.props import draw_prop
 from fairmot.synthetic.sprite import SpriteAtlas
 from fairmot.synthetic.world import PEDESTRIAN, Actor, SyntheticWorld
@@ -133,16 +133,7 @@ def _ground_truth(frame: int, items: list[_SceneItem], visibilities: FloatArray,
     for item in items:
         box = item.placement.box_tlwh
         if item.actor is not None and fraction_inside(box, size_hw) >= MIN_INSIDE:
-            is_considered = float(item.actor.kind == PEDESTRIAN)
+            is_considered = item.actor.kind == PEDESTRIAN
             visibility = float(visibilities[item.placement.label])
-            rows.append((item.actor.identity, *box, is_considered, item.actor.kind, visibility))
-    rows.sort()
-    table = np.array(rows, dtype=np.float64).reshape(-1, 8)
-    return BoxTable(
-        frames=np.full(len(rows), frame + 1, dtype=np.int64),
-        ids=table[:, 0].astype(np.int64),
-        boxes_tlwh=table[:, 1:5],
-        confidences=table[:, 5],
-        classes=table[:, 6].astype(np.int64),
-        visibilities=table[:, 7],
-    )
+            rows.append((frame + 1, item.actor.identity, *box, is_considered, item.actor.kind, visibility))
+    return to_box_table(sorted(rows))

@@ -119,17 +119,13 @@ class SpriteAtlas:
         self._levels: dict[tuple[int, int, bool], list[Sprite]] = {}
 
     def select(self, trajectory: Trajectory, frame: int, *, scale: float) -> Sprite:
-        """Return the sprite for a frame, the smallest mipmap level for `scale` pixels per stature."""
-        return self.lookup(
-            float(trajectory.phase[frame]),
-            float(trajectory.heading[frame]),
-            is_standing=bool(trajectory.stride[frame] < 0.05),
-            scale=scale,
-        )
+        """Return the sprite nearest to gait phase and heading of a frame.
 
-    def lookup(self, phase: float, heading: float, *, is_standing: bool, scale: float) -> Sprite:
-        """Return the sprite nearest to a gait phase and heading in radians; see `select`."""
+        Of its mipmap levels the smallest that suffices for `scale` pixels per stature is returned.
+        """
         turn = 2 * math.pi
+        phase, heading = float(trajectory.phase[frame]), float(trajectory.heading[frame])
+        is_standing = bool(trajectory.stride[frame] < 0.05)
         key = (
             0 if is_standing else round(phase % turn / turn * GAIT_PHASES) % GAIT_PHASES,
             round(heading % turn / turn * VIEWS) % VIEWS,

@@ -54,29 +54,33 @@ def draw_tracks(
     require_shape("boxes_tlwh", boxes_tlwh, (count, 4))
     if scores is not None:
         require_shape("scores", scores, (count,))
-    canvas = np.ascontiguousarray(image).copy()
-    pen = Pen.for_image((image.shape[0], image.shape[1]))
-    colours = [colour_of(int(identity)) for identity in ids]
     texts = [str(int(identity)) for identity in ids]
     if scores is not None:
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores, strict=True)]
-    _draw_boxes(canvas, boxes_tlwh, colours, pen)
-    for identity, points in (trails or {}).items():
-        _draw_trail(canvas, points, colour_of(identity), pen)
-    draw_labels(canvas, boxes_tlwh, texts, colours, text_height=pen.text_height)
-    return canvas
+    return _draw(image, boxes_tlwh, texts, [colour_of(int(identity)) for identity in ids], trails or {})
 
 
 def draw_detections(image: ImageArray, boxes_xyxy: FloatArray, scores: FloatArray) -> ImageArray:
     """Return a copy of `image` (H, W, 3) RGB uint8 with boxes (N, 4) in one colour and their scores (N,)."""
     require_shape("image", image, (None, None, 3))
     require_shape("boxes_xyxy", boxes_xyxy, (len(scores), 4))
+    texts = [f"{score:.2f}" for score in scores]
+    return _draw(image, xyxy_to_tlwh(boxes_xyxy), texts, [_DETECTION_COLOUR] * len(scores), {})
+
+
+def _draw(
+    image: ImageArray,
+    boxes_tlwh: FloatArray,
+    texts: list[str],
+    colours: list[Colour],
+    trails: Mapping[int, FloatArray],
+) -> ImageArray:
     canvas = np.ascontiguousarray(image).copy()
     pen = Pen.for_image((image.shape[0], image.shape[1]))
-    texts = [f"{score:.2f}" for score in scores]
-    colours = [_DETECTION_COLOUR] * len(scores)
-    _draw_boxes(canvas, xyxy_to_tlwh(boxes_xyxy), colours, pen)
-    draw_labels(canvas, xyxy_to_tlwh(boxes_xyxy), texts, colours, text_height=pen.text_height)
+    _draw_boxes(canvas, boxes_tlwh, colours, pen)
+    for identity, points in trails.items():
+        _draw_trail(canvas, points, colour_of(identity), pen)
+    draw_labels(canvas, boxes_tlwh, texts, colours, text_height=pen.text_height)
     return canvas
 
 

@@ -18,7 +18,7 @@ inputs = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda hw: (hw[0]
 
 
 @given(sizes, inputs)
-def test_borders_and_picture_fill_the_input(image_hw, input_hw):
+def test_borders_and_image_fill_the_input(image_hw, input_hw):
     letterbox = fit_letterbox(image_hw, input_hw)
     top, bottom, left, right = letterbox.borders
     height, width = letterbox.resized_hw
@@ -29,7 +29,7 @@ def test_borders_and_picture_fill_the_input(image_hw, input_hw):
 
 
 @given(sizes, inputs, st.lists(st.floats(-1e3, 5e3), min_size=4, max_size=4))
-def test_boxes_come_back_exactly(image_hw, input_hw, box):
+def test_undo_exact_inverts_letterbox_boxes(image_hw, input_hw, box):
     letterbox = fit_letterbox(image_hw, input_hw)
     boxes_xyxy = np.array([box])
     np.testing.assert_allclose(undo_exact(letterbox_boxes(boxes_xyxy, letterbox), letterbox), boxes_xyxy, atol=1e-6)
@@ -37,23 +37,23 @@ def test_boxes_come_back_exactly(image_hw, input_hw, box):
 
 
 @given(sizes, inputs)
-def test_the_published_way_back_is_off_by_the_rounding_of_the_picture_alone(image_hw, input_hw):
+def test_undo_published_differs_by_the_rounding_of_the_image(image_hw, input_hw):
     letterbox = fit_letterbox(image_hw, input_hw)
     boxes_xyxy = np.array([[0.0, 0, image_hw[1], image_hw[0]]])
     back = undo_published(letterbox_boxes(boxes_xyxy, letterbox), letterbox)
-    # The picture's side is rounded by half a pixel at most (more where it would vanish), its half by a quarter.
+    # The image's side is rounded by at most half a pixel (more where it would be 0), its half by a quarter.
     allowed = 0.251 if min(side * letterbox.ratio for side in image_hw) >= 0.5 else 0.51
     assert np.abs(back - boxes_xyxy).max() <= allowed / letterbox.ratio
 
 
-def test_the_published_way_back_differs_by_a_tenth_of_a_pixel_on_full_hd():
+def test_undo_published_differs_by_0_13_px_on_full_hd():
     letterbox = fit_letterbox((1080, 1920), (608, 1088))
     boxes_xyxy = np.array([[100.0, 100, 200, 300]])
     difference = undo_exact(boxes_xyxy, letterbox) - undo_published(boxes_xyxy, letterbox)
     np.testing.assert_allclose(difference, [[0.0987, 0, 0.0987, 0]], atol=1e-4)
 
 
-def test_boxes_keep_their_type_and_stay_as_they_were():
+def test_boxes_keep_their_type_and_are_not_modified():
     letterbox = fit_letterbox((480, 640), (608, 1088))
     boxes_xyxy = np.array([[1, 2, 3, 4]], dtype=np.float32)
     for function in (letterbox_boxes, undo_exact, undo_published):
@@ -62,7 +62,7 @@ def test_boxes_keep_their_type_and_stay_as_they_were():
 
 
 @pytest.mark.parametrize("image_hw", [(10, 40), (40, 10), (1, 2000), (2000, 1), (64, 64)])
-def test_the_picture_lies_where_the_borders_say(image_hw):
+def test_image_is_inside_the_borders(image_hw):
     letterbox = fit_letterbox(image_hw, (64, 96))
     image = apply_letterbox(np.full((*image_hw, 3), 7, dtype=np.uint8), letterbox)
     top, _, left, _ = letterbox.borders
@@ -72,17 +72,17 @@ def test_the_picture_lies_where_the_borders_say(image_hw):
     np.testing.assert_array_equal(image, expected)
 
 
-def test_an_image_of_another_size_is_refused():
+def test_image_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"got \(5, 5\)"):
         apply_letterbox(np.zeros((5, 5, 3), dtype=np.uint8), fit_letterbox((4, 4), (32, 32)))
 
 
-def test_an_empty_image_is_refused():
+def test_empty_image_is_refused():
     with pytest.raises(ValueError, match="sides of 1 or more"):
         fit_letterbox((0, 10), (32, 32))
 
 
-def test_rounding_up_to_what_the_network_halves():
+def test_round_up_hw_to_multiples():
     assert round_up_hw((608, 1088)) == (608, 1088)
     assert round_up_hw((1, 33)) == (32, 64)
     assert round_up_hw((9, 10), multiple=4) == (12, 12)

@@ -1,4 +1,4 @@
-"""Small data sets in memory, as a reader would give them, for checks."""
+"""Small data sets in memory, as readers return them."""
 
 from pathlib import Path
 
@@ -20,14 +20,14 @@ def make_raw(
     stated_hw: tuple[int, int] = (100, 200),
     selection: Selection | None = None,
 ) -> RawLabels:
-    """One sequence S of 200 x 100 images with rows of pedestrians; frames [0, ...] makes still images of it."""
+    """Make one sequence S of 200 x 100 images with pedestrians; frames [0, ...] makes still images."""
     names = [f"S/img1/{n + 1:06d}.jpg" for n in range(images)] if isinstance(images, int) else images
     count = len(names)
     rows = sorted(rows, key=lambda row: row[0])
     kinds = kinds or ["pedestrian"] * len(rows)
     class_names = tuple(dict.fromkeys(kinds)) or ("pedestrian",)
     numbers = list(range(1, count + 1)) if frames is None else frames
-    block = Annotations(
+    labels = Annotations(
         images=tuple(names),
         counts=np.bincount([row[0] for row in rows], minlength=count),
         boxes_tlwh=np.array([row[2:] for row in rows], dtype=np.float32).reshape(-1, 4),
@@ -42,13 +42,13 @@ def make_raw(
         lines=np.arange(1, len(rows) + 1),
     )
     chosen = selection or Selection(("pedestrian",), (1,))
-    return collect_labels([block], chosen, name="set", image_root=Path("/data"), is_normalised=False)
+    return collect_labels([labels], chosen, name="set", image_root=Path("/data"), is_normalised=False)
 
 
-def walk(people: int, frames: int, *, exploded: bool = False) -> list[Row]:
-    """People who go one pixel a frame; exploded: a new identity at each row."""
+def walk(people: int, frames: int, *, has_explosion: bool = False) -> list[Row]:
+    """Return people moving one pixel per frame; has_explosion: with a new identity in each row."""
     pairs = [(frame, person) for frame in range(frames) for person in range(people)]
     return [
-        (frame, row + 1 if exploded else person + 1, 10 + 40 * person + frame, 20, 20, 50)
+        (frame, row + 1 if has_explosion else person + 1, 10 + 40 * person + frame, 20, 20, 50)
         for row, (frame, person) in enumerate(pairs)
     ]

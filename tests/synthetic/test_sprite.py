@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fairmot.synthetic.appearance import BAGS, BOTTOMS, HAIRS, PATTERNS, Cloth, sample_appearance, sample_lookalike
 from fairmot.synthetic.body import BodySegment, Pose, build_body
 from fairmot.synthetic.sprite import Sprite, SpriteAtlas, draw_body, make_sprite
+from fairmot.synthetic.trajectories import stationary
 from fairmot.utils.seed import make_rng
 
 PERSON = replace(sample_appearance(make_rng(3)), bag="none", hair="short", build=1.0)
@@ -82,12 +83,13 @@ def test_atlas_draws_each_view_once_with_mipmap_levels(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("fairmot.synthetic.sprite.draw_body", spy)
     atlas = SpriteAtlas(PERSON, 160.0)
-    large = atlas.lookup(0.0, 0.0, is_standing=False, scale=160.0)
-    small = atlas.lookup(0.01, 2 * np.pi, is_standing=False, scale=30.0)
+    path = replace(stationary(0.0, 5.0, 0.0, 3), phase=np.array([0.0, 0.01, 3.0]), heading=np.array([0, 2 * np.pi, 0]))
+    walk = replace(path, stride=np.ones(3))
+    large, small = (atlas.select(walk, frame, scale=scale) for frame, scale in ((0, 160.0), (1, 30.0)))
     assert drawn == [(0.0, 160.0)]
     assert (large.scale, small.scale) == (160.0, 40.0)
-    assert atlas.lookup(0.0, 0.0, is_standing=False, scale=500.0) is large
-    atlas.lookup(3.0, 0.0, is_standing=True, scale=100.0)
+    assert atlas.select(walk, 0, scale=500.0) is large
+    atlas.select(path, 2, scale=100.0)
     assert len(drawn) == 2
 
 

@@ -12,19 +12,19 @@ def lab(colour: tuple[int, int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("first", [1, 40, 900])
-def test_any_eight_identities_in_a_row_look_different(first: int) -> None:
-    """A difference of 2.3 in CIELAB is just noticeable; ours is eight times that."""
+def test_eight_consecutive_identities_are_distinct(first: int) -> None:
+    """The just noticeable difference in CIELAB is 2.3; eight times that is required."""
     colours = [lab(colour_of(identity)) for identity in range(first, first + 8)]
     assert min(np.linalg.norm(a - b) for a, b in combinations(colours, 2)) > 18.4
 
 
-def test_colours_are_stable_and_in_range() -> None:
+def test_colours_are_deterministic_and_in_range() -> None:
     assert colour_of(7) == colour_of(7)
     for identity in range(-1, 300):
         assert all(0 <= value <= 255 for value in colour_of(identity))
 
 
-def test_ink_stands_out() -> None:
+def test_ink_has_contrast() -> None:
     for identity in range(1, 200):
         paper = colour_of(identity)
         assert abs(lab(paper)[0] - lab(ink_on(paper))[0]) > 40

@@ -9,14 +9,14 @@ def plain(value: int, hw: tuple[int, int] = (30, 60)) -> np.ndarray:
     return np.full((*hw, 3), value, np.uint8)
 
 
-def test_tiles_are_even_and_read_like_text() -> None:
+def test_tiles_are_in_rows() -> None:
     sheet = contact_sheet([plain(value) for value in (50, 100, 150)], columns=2, tile_width=60)
     assert sheet.shape == (2 * 30 + 3 * 6, 2 * 60 + 3 * 6, 3)
     assert [sheet[15, 30, 0], sheet[15, 100, 0], sheet[55, 30, 0]] == [50, 100, 150]
-    assert sheet[55, 100, 0] < 40  # nothing there
+    assert sheet[55, 100, 0] < 40  # empty
 
 
-def test_another_shape_is_fitted_not_stretched() -> None:
+def test_other_aspect_ratio_is_fitted() -> None:
     sheet = contact_sheet([plain(50), plain(200, (60, 30))], columns=2, tile_width=60)
     tile = sheet[6:36, 72:132, 0]
     columns = np.flatnonzero((tile == 200).any(0))
@@ -24,7 +24,7 @@ def test_another_shape_is_fitted_not_stretched() -> None:
     assert abs(columns.mean() - 29.5) <= 1
 
 
-def test_captions_stand_below_and_long_ones_are_cut() -> None:
+def test_long_captions_are_cut() -> None:
     images = [plain(50, (90, 160))] * 2
     bare = contact_sheet(images, columns=2, tile_width=160)
     sheet = contact_sheet(images, columns=2, captions=["short", "long " * 40], tile_width=160)
@@ -35,7 +35,7 @@ def test_captions_stand_below_and_long_ones_are_cut() -> None:
     assert np.array_equal(sheet[:, -6:], np.broadcast_to(sheet[0, 0], sheet[:, -6:].shape))
 
 
-def test_more_columns_than_images_leave_no_empty_column() -> None:
+def test_columns_are_limited_to_the_images() -> None:
     assert contact_sheet([plain(1)], columns=9, tile_width=60).shape == (42, 72, 3)
 
 
@@ -48,7 +48,7 @@ def test_more_columns_than_images_leave_no_empty_column() -> None:
         ([np.zeros((3, 3), np.uint8)], 1, [], "image"),
     ],
 )
-def test_what_makes_no_sheet_is_refused(images: list[np.ndarray], columns: int, captions: list[str], word: str) -> None:
+def test_invalid_arguments_are_refused(images: list[np.ndarray], columns: int, captions: list[str], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         contact_sheet(images, columns=columns, captions=captions)
 

@@ -10,7 +10,7 @@ GREY = np.full((120, 160, 3), 90, np.uint8)
 BOX = np.array([[40.0, 50.0, 30.0, 40.0]])
 
 
-def test_the_image_is_left_alone() -> None:
+def test_input_image_is_not_modified() -> None:
     before = GREY.copy()
     drawn = draw_tracks(GREY, BOX, np.array([3]))
     assert np.array_equal(GREY, before)
@@ -19,7 +19,7 @@ def test_the_image_is_left_alone() -> None:
     assert np.array_equal(draw_tracks(GREY, np.zeros((0, 4)), np.zeros(0, int)), GREY)
 
 
-def test_a_box_lies_where_it_is_said_to_in_its_identity_colour() -> None:
+def test_box_has_its_position_and_identity_colour() -> None:
     drawn = draw_tracks(GREY, BOX, np.array([3]))
     changed = np.argwhere((drawn != GREY).any(-1))
     assert np.abs(drawn[90, 55].astype(int) - colour_of(3)).max() < 40  # the lower side, y = 50 + 40
@@ -36,13 +36,13 @@ def test_scores_and_trails_are_drawn() -> None:
     assert (drawn[108:112, 95:101] != 90).any()
 
 
-def test_detections_share_one_colour() -> None:
+def test_detections_have_one_colour() -> None:
     boxes = np.array([[10.0, 30.0, 40.0, 80.0], [80.0, 30.0, 120.0, 90.0]])
     drawn = draw_detections(GREY, boxes, np.array([0.4, 0.9]))
     assert tuple(drawn[80, 25]) == tuple(drawn[90, 100])
 
 
-def test_lines_and_letters_grow_with_the_image() -> None:
+def test_line_width_and_text_scale_with_the_image() -> None:
     small, large = Pen.for_image((90, 160)), Pen.for_image((2160, 3840))
     assert small.thickness == 1
     assert small.text_height >= 8
@@ -50,12 +50,12 @@ def test_lines_and_letters_grow_with_the_image() -> None:
     assert large.text_height >= 30
 
 
-def test_a_view_that_is_not_contiguous_can_be_drawn_on() -> None:
+def test_non_contiguous_image_is_accepted() -> None:
     assert draw_tracks(GREY[:, ::-1], BOX, np.array([1])).shape == GREY.shape
 
 
 @pytest.mark.parametrize(("boxes", "scores"), [(np.zeros((2, 4)), None), (np.zeros((1, 3)), None), (BOX, np.zeros(2))])
-def test_shapes_must_agree(boxes: np.ndarray, scores: np.ndarray | None) -> None:
+def test_wrong_shapes_are_refused(boxes: np.ndarray, scores: np.ndarray | None) -> None:
     with pytest.raises(ValueError, match="expected shape"):
         draw_tracks(GREY, boxes, np.array([1]), scores=scores)
 

@@ -12,7 +12,7 @@ def spot(y: int, x: int, value: float = 1.0) -> np.ndarray:
     return heat
 
 
-def test_the_prediction_is_left_and_the_truth_right() -> None:
+def test_prediction_is_left_and_ground_truth_right() -> None:
     pair = heatmap_pair(IMAGE, spot(20, 10), spot(20, 40))
     assert pair.shape == (120, 404, 3)
     assert pair.dtype == np.uint8
@@ -22,14 +22,14 @@ def test_the_prediction_is_left_and_the_truth_right() -> None:
     assert np.abs(np.array(np.unravel_index(right.argmax(), right.shape)) - (42, 162)).max() <= 2
 
 
-def test_heat_glows_over_a_dimmed_picture() -> None:
-    panel = overlay_heatmap(IMAGE, spot(20, 25), "truth")
+def test_heatmap_is_blended_over_a_dimmed_image() -> None:
+    panel = overlay_heatmap(IMAGE, spot(20, 25), "ground truth")
     assert tuple(panel[100, 20]) == (55, 55, 55)
     assert panel[82, 102].max() > 200
     assert (IMAGE == 100).all()
 
 
-def test_what_is_out_of_range_or_not_finite_does_no_harm() -> None:
+def test_values_out_of_range_are_clipped() -> None:
     heat = spot(20, 25, 7.0)
     heat[0, 0], heat[20, 5], heat[20, 45] = np.nan, -3.0, np.inf
     panel = overlay_heatmap(IMAGE, heat, "predicted")
@@ -38,4 +38,4 @@ def test_what_is_out_of_range_or_not_finite_does_no_harm() -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="heatmap"):
-        overlay_heatmap(IMAGE, np.zeros((1, 30, 50)), "truth")
+        overlay_heatmap(IMAGE, np.zeros((1, 30, 50)), "ground truth")

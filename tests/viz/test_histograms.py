@@ -20,34 +20,34 @@ def identities_of(count: int, *, with_frames: bool = True) -> IdentityLengths:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 500])
-def test_pictures_of_any_number_of_boxes(count: int) -> None:
-    picture = draw_box_histograms(boxes_of(count, is_normalised=count == 2), "some set")
-    assert picture.dtype == np.uint8
-    assert picture.shape == (740, 1320, 3)
-    assert picture.flags.c_contiguous
-    assert picture.std() > 10
+def test_box_histograms_of_any_number(count: int) -> None:
+    image = draw_box_histograms(boxes_of(count, is_normalised=count == 2), "some set")
+    assert image.dtype == np.uint8
+    assert image.shape == (740, 1320, 3)
+    assert image.flags.c_contiguous
+    assert image.std() > 10
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])
 @pytest.mark.parametrize("with_frames", [True, False])
-def test_pictures_of_any_number_of_identities(count: int, with_frames: bool) -> None:
-    picture = draw_identity_histograms(identities_of(count, with_frames=with_frames), "some set")
-    assert picture.shape == (460, 1320, 3)
-    assert picture.std() > 10
+def test_identity_histograms_of_any_number(count: int, with_frames: bool) -> None:
+    image = draw_identity_histograms(identities_of(count, with_frames=with_frames), "some set")
+    assert image.shape == (460, 1320, 3)
+    assert image.std() > 10
 
 
-def test_other_boxes_make_another_picture_and_the_same_the_same() -> None:
+def test_box_histograms_are_deterministic() -> None:
     first, again, other = (draw_box_histograms(boxes_of(count), "set") for count in (50, 50, 60))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_sizes_that_are_all_equal_or_unknown() -> None:
+def test_equal_and_unknown_sizes() -> None:
     boxes = BoxSizes(np.full((9, 4), 7.0), np.full((9, 2), np.nan), np.full(3, 3))
     assert draw_box_histograms(boxes, "set").std() > 10
 
 
-def test_nothing_global_is_left_behind() -> None:
+def test_global_matplotlib_settings_are_restored() -> None:
     before = dict(mpl.rcParams)
     draw_identity_histograms(identities_of(5), "set")
     assert dict(mpl.rcParams) == before

@@ -104,7 +104,7 @@ def list_findings(
 def from_error(error: InputError) -> Finding:
     """Return the finding of a reader's error.
 
-    >>> from_error(InputError("a/gt.txt:3: 2 columns, at least 7 expected")).where
+    >>> from_error(InputError("a/gt.txt:3: 2 columns, expected at least 7")).where
     'a/gt.txt:3'
     """
     match = re.match(r"(?P<where>\S.*?(?::\d+)?): (?P<message>.*)", str(error), re.DOTALL)

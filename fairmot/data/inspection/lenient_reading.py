@@ -16,12 +16,11 @@ from fairmot.data.readers.crowdhuman import OdgtUnit
 from fairmot.data.readers.motchallenge import MotChallengeReader
 from fairmot.data.readers.text_labels import TextUnit
 from fairmot.formats.crowdhuman import FileRange
-from fairmot.formats.motchallenge import list_images, read_sequence_info
+from fairmot.formats.motchallenge import list_images, parse_row, read_sequence_info
 from fairmot.structures.annotations import Annotations
 from fairmot.utils.errors import InputError
 
 _MIN_COLUMNS = 7
-_MAX_INTEGER = 2.0**53
 
 
 class LenientResult(NamedTuple):
@@ -88,40 +87,23 @@ def find_invalid_rows(folder: Path) -> dict[int, tuple[Check, str]]:
     images = list_images(folder / (read_sequence_info(folder).image_dir if has_info else "img1"))
     is_numbered = all(image.stem.isdecimal() for image in images)
     frames = {int(image.stem) for image in images} if is_numbered else set(range(1, len(images) + 1))
+    gt_file = folder / "gt" / "gt.txt"
     invalid = {}
-    columns = 0
-    for number, line in enumerate((folder / "gt" / "gt.txt").read_text(encoding="utf-8-sig").splitlines(), 1):
-        fields = line.replace(",", " ").split()
-        if not fields:
+    columns = 0  # of the valid rows
+    for number, line in enumerate(gt_file.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
             continue
-        problem = _find_problem(fields, columns)
-        if problem:
-            invalid[number] = Check.UNREADABLE, problem
-        else:
-            columns = columns or len(fields)
-            if int(float(fields[0])) not in frames:
-                invalid[number] = Check.NO_IMAGE, f"frame {int(float(fields[0]))} has no image"
+        try:
+            row = parse_row(gt_file, number, line, minimum=_MIN_COLUMNS)
+        except InputError as error:
+            invalid[number] = Check.UNREADABLE, str(error).removeprefix(f"{gt_file}:{number}: ")
+            continue
+        columns = columns or len(row)
+        if len(row) != columns:
+            invalid[number] = Check.UNREADABLE, f"{len(row)} columns where the lines above have {columns}"
+        elif int(row[0]) not in frames:
+            invalid[number] = Check.NO_IMAGE, f"frame {int(row[0])} has no image"
     return invalid
-
-
-def _find_problem(fields: list[str], columns: int) -> str:
-    """Return why a row cannot be read, "" if it can. columns: of the rows above, 0 for none."""
-    shown = ",".join(fields)[:80]
-    if len(fields) < _MIN_COLUMNS:
-        return f"{len(fields)} columns, at least {_MIN_COLUMNS} expected"
-    if columns and len(fields) != columns:
-        return f"{len(fields)} columns where the lines above have {columns}"
-    try:
-        values = [float(field) for field in fields]
-    except ValueError:
-        return f"not a row of numbers: {shown!r}"
-    if not all(abs(value) < float("inf") for value in values):
-        return f"a value is not finite: {shown!r}"
-    if not values[0].is_integer() or not 1 <= values[0] < _MAX_INTEGER:
-        return f"frame {fields[0]} is not an integer from 1 up"
-    if not values[1].is_integer() or abs(values[1]) >= _MAX_INTEGER:
-        return f"identity {fields[1]} is not an integer"
-    return ""
 
 
 def _read_valid_rows(reader: MotChallengeReader, folder: Path, error: InputError) -> LenientResult:

@@ -1,4 +1,4 @@
-"""The doctor as a user calls it: each mistake is planted in a sound tree of its own."""
+"""The command `inspect_data`: each error is added to a valid data set of its own."""
 
 import json
 import shutil
@@ -16,12 +16,12 @@ from helpers.small_sequences import make_sequence, walkers
 from fairmot.cli import main
 
 Rows = list[tuple[float, ...]]
-DRAWN = ("test_a_sound_set_is_clean", "test_every_layout_is_looked_through", "test_real_frames_are_clean")
+DRAWN = ("test_valid_data_set_has_no_finding", "test_every_layout_is_inspected", "test_real_frames_have_no_finding")
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures take most of the time: they are drawn where a test is about the whole, and left out elsewhere."""
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the figures, which take most of the time, except in the tests of DRAWN."""
     if request.node.originalname not in DRAWN:
         monkeypatch.setattr("fairmot.commands.inspect_data.command.write_figures", lambda *_, **__: [])
 
@@ -38,20 +38,20 @@ def found_in(output: Path) -> set[tuple[str, str]]:
     return {(finding["severity"], finding["check"]) for finding in report_of(output)["findings"]}
 
 
-def sound(tmp_path: Path, name: str = "A", *, frames: int = 12, info: str = "") -> Path:
-    """Three people over some frames, all of them different pictures."""
+def make_valid(tmp_path: Path, name: str = "A", *, frames: int = 12, info: str = "") -> Path:
+    """Three people over some frames with different images."""
     folder = make_sequence(tmp_path, name, walkers((1, 2, 3), frames), frames=frames)
     (folder / "seqinfo.ini").write_text(info or f"[Sequence]\nseqLength={frames}\nimWidth=64\nimHeight=48\n")
     return folder
 
 
 def add_rows(folder: Path, *rows: str) -> None:
-    truth = folder / "gt" / "gt.txt"
-    truth.write_text(truth.read_text() + "".join(f"{row}\n" for row in rows))
+    gt_file = folder / "gt" / "gt.txt"
+    gt_file.write_text(gt_file.read_text() + "".join(f"{row}\n" for row in rows))
 
 
 def explode(folder: Path) -> None:
-    """As a converter does that takes each change of id from row to row for a new person."""
+    """Give each row an identity of its own."""
     rows = sorted((folder / "gt" / "gt.txt").read_text().splitlines(), key=lambda row: int(row.split(",")[0]))
     exploded = [",".join([row.split(",")[0], str(number), *row.split(",")[2:]]) for number, row in enumerate(rows)]
     (folder / "gt" / "gt.txt").write_text("\n".join(exploded))
@@ -63,12 +63,12 @@ def cut_off(folder: Path) -> None:
 
 
 def unknown(folder: Path) -> None:
-    truth = folder / "gt" / "gt.txt"
-    rows = [row.split(",") for row in truth.read_text().splitlines()]
-    truth.write_text("\n".join(",".join([row[0], "-1", *row[2:]]) for row in rows))
+    gt_file = folder / "gt" / "gt.txt"
+    rows = [row.split(",") for row in gt_file.read_text().splitlines()]
+    gt_file.write_text("\n".join(",".join([row[0], "-1", *row[2:]]) for row in rows))
 
 
-PLANTED: dict[str, tuple[Callable[[Path], object], tuple[str, str], int]] = {
+ERRORS: dict[str, tuple[Callable[[Path], object], tuple[str, str], int]] = {
     "identity explosion": (explode, ("error", "identity explosion"), 1),
     "identity twice": (lambda f: add_rows(f, "3,1,40,6,12,30,1,1,1"), ("error", "identity twice"), 1),
     "duplicated": (lambda f: add_rows(f, "3,9,15,6,12,30,1,1,1"), ("warning", "duplicated boxes"), 0),
@@ -78,7 +78,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], tuple[str, str], int]] = {
     "no boxes": (lambda f: (f / "gt" / "gt.txt").write_text(""), ("warning", "no boxes"), 0),
     "missing": (lambda f: (f / "img1" / "000005.png").unlink(), ("error", "labels without image"), 1),
     "broken": (cut_off, ("error", "broken images"), 1),
-    "no truth": (lambda f: (f / "gt" / "gt.txt").unlink(), ("error", "unreadable labels"), 1),
+    "no ground truth": (lambda f: (f / "gt" / "gt.txt").unlink(), ("error", "unreadable labels"), 1),
     "not a number": (lambda f: add_rows(f, "3,x,15,6,9,30,1,1,1"), ("error", "unreadable labels"), 1),
     "wrong size": (
         lambda f: (f / "seqinfo.ini").write_text("[Sequence]\nseqLength=12\nimWidth=640\nimHeight=480\n"),
@@ -93,8 +93,8 @@ PLANTED: dict[str, tuple[Callable[[Path], object], tuple[str, str], int]] = {
 }
 
 
-def test_a_sound_set_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sound(tmp_path)
+def test_valid_data_set_has_no_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_valid(tmp_path)
     assert run("--root", tmp_path / "data", "--output", tmp_path / "out") == 0
     assert "no errors; no warnings" in capsys.readouterr().out
     report = report_of(tmp_path / "out")
@@ -108,28 +108,28 @@ def test_a_sound_set_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert report["figures"] == ["boxes_data.png", "identities_data.png", "mosaic_data.png"]
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_each_mistake_is_found(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    plant, wanted, code = PLANTED[name]
-    plant(sound(tmp_path))
-    sound(tmp_path, "another")
+@pytest.mark.parametrize("name", ERRORS)
+def test_each_error_is_found(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    add_error, expected, code = ERRORS[name]
+    add_error(make_valid(tmp_path))
+    make_valid(tmp_path, "another")
     assert run("--root", tmp_path / "data", "--output", tmp_path / "out") == code
-    assert wanted in found_in(tmp_path / "out")
-    assert f"{wanted[0]}: {wanted[1]}: " in capsys.readouterr().out
-    assert report_of(tmp_path / "out")["data_sets"][0]["images"] >= 12  # the sound one is looked through all the same
+    assert expected in found_in(tmp_path / "out")
+    assert f"{expected[0]}: {expected[1]}: " in capsys.readouterr().out
+    assert report_of(tmp_path / "out")["data_sets"][0]["images"] >= 12  # the valid one is inspected too
 
 
-def test_a_set_without_any_box_is_an_error(tmp_path: Path) -> None:
-    (sound(tmp_path) / "gt" / "gt.txt").write_text("")
+def test_no_boxes_is_an_error(tmp_path: Path) -> None:
+    (make_valid(tmp_path) / "gt" / "gt.txt").write_text("")
     assert run("--root", tmp_path / "data", "--output", tmp_path / "out") == 1
     assert ("error", "no boxes") in found_in(tmp_path / "out")
 
 
 @pytest.mark.slow
-def test_train_and_val_below_a_root_and_what_they_share(tmp_path: Path) -> None:
-    sound(tmp_path, "train/A")
+def test_leak_between_train_and_val_of_a_root(tmp_path: Path) -> None:
+    make_valid(tmp_path, "train/A")
     (tmp_path / "data" / "val").mkdir()
-    other = sound(tmp_path, "val/BBBBBBBB")
+    other = make_valid(tmp_path, "val/BBBBBBBB")
     assert run("--root", tmp_path / "data", "--output", tmp_path / "out") == 0
     assert [facts["use"] for facts in report_of(tmp_path / "out")["data_sets"]] == ["train", "val"]
     shutil.copy(tmp_path / "data" / "train" / "A" / "img1" / "000003.png", other / "img1" / "000007.png")
@@ -140,15 +140,15 @@ def test_train_and_val_below_a_root_and_what_they_share(tmp_path: Path) -> None:
     ]
 
 
-def test_two_folders_and_what_they_share(tmp_path: Path) -> None:
-    one = sound(tmp_path)
+def test_leak_between_root_and_val(tmp_path: Path) -> None:
+    one = make_valid(tmp_path)
     assert run("--root", one, "--val", one, "--images", "none", "--output", tmp_path / "out") == 1
     assert found_in(tmp_path / "out") == {("error", "training images in validation")}
 
 
 @pytest.mark.slow
-def test_the_sets_of_a_configuration(tmp_path: Path) -> None:
-    sound(tmp_path, frames=12)
+def test_data_sets_of_a_configuration(tmp_path: Path) -> None:
+    make_valid(tmp_path, frames=12)
     config = tmp_path / "some.yaml"
     config.write_text(
         f"DATA: {{ROOT: {tmp_path / 'data'}, TRAIN: [first], VAL: [second], SETS: "
@@ -171,18 +171,18 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_is_looked_through(tmp_path: Path, layout: str) -> None:
+def test_every_layout_is_inspected(tmp_path: Path, layout: str) -> None:
     root = distinct(make_one_of_each(tmp_path))
-    place = root / LAYOUTS[layout] if layout != "yolo" else root / "yard"
+    path = root / LAYOUTS[layout] if layout != "yolo" else root / "yard"
     if layout == "yolo":
-        (place / "data.yaml").write_text("train: images/train\nnames: [person]\n")
-    assert run("--root", place, "--output", tmp_path / "out") == 0
+        (path / "data.yaml").write_text("train: images/train\nnames: [person]\n")
+    assert run("--root", path, "--output", tmp_path / "out") == 0
     (facts,) = report_of(tmp_path / "out")["data_sets"]
     assert facts["layout"] == layout
     assert facts["boxes"] == 2 * facts["images"] > 0
     assert {name.split("_")[0] for name in report_of(tmp_path / "out")["figures"]} >= {"boxes", "mosaic"}
-    place = next((root / LAYOUTS[layout].split(".")[0].title()).rglob("*.jpg")) if layout == "jde" else place
-    image = place if place.is_file() else sorted(p for p in place.rglob("*") if p.suffix in (".jpg", ".png"))[-1]
+    path = next((root / LAYOUTS[layout].split(".")[0].title()).rglob("*.jpg")) if layout == "jde" else path
+    image = path if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".jpg", ".png"))[-1]
     image.write_bytes(image.read_bytes()[:-400])
     assert run("--root", root / LAYOUTS[layout] if layout != "yolo" else root / "yard", "--output", tmp_path / "o") == 1
     assert found_in(tmp_path / "o") >= {("error", "broken images")}
@@ -214,7 +214,7 @@ def distinct(root: Path) -> Path:
 def test_wrong_use_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sound(tmp_path)
+    make_valid(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     monkeypatch.chdir(tmp_path)
@@ -229,8 +229,8 @@ def tree_of(root: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def test_a_fixed_copy_of_sequences_is_clean(tmp_path: Path) -> None:
-    folder = sound(tmp_path)
+def test_fixed_copy_of_sequences_has_no_error(tmp_path: Path) -> None:
+    folder = make_valid(tmp_path)
     cut_off(folder)
     (folder / "img1" / "000009.png").unlink()
     add_rows(folder, "3,9,15,6,12,30,1,1,1", "3,9,15,6,0,30,1,1,1", "3,9,70,6,12,30,1,1,1")
@@ -250,7 +250,7 @@ def test_a_fixed_copy_of_sequences_is_clean(tmp_path: Path) -> None:
     assert "imWidth=64\nimHeight=48" in info
 
 
-def spoil_crowdhuman(root: Path) -> None:
+def add_errors_crowdhuman(root: Path) -> None:
     file = root / "CrowdHuman" / "annotation_train.odgt"
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     lines[0]["gtboxes"] += [lines[0]["gtboxes"][0], {"tag": "person", "fbox": [70, 1, 5, 5]}]
@@ -259,7 +259,7 @@ def spoil_crowdhuman(root: Path) -> None:
     file.write_text("\n".join([*map(json.dumps, [*lines, gone, lines[0]]), "{nonsense"]))
 
 
-def spoil_jde(root: Path) -> None:
+def add_errors_jde(root: Path) -> None:
     (root / "caltech.train").write_text("Caltech/images/a.jpg\nCaltech/images/b.jpg\nCaltech/images/a.jpg\n")
     labels = root / "Caltech" / "labels_with_ids"
     extra = "0 7 0.5 0.5 0.2 0.3\n0 9 0.5 0.5 0 0.3\n0 9 1.5 0.5 0.2 0.3\n"
@@ -267,14 +267,14 @@ def spoil_jde(root: Path) -> None:
     (labels / "b.txt").write_text("0 nonsense\n" + (labels / "b.txt").read_text() + "0 1\n")
 
 
-def spoil_yolo(root: Path) -> None:
+def add_errors_yolo(root: Path) -> None:
     (root / "yard" / "data.yaml").write_text(f"path: {root / 'yard'}\ntrain: images/train\nnames: [person]\n")
     labels = root / "yard" / "labels" / "train"
     (labels / "a.txt").write_text((labels / "a.txt").read_text() * 2 + "0 0.5 0.5 0 0.3\n")
     (labels / "b.txt").write_text("0 nonsense\n" + (labels / "b.txt").read_text() + "0 1\n")
 
 
-def spoil_coco(root: Path) -> None:
+def add_errors_coco(root: Path) -> None:
     file = root / "shop" / "labels.json"
     content = json.loads(file.read_text())
     content["images"] += [{"id": 7, "file_name": "gone.jpg"}, {**content["images"][0], "id": 8}]
@@ -286,28 +286,28 @@ def spoil_coco(root: Path) -> None:
     file.write_text(json.dumps(content))
 
 
-def spoil_csv(root: Path) -> None:
+def add_errors_csv(root: Path) -> None:
     file = root / "frames" / "boxes.csv"
     file.write_text(file.read_text() + "a.png,4,6,12,30,9\nb.png,4,6,0,30,9\nb.png,30,9,8,30,0\ngone.png,1,2,3,4,5\n")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "place", "copied"),
+    ("add_errors", "path", "copied"),
     [
-        (spoil_crowdhuman, "CrowdHuman", "."),
-        (spoil_jde, "caltech.train", "caltech.train"),
-        pytest.param(spoil_yolo, "yard", ".", marks=pytest.mark.slow),
-        pytest.param(spoil_coco, "shop", ".", marks=pytest.mark.slow),
-        (spoil_csv, "frames", "."),
+        (add_errors_crowdhuman, "CrowdHuman", "."),
+        (add_errors_jde, "caltech.train", "caltech.train"),
+        pytest.param(add_errors_yolo, "yard", ".", marks=pytest.mark.slow),
+        pytest.param(add_errors_coco, "shop", ".", marks=pytest.mark.slow),
+        (add_errors_csv, "frames", "."),
     ],
 )
-def test_a_fixed_copy_of_any_layout_is_clean(
-    tmp_path: Path, spoil: Callable[[Path], None], place: str, copied: str
+def test_fixed_copy_of_any_layout_has_no_error(
+    tmp_path: Path, add_errors: Callable[[Path], None], path: str, copied: str
 ) -> None:
     root = distinct(make_one_of_each(tmp_path))
-    spoil(root)
+    add_errors(root)
     before = tree_of(root)
-    assert run("--root", root / place, "--output", tmp_path / "out", "--fix", tmp_path / "copy") == 1
+    assert run("--root", root / path, "--output", tmp_path / "out", "--fix", tmp_path / "copy") == 1
     assert tree_of(root) == before
     found = {check for severity, check in found_in(tmp_path / "out")}
     assert found & {"missing images", "images listed twice", "unreadable labels", "identity twice"}
@@ -317,8 +317,8 @@ def test_a_fixed_copy_of_any_layout_is_clean(
     assert (facts["images"], facts["boxes"]) == (2, 4)
 
 
-def test_what_is_validated_on_is_not_copied(tmp_path: Path) -> None:
-    one, other = sound(tmp_path), sound(tmp_path, "BBBBBBBB")
+def test_validation_data_is_not_copied(tmp_path: Path) -> None:
+    one, other = make_valid(tmp_path), make_valid(tmp_path, "BBBBBBBB")
     options = ["--root", one, "--val", other, "--output", tmp_path / "out"]
     assert run(*options, "--fix", other / "copy") == 2
     assert run(*options, "--fix", tmp_path / "copy") == 0
@@ -326,24 +326,24 @@ def test_what_is_validated_on_is_not_copied(tmp_path: Path) -> None:
     assert not (tmp_path / "copy" / "BBBBBBBB").exists()
 
 
-def test_two_sets_of_a_configuration_that_share_images(tmp_path: Path) -> None:
-    sound(tmp_path)
+def test_shared_images_of_training_sets_are_an_error(tmp_path: Path) -> None:
+    make_valid(tmp_path)
     overrides = ["DATA.ROOT", tmp_path / "data", "DATA.TRAIN", "('.', 'A')"]
     assert run("--output", tmp_path / "out", *overrides) == 1
     assert found_in(tmp_path / "out") == {("error", "images listed twice")}
 
 
 @pytest.mark.slow
-def test_train_and_val_are_fixed_side_by_side(tmp_path: Path) -> None:
-    add_rows(sound(tmp_path, "train/A"), "3,1,40,6,12,30,1,1,1")
-    add_rows(sound(tmp_path, "val/BBBBBBBB"), "3,1,40,6,12,30,1,1,1")
+def test_fixed_copy_has_train_and_val(tmp_path: Path) -> None:
+    add_rows(make_valid(tmp_path, "train/A"), "3,1,40,6,12,30,1,1,1")
+    add_rows(make_valid(tmp_path, "val/BBBBBBBB"), "3,1,40,6,12,30,1,1,1")
     assert run("--root", tmp_path / "data", "--output", tmp_path / "out", "--fix", tmp_path / "copy") == 1
     assert run("--root", tmp_path / "copy", "--output", tmp_path / "again") == 0
     assert len(report_of(tmp_path / "again")["data_sets"]) == 2
 
 
 @pytest.mark.dataset
-def test_real_frames_are_clean(tmp_path: Path) -> None:
+def test_real_frames_have_no_finding(tmp_path: Path) -> None:
     root = SHARED / "data" / "mot17-half"
     if not root.is_dir():
         pytest.skip(f"{root} is not there")

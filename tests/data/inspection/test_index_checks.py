@@ -18,36 +18,36 @@ def index_of(rows: list[Row], *, images: int = 20, identity: str = "labels", nam
     return build_index([labels], selection, name=name, image_root="/data", is_normalised=False)
 
 
-def found_in(index: LabelIndex) -> list[tuple[str, str]]:
+def checks_of(index: LabelIndex) -> list[tuple[str, str]]:
     return [(finding.severity, finding.check) for finding in check_index(index)]
 
 
-def test_sound_sets_pass() -> None:
-    assert found_in(index_of(walk(3, 20))) == []
-    assert found_in(index_of(walk(3, 4), images=4)) == []  # short tracks, yet kept
+def test_valid_index_has_no_finding() -> None:
+    assert checks_of(index_of(walk(3, 20))) == []
+    assert checks_of(index_of(walk(3, 4), images=4)) == []  # short tracks without explosion
 
 
 @pytest.mark.parametrize("frames", [None, [0] * 20])
-def test_exploded_identities_are_an_error(frames: list[int] | None) -> None:
-    assert found_in(index_of(walk(3, 20, exploded=True), frames=frames)) == [(ERROR, Check.IDENTITY_EXPLOSION)]
+def test_identity_explosion_is_an_error(frames: list[int] | None) -> None:
+    assert checks_of(index_of(walk(3, 20, has_explosion=True), frames=frames)) == [(ERROR, Check.IDENTITY_EXPLOSION)]
 
 
-def test_each_box_its_identity_is_a_choice() -> None:
-    assert found_in(index_of(walk(3, 20), identity="box")) == []
+def test_identity_box_is_no_explosion() -> None:
+    assert checks_of(index_of(walk(3, 20), identity="box")) == []
     unknown = [(image, -1, *box) for image, _, *box in walk(3, 20)]
-    assert found_in(index_of(unknown, identity="box")) == []
-    assert found_in(index_of(unknown)) == [(WARNING, Check.NO_IDENTITIES)]
+    assert checks_of(index_of(unknown, identity="box")) == []
+    assert checks_of(index_of(unknown)) == [(WARNING, Check.NO_IDENTITIES)]
 
 
-def test_a_set_without_boxes_is_an_error() -> None:
-    assert found_in(index_of([])) == [(ERROR, Check.NO_BOXES)]
+def test_no_boxes_is_an_error() -> None:
+    assert checks_of(index_of([])) == [(ERROR, Check.NO_BOXES)]
 
 
-def test_halves_do_not_leak_and_wholes_do() -> None:
+def test_leak_between_halves_and_full_set() -> None:
     first, second = (index_of(walk(3, 20), name=part, split=Split(part)) for part in ("first_half", "second_half"))
-    whole = index_of(walk(3, 20), name="whole")
+    full = index_of(walk(3, 20), name="full")
     assert check_leak([first], [second]) == ()
-    (finding,) = check_leak([first], [second, whole])
+    (finding,) = check_leak([first], [second, full])
     assert (finding.severity, finding.check) == (ERROR, Check.LEAK)
     assert "first_half" in finding.message
 

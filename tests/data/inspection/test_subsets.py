@@ -10,12 +10,12 @@ from fairmot.data.inspection.subsets import Subset, subsets_of
 from fairmot.data.readers.base import Source
 
 
-def parts(layout: str, root: Path) -> list[Subset]:
+def subsets(layout: str, root: Path) -> list[Subset]:
     return subsets_of(DatasetSpec(layout, Source(root), Selection(("pedestrian",), (1,))))
 
 
 @pytest.mark.parametrize(
-    ("layout", "place", "file", "second"),
+    ("layout", "folder", "file", "second"),
     [
         ("crowdhuman", "CrowdHuman", "annotation_train.odgt", "annotation_val.odgt"),
         ("jde", ".", "caltech.train", "caltech.val"),
@@ -23,16 +23,16 @@ def parts(layout: str, root: Path) -> list[Subset]:
         ("csv", "frames", "boxes.csv", "test.csv"),
     ],
 )
-def test_annotation_files_side_by_side(tmp_path: Path, layout: str, place: str, file: str, second: str) -> None:
-    root = make_one_of_each(tmp_path) / place
-    assert parts(layout, root) == [Subset("", is_val=False)]
+def test_several_annotation_files_are_subsets(tmp_path: Path, layout: str, folder: str, file: str, second: str) -> None:
+    root = make_one_of_each(tmp_path) / folder
+    assert subsets(layout, root) == [Subset("", is_val=False)]
     shutil.copy(root / file, root / second)
-    assert parts(layout, root) == [Subset(file, is_val=False), Subset(second, is_val=True)]
-    assert parts(layout, root / file) == [Subset("", is_val=False)]
+    assert subsets(layout, root) == [Subset(file, is_val=False), Subset(second, is_val=True)]
+    assert subsets(layout, root / file) == [Subset("", is_val=False)]
 
 
-def test_the_val_of_a_yaml(tmp_path: Path) -> None:
+def test_val_of_a_yaml_is_a_subset(tmp_path: Path) -> None:
     root = make_one_of_each(tmp_path) / "yard"
-    assert parts("yolo", root) == [Subset("", is_val=False), Subset("val", is_val=True)]
+    assert subsets("yolo", root) == [Subset("", is_val=False), Subset("val", is_val=True)]
     (root / "data.yaml").write_text("train: images/train\nnames: [person]\n")
-    assert parts("yolo", root) == [Subset("", is_val=False)]
+    assert subsets("yolo", root) == [Subset("", is_val=False)]

@@ -1,4 +1,4 @@
-"""People for trackers to follow, and sets of options that switch every part of a tracker on."""
+"""Detections of people for tracker tests, and option sets that switch on every part of a tracker."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from fairmot.tracking.options import EmbeddingOptions, GalleryOptions, MotionOpt
 from fairmot.tracking.tracker import JointTracker
 
 BOX = (100.0, 100.0, 140.0, 200.0)
-NOBODY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 4), np.float32))
+EMPTY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 4), np.float32))
 
-PARTS: list[dict[str, Any]] = [
+OPTION_SETS: list[dict[str, Any]] = [
     {
         "second": SecondAssociation(0.1, 0.5),
         "ocr_threshold": 0.7,
@@ -35,34 +35,42 @@ PARTS: list[dict[str, Any]] = [
 ]
 
 
-def see(
+def detect(
     *people: tuple[int, float], classes: Sequence[int] | None = None, box: tuple[float, ...] = BOX, score: float = 0.9
 ) -> Detections:
-    """People as (who, shift to the right in px): `who` chooses one of eight orthogonal embeddings."""
+    """Return detections of people (number, shift to the right in px); the number selects an orthogonal embedding."""
     boxes = [np.array(box) + np.array([shift, 0, shift, 0]) for _, shift in people]
     return Detections(
         np.array(boxes, dtype=np.float32).reshape(-1, 4),
         np.full(len(people), score, np.float32),
-        np.eye(8, dtype=np.float32)[[who for who, _ in people]],
+        np.eye(8, dtype=np.float32)[[number for number, _ in people]],
         None if classes is None else np.array(classes),
     )
 
 
+def concat(*groups: Detections) -> Detections:
+    """Return the detections of all groups."""
+    names = ("boxes_xyxy", "scores", "embeddings", "class_index")
+    return Detections(*(np.concatenate([getattr(group, name) for group in groups]) for name in names))
+
+
 def run(tracker: JointTracker, frames: Sequence[Detections]) -> list[list[int]]:
+    """Return the identities of each frame."""
     return [tracker.update(frame).ids.tolist() for frame in frames]
 
 
 def random_frames(seed: int, count: int, people: int = 6) -> list[Detections]:
-    """Wandering people with noisy embeddings, drop-outs and false alarms."""
+    """Return frames of people with noisy embeddings, misses and false alarms."""
     rng = np.random.default_rng(seed)
-    looks = rng.normal(size=(people, 16))
-    places, speeds = rng.uniform(0, 800, (people, 2)), rng.normal(0, 4, (people, 2))
+    means = rng.normal(size=(people, 16))
+    positions, velocities = rng.uniform(0, 800, (people, 2)), rng.normal(0, 4, (people, 2))
     frames = []
     for _ in range(count):
-        places = places + speeds
-        seen = np.flatnonzero(rng.random(people) < 0.85)
-        corners = np.concatenate([places[seen], rng.uniform(0, 800, (1, 2))]) + rng.normal(0, 1, (len(seen) + 1, 2))
-        embeddings = np.concatenate([looks[seen] + rng.normal(0, 0.2, (len(seen), 16)), rng.normal(size=(1, 16))])
+        positions = positions + velocities
+        found = np.flatnonzero(rng.random(people) < 0.85)
+        corners = np.concatenate([positions[found], rng.uniform(0, 800, (1, 2))])
+        corners += rng.normal(0, 1, (len(found) + 1, 2))
+        embeddings = np.concatenate([means[found] + rng.normal(0, 0.2, (len(found), 16)), rng.normal(size=(1, 16))])
         frames.append(
             Detections(
                 np.concatenate([corners, corners + np.array([40, 100])], axis=1).astype(np.float32),

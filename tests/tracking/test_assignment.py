@@ -11,8 +11,8 @@ costs = st.tuples(st.integers(1, 7), st.integers(1, 7)).flatmap(
 )
 
 
-def least_total(cost: np.ndarray, limit: float) -> float:
-    """The optimum by scipy: a pair that is left out costs `limit`, half for its row and half for its column."""
+def optimal_total(cost: np.ndarray, limit: float) -> float:
+    """Optimum by scipy; an unmatched row or column costs half of `limit`."""
     rows, columns = cost.shape
     extended = np.full((rows + columns, rows + columns), limit / 2)
     extended[:rows, :columns] = np.where(np.isinf(cost), 1e6, cost)
@@ -27,17 +27,17 @@ def test_assignment_is_an_optimal_matching(cost: np.ndarray, limit: float) -> No
     rows, columns = assign(cost, limit=limit)
     assert len(set(rows.tolist())) == len(rows) == len(columns) == len(set(columns.tolist()))
     assert (np.diff(rows) > 0).all()
-    paid = cost[rows, columns]
-    assert (paid <= limit + 1e-12).all()
-    left_out = sum(cost.shape) - 2 * len(rows)
-    assert np.isclose(paid.sum() + left_out * limit / 2, least_total(cost, limit), atol=1e-9)
+    matched = cost[rows, columns]
+    assert (matched <= limit + 1e-12).all()
+    unmatched = sum(cost.shape) - 2 * len(rows)
+    assert np.isclose(matched.sum() + unmatched * limit / 2, optimal_total(cost, limit), atol=1e-9)
 
 
-def test_nothing_to_assign() -> None:
+def test_empty_costs_have_no_matches() -> None:
     for shape in ((0, 3), (3, 0), (0, 0)):
         rows, columns = assign(np.zeros(shape), limit=0.5)
         assert len(rows) == len(columns) == 0
 
 
-def test_all_forbidden() -> None:
+def test_infinite_costs_have_no_matches() -> None:
     assert len(assign(np.full((3, 2), np.inf), limit=0.5).rows) == 0

@@ -2,21 +2,31 @@ import cv2
 import numpy as np
 import pytest
 from helpers.locations import SHARED
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fairmot.formats.images import read_image
 from fairmot.formats.motchallenge import read_boxes
 from fairmot.geometry.boxes import tlwh_to_xyxy
-from fairmot.tracking.camera_motion import EccMotion, FlowMotion, identity
+from fairmot.tracking.camera_motion import (
+    EccMotion,
+    FlowMotion,
+    identity,
+    is_plausible,
+    mask_boxes,
+    reduce_image,
+    scale_affine,
+)
 
 SIZE_HW = (270, 480)
 CENTRE = np.array([240.0, 135.0])
-NOBODY = np.zeros((0, 4))
+NO_BOXES = np.zeros((0, 4))
 VAL = SHARED / "data" / "mot17-half" / "val" / "MOT17-11-val"
 KINDS = [FlowMotion, EccMotion]
 
 
 def texture(seed: int, size_hw: tuple[int, int] = SIZE_HW) -> np.ndarray:
-    """Colour noise of several scales, so that every place has corners and slopes."""
+    """Colour noise of several scales: corners and gradients everywhere."""
     rng = np.random.default_rng(seed)
     height, width = size_hw
     canvas = np.zeros((height, width, 3), np.float32)
@@ -27,13 +37,13 @@ def texture(seed: int, size_hw: tuple[int, int] = SIZE_HW) -> np.ndarray:
 
 
 def camera(shift=(0.0, 0.0), degrees: float = 0.0, scale: float = 1.0) -> np.ndarray:
-    """Turn and scale about the image's centre, then shift, as (3, 3)."""
+    """Rotate and scale about the image's centre, then shift, as (3, 3)."""
     angle = np.radians(degrees)
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.vstack([np.column_stack([turn, CENTRE - turn @ CENTRE + shift]), [0, 0, 1]])
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.vstack([np.column_stack([linear, CENTRE - linear @ CENTRE + shift]), [0, 0, 1]])
 
 
-def film(steps, *, people: int = 0, size=(40, 110)):
+def render(steps, *, people: int = 0, size=(40, 110)):
     """Yield image, people's boxes and the true affine of each frame; people of `size` (width, height) walk over it."""
     backdrop, coat = texture(1, (470, 680)), texture(2)
     offset = np.vstack([np.column_stack([np.eye(2), (-100.0, -100.0)]), [0, 0, 1]])
@@ -50,161 +60,256 @@ def film(steps, *, people: int = 0, size=(40, 110)):
 
 
 def error(found: np.ndarray, true: np.ndarray) -> float:
-    """Largest distance (px) of the image's corners carried by both."""
+    """Largest distance (px) between the image's corners under both affines."""
     corners = np.array([[0, 0, 1], [479, 0, 1], [0, 269, 1], [479, 269, 1.0]])
     return float(np.linalg.norm(corners @ (found - true).T, axis=1).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-class TestBoth:
-    def test_the_first_frame_stands_still(self, kind):
-        found = kind().update(texture(1), NOBODY)
+class TestBothEstimators:
+    def test_first_frame_gives_the_identity(self, kind):
+        found = kind().update(texture(1), NO_BOXES)
         np.testing.assert_array_equal(found, identity())
         assert found.dtype == np.float64
 
-    def test_a_camera_at_rest_is_found_at_rest(self, kind):
+    def test_static_camera_gives_the_identity(self, kind):
         estimator, image = kind(), texture(1)
         for _ in range(3):
-            assert error(estimator.update(image, NOBODY), identity()) < 0.01
+            assert error(estimator.update(image, NO_BOXES), identity()) < 0.01
 
-    def test_a_known_pan_and_turn_are_found_behind_people_who_walk(self, kind):
+    def test_pan_and_rotation_are_found_behind_walking_people(self, kind):
         estimator = kind()
         steps = [camera((6.3, -2.4)), camera((-9.0, 3.0), degrees=1.0), camera((14.2, 1.1), degrees=-0.7)]
-        for image, people, true in film(steps, people=5):
+        for image, people, true in render(steps, people=5):
             assert error(estimator.update(image, people), true) < 0.25
 
-    def test_at_a_reduced_size_the_affine_is_still_in_full_pixels(self, kind):
+    def test_reduced_size_gives_full_resolution_pixels(self, kind):
         estimator = kind(side=240)
-        for image, people, true in film([camera((8.0, -3.0), degrees=0.5)] * 3, people=2):
+        for image, people, true in render([camera((8.0, -3.0), degrees=0.5)] * 3, people=2):
             assert error(estimator.update(image, people), true) < 0.6
 
-    def test_boxes_decide_what_is_ground(self, kind):
+    def test_boxes_are_masked_out(self, kind):
         step = camera((-5.0, 0.0))
         covered, bare = kind(), kind()
-        for image, people, _ in film([step] * 2, people=5, size=(79, 200)):
-            with_boxes, without = covered.update(image, people), bare.update(image, NOBODY)
+        for image, people, _ in render([step] * 2, people=5, size=(79, 200)):
+            with_boxes, without = covered.update(image, people), bare.update(image, NO_BOXES)
         assert error(with_boxes, step[:2]) < 0.25
         assert error(without, step[:2]) > 3
 
-    def test_where_people_fill_the_picture_it_stands_still(self, kind):
+    def test_boxes_over_the_full_image_give_the_identity(self, kind):
         estimator = kind()
-        for image, _, _ in film([camera((5.0, 0.0))] * 2):
+        for image, _, _ in render([camera((5.0, 0.0))] * 2):
             np.testing.assert_array_equal(estimator.update(image, np.array([[-5.0, -5, 500, 300]])), identity())
 
-    def test_boxes_that_are_no_numbers_are_left_out(self, kind):
+    def test_nonfinite_boxes_are_ignored(self, kind):
         estimator = kind()
         nowhere = np.array([[np.nan, 0, 50, 50], [0, 0, np.inf, 200], [-300, -300, -200, -200]])
-        for image, _, true in film([camera((5.0, 1.0))]):
+        for image, _, true in render([camera((5.0, 1.0))]):
             assert error(estimator.update(image, nowhere), true) < 0.25
 
-    def test_blank_frames_stand_still_and_are_got_over(self, kind):
+    def test_blank_frames_give_the_identity_and_recover(self, kind):
         estimator = kind()
         blank = np.zeros((*SIZE_HW, 3), np.uint8)
-        frames = list(film([camera((4.0, 2.0))] * 3))
-        estimator.update(frames[0][0], NOBODY)
+        frames = list(render([camera((4.0, 2.0))] * 3))
+        estimator.update(frames[0][0], NO_BOXES)
         for image in (blank, blank, frames[1][0]):
-            np.testing.assert_array_equal(estimator.update(image, NOBODY), identity())
-        assert error(estimator.update(frames[2][0], NOBODY), frames[2][2]) < 0.25
+            np.testing.assert_array_equal(estimator.update(image, NO_BOXES), identity())
+        assert error(estimator.update(frames[2][0], NO_BOXES), frames[2][2]) < 0.25
 
-    def test_another_size_begins_anew(self, kind):
+    def test_change_of_image_size_restarts(self, kind):
         estimator = kind()
-        frames = list(film([camera((4.0, 2.0))] * 2))
-        estimator.update(frames[0][0], NOBODY)
-        np.testing.assert_array_equal(estimator.update(frames[1][0][:200, :300], NOBODY), identity())
-        np.testing.assert_array_equal(estimator.update(frames[1][0], NOBODY), identity())
-        assert error(estimator.update(frames[2][0], NOBODY), frames[2][2]) < 0.25
+        frames = list(render([camera((4.0, 2.0))] * 2))
+        estimator.update(frames[0][0], NO_BOXES)
+        np.testing.assert_array_equal(estimator.update(frames[1][0][:200, :300], NO_BOXES), identity())
+        np.testing.assert_array_equal(estimator.update(frames[1][0], NO_BOXES), identity())
+        assert error(estimator.update(frames[2][0], NO_BOXES), frames[2][2]) < 0.25
 
-    def test_a_cut_to_another_scene_stands_still(self, kind):
+    def test_scene_cut_gives_the_identity(self, kind):
         estimator = kind()
-        estimator.update(texture(1), NOBODY)
-        np.testing.assert_array_equal(estimator.update(texture(7), NOBODY), identity())
+        estimator.update(texture(1), NO_BOXES)
+        np.testing.assert_array_equal(estimator.update(texture(7), NO_BOXES), identity())
 
     @pytest.mark.parametrize("shape", [(0, 0, 3), (5, 400), (31, 31, 3)])
-    def test_images_of_hardly_any_pixels_stand_still(self, kind, shape):
+    def test_tiny_images_give_the_identity(self, kind, shape):
         estimator = kind()
         for _ in range(2):
-            np.testing.assert_array_equal(estimator.update(np.zeros(shape, np.uint8), NOBODY), identity())
+            np.testing.assert_array_equal(estimator.update(np.zeros(shape, np.uint8), NO_BOXES), identity())
 
-    def test_grey_images_are_taken(self, kind):
+    def test_grey_images_are_accepted(self, kind):
         grey, channel = kind(), kind()
-        for image, people, true in film([camera((5.0, 1.0))], people=2):
+        for image, people, true in render([camera((5.0, 1.0))], people=2):
             plain = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             found = grey.update(plain, people)
             assert error(found, true) < 0.25
             np.testing.assert_array_equal(channel.update(plain[..., None], people), found)
 
-    def test_two_cameras_do_not_disturb_each_other(self, kind):
-        films = [list(film([camera(shift)] * 2, people=2)) for shift in ((5.0, 1.0), (-7.0, 2.0))]
+    def test_two_estimators_are_independent(self, kind):
+        sequences = [list(render([camera(shift)] * 2, people=2)) for shift in ((5.0, 1.0), (-7.0, 2.0))]
         alone = [
             [estimator.update(image, people) for image, people, _ in frames]
-            for estimator, frames in zip((kind(), kind()), films, strict=True)
+            for estimator, frames in zip((kind(), kind()), sequences, strict=True)
         ]
         one, two = kind(), kind()
-        for frame, (first, second) in enumerate(zip(*films, strict=True)):
+        for frame, (first, second) in enumerate(zip(*sequences, strict=True)):
             np.testing.assert_array_equal(one.update(*first[:2]), alone[0][frame])
             np.testing.assert_array_equal(two.update(*second[:2]), alone[1][frame])
 
-    def test_neither_image_nor_boxes_are_changed(self, kind):
+    def test_arguments_are_not_changed(self, kind):
         estimator = kind()
-        for image, people, _ in film([camera((5.0, 1.0))], people=2):
+        for image, people, _ in render([camera((5.0, 1.0))], people=2):
             image_before, people_before = image.copy(), people.copy()
             estimator.update(image, people)
             np.testing.assert_array_equal(image, image_before)
             np.testing.assert_array_equal(people, people_before)
 
-    def test_an_unknown_model_is_refused_by_name(self, kind):
+    def test_unknown_model_is_refused(self, kind):
         with pytest.raises(ValueError, match="model: unknown 'homography'"):
             kind(model="homography")
 
     @pytest.mark.dataset
-    def test_real_frames_fit_better_when_carried_along(self, kind):
+    def test_real_frames_differ_less_after_warping(self, kind):
         if not VAL.is_dir():
             pytest.skip(f"no real frames at {VAL}")
-        estimator, still, carried, before = kind(), [], [], None
-        truth = read_boxes(VAL / "gt" / "gt.txt", "ground_truth")
+        estimator, static, warped, before = kind(), [], [], None
+        gt = read_boxes(VAL / "gt" / "gt.txt", "ground_truth")
         for number in range(1, 9):
             image = read_image(VAL / "img1" / f"{number:06d}.jpg")
-            found = estimator.update(image, tlwh_to_xyxy(truth.boxes_tlwh[truth.frames == number]))
+            found = estimator.update(image, tlwh_to_xyxy(gt.boxes_tlwh[gt.frames == number]))
             if before is not None:
-                still.append(cv2.absdiff(before, image).mean())
-                carried.append(cv2.absdiff(cv2.warpAffine(before, found, image.shape[1::-1]), image).mean())
+                static.append(cv2.absdiff(before, image).mean())
+                warped.append(cv2.absdiff(cv2.warpAffine(before, found, image.shape[1::-1]), image).mean())
             before = image
-        assert np.mean(carried) < 0.8 * np.mean(still)
+        assert np.mean(warped) < 0.8 * np.mean(static)
 
 
 class TestFlowMotion:
-    def test_zoom_is_found(self):
+    def test_similarity_model_finds_zoom(self):
         estimator = FlowMotion()
-        for image, people, true in film([camera((3.0, 1.0), scale=1.03), camera((1.0, 0.0), 1.0, 0.97)], people=3):
+        for image, people, true in render([camera((3.0, 1.0), scale=1.03), camera((1.0, 0.0), 1.0, 0.97)], people=3):
             assert error(estimator.update(image, people), true) < 0.25
 
-    def test_the_affine_model_finds_a_stretch(self):
+    def test_affine_model_finds_a_stretch(self):
         stretch = np.array([[1.03, 0.01, -5.0], [0.0, 0.98, 4.0], [0, 0, 1]])
         estimator, similar = FlowMotion(model="affine"), FlowMotion()
-        for image, people, _ in film([stretch], people=3):
+        for image, people, _ in render([stretch], people=3):
             found, rigid = estimator.update(image, people), similar.update(image, people)
         assert error(found, stretch[:2]) < 0.3
         assert error(rigid, stretch[:2]) > 1.0
 
-    def test_too_few_that_agree_are_not_believed(self):
+    def test_too_few_inliers_are_rejected(self):
         estimator = FlowMotion(min_inliers=1000)
-        for image, people, _ in film([camera((5.0, 1.0))]):
+        for image, people, _ in render([camera((5.0, 1.0))]):
             np.testing.assert_array_equal(estimator.update(image, people), identity())
 
-    def test_it_keeps_up_over_many_frames(self):
+    def test_error_is_small_over_many_frames(self):
         estimator = FlowMotion()
         swing = [camera((4 * np.cos(frame / 3), 2 * np.sin(frame / 4))) for frame in range(25)]
-        errors = [error(estimator.update(image, people), true) for image, people, true in film(swing, people=4)]
+        errors = [error(estimator.update(image, people), true) for image, people, true in render(swing, people=4)]
         assert max(errors) < 0.3
 
 
 class TestEccMotion:
-    def test_the_affine_model_finds_zoom(self):
+    def test_affine_model_finds_zoom(self):
         estimator = EccMotion(model="affine")
-        for image, people, true in film([camera((3.0, 1.0), scale=1.03)], people=3):
+        for image, people, true in render([camera((3.0, 1.0), scale=1.03)], people=3):
             assert error(estimator.update(image, people), true) < 0.3
 
-    def test_a_weak_correlation_is_not_believed(self):
+    def test_low_correlation_is_rejected(self):
         estimator = EccMotion(min_correlation=1.01)
-        for image, people, _ in film([camera((5.0, 1.0))]):
+        for image, people, _ in render([camera((5.0, 1.0))]):
             np.testing.assert_array_equal(estimator.update(image, people), identity())
+
+
+def rotation(degrees: float, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
+    """Rotate and scale about the centre of a 100 x 200 image, then shift."""
+    angle, centre = np.radians(degrees), np.array([100.0, 50.0])
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.column_stack([linear, centre - linear @ centre + shift])
+
+
+class TestReduceImage:
+    def test_longer_side_is_reduced(self):
+        assert reduce_image(np.zeros((300, 400, 3), np.uint8), 100).grey.shape == (75, 100)
+        assert reduce_image(np.zeros((400, 300, 3), np.uint8), 100).grey.shape == (100, 75)
+
+    @pytest.mark.parametrize("side", [0, 400, 1000])
+    def test_images_are_never_enlarged(self, side):
+        image = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+        np.testing.assert_array_equal(reduce_image(image, side).grey, image)
+
+    def test_grey_and_colour_images_agree(self):
+        grey = np.random.default_rng(0).integers(0, 255, (60, 80), dtype=np.uint8)
+        plain = reduce_image(grey, 40).grey
+        np.testing.assert_array_equal(reduce_image(grey[..., None], 40).grey, plain)
+        np.testing.assert_array_equal(reduce_image(np.repeat(grey[..., None], 3, axis=2), 40).grey, plain)
+
+    @pytest.mark.parametrize("shape", [(0, 0, 3), (0, 5), (5, 0, 1), (1, 900), (4, 4, 3)])
+    def test_tiny_images_are_small(self, shape):
+        assert reduce_image(np.zeros(shape, np.uint8), 40).is_small
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((9, 9), np.float32), np.zeros(9, np.uint8), np.zeros((9, 9, 4), np.uint8)]
+    )
+    def test_other_arrays_are_refused(self, image):
+        with pytest.raises(ValueError, match=r"image: expected \(H, W, 3\)"):
+            reduce_image(image, 40)
+
+
+class TestMaskBoxes:
+    def test_boxes_and_one_pixel_around_are_masked(self):
+        reduced = reduce_image(np.zeros((80, 160), np.uint8), 80)
+        mask = mask_boxes(reduced, np.array([[20.0, 20, 40, 60]]))
+        rows, columns = np.nonzero(mask == 0)
+        assert (columns.min(), columns.max(), rows.min(), rows.max()) == (9, 21, 9, 31)
+        assert set(np.unique(mask)) == {0, 255}
+
+    def test_outside_and_nonfinite_boxes_are_ignored(self):
+        reduced = reduce_image(np.zeros((40, 40), np.uint8), 0)
+        boxes = np.array([[-90.0, -90, -50, -50], [100, 100, 120, 130], [np.nan, 0, 9, 9], [0, 0, np.inf, 9]])
+        assert (mask_boxes(reduced, boxes) == 255).all()
+        assert (mask_boxes(reduced, np.zeros((0, 4))) == 255).all()
+        assert (mask_boxes(reduced, np.array([[-1e30, -1e30, 1e30, 1e30]])) == 0).all()
+
+
+@given(
+    st.floats(-20, 20),
+    st.floats(0.9, 1.1),
+    st.floats(-9, 9),
+    st.tuples(st.integers(64, 400), st.integers(64, 400)),
+    st.integers(40, 200),
+)
+@settings(max_examples=50, deadline=None)
+def test_scaled_affine_maps_the_same_points(degrees, scale, shift, size_hw, side):
+    reduced = reduce_image(np.zeros(size_hw, np.uint8), side)
+    reduced_affine = rotation(degrees, scale, (shift, -shift))
+    full = scale_affine(reduced_affine, reduced)
+    pixel = np.array(size_hw[::-1]) / np.array(reduced.grey.shape[::-1])
+    points = np.array([[0.0, 0.0], [30.0, 5.0], [7.0, 50.0]])
+    mapped = points @ reduced_affine[:, :2].T + reduced_affine[:, 2]
+    in_full = ((points + 0.5) * pixel - 0.5) @ full[:, :2].T + full[:, 2]
+    np.testing.assert_allclose(in_full, (mapped + 0.5) * pixel - 0.5, atol=1e-8)
+
+
+class TestIsPlausible:
+    @pytest.mark.parametrize(
+        "matrix", [identity(), rotation(25), rotation(0, 0.82), rotation(0, 1.24), rotation(-9, 1.1, (90, -40))]
+    )
+    def test_camera_motions_are_plausible(self, matrix):
+        assert is_plausible(matrix, (100, 200))
+
+    @pytest.mark.parametrize(
+        "matrix",
+        [
+            rotation(35),
+            rotation(0, 0.79),
+            rotation(0, 1.26),
+            rotation(0, 1, (101, 0)),
+            rotation(0, 1, (0, -51)),
+            np.array([[-1.0, 0, 199], [0, 1, 0]]),
+            np.zeros((2, 3)),
+            np.full((2, 3), np.nan),
+            np.array([[1.0, 0.6, -30], [0, 1, 0]]),
+        ],
+    )
+    def test_other_affines_are_not_plausible(self, matrix):
+        assert not is_plausible(matrix, (100, 200))

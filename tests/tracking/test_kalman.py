@@ -1,4 +1,4 @@
-"""The batched filter against the textbook's, one track at a time, and its invariants."""
+"""Batched filter against the dense one, track by track, and invariants."""
 
 import numpy as np
 import pytest
@@ -37,13 +37,13 @@ def noise(height: float, scales: tuple[float, ...], aspects: tuple[float, ...]) 
 
 
 def matrix(covariances: np.ndarray) -> np.ndarray:
-    """(3, 4) as the filter keeps it -> the textbook's (8, 8)."""
-    places, both, speeds = (np.diag(values) for values in covariances)
-    return np.block([[places, both], [both, speeds]])
+    """(3, 4) blocks -> dense (8, 8)."""
+    positions, mixed, velocities = (np.diag(values) for values in covariances)
+    return np.block([[positions, mixed], [mixed, velocities]])
 
 
 def moving_state(count: int, seed: int = 0) -> KalmanState:
-    """A state with every correlation in it: three steps along moving boxes."""
+    """Three steps along moving boxes, with all correlations nonzero."""
     boxes = make_boxes(count, seed)
     state = kalman.initiate(boxes)
     for step in range(1, 4):
@@ -51,14 +51,14 @@ def moving_state(count: int, seed: int = 0) -> KalmanState:
     return kalman.warp(state, np.array([[1.0, 0.05, 3.0], [-0.05, 1.0, 1.0]]))
 
 
-def test_new_track_stands_still_and_is_sure_of_its_place() -> None:
+def test_initiate_has_zero_velocity_and_initial_variances() -> None:
     state = kalman.initiate(np.array([[100.0, 50.0, 0.5, 80.0]]))
     assert state.means.tolist() == [[100.0, 50.0, 0.5, 80.0, 0, 0, 0, 0]]
     expected = noise(80.0, (1 / 10, 1 / 16), (1e-2, 1e-5))
     np.testing.assert_allclose(matrix(state.covariances[0]), expected)
 
 
-def test_predict_equals_the_textbook() -> None:
+def test_predict_equals_the_dense_filter() -> None:
     state = moving_state(5)
     predicted = kalman.predict(state)
     for mean, covariance, new_mean, new_covariance in zip(*state, *predicted, strict=True):
@@ -67,7 +67,7 @@ def test_predict_equals_the_textbook() -> None:
         np.testing.assert_allclose(matrix(new_covariance), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_update_equals_the_textbook() -> None:
+def test_update_equals_the_dense_filter() -> None:
     state, boxes = moving_state(5), make_boxes(5, seed=1)
     updated = kalman.update(state, boxes)
     for mean, covariance, box, new_mean, new_covariance in zip(*state, boxes, *updated, strict=True):
@@ -79,7 +79,7 @@ def test_update_equals_the_textbook() -> None:
         np.testing.assert_allclose(matrix(new_covariance), expected, rtol=1e-7, atol=1e-10)
 
 
-def test_squared_mahalanobis_equals_the_textbook() -> None:
+def test_squared_mahalanobis_equals_the_dense_filter() -> None:
     state, boxes = moving_state(4), make_boxes(3, seed=2)
     distances = kalman.squared_mahalanobis(state, boxes)
     assert distances.shape == (4, 3)
@@ -91,8 +91,8 @@ def test_squared_mahalanobis_equals_the_textbook() -> None:
             assert distances[row, column] == pytest.approx(expected)
 
 
-def test_one_flat_box_spoils_no_other_distance() -> None:
-    """A box a thousandth of a pixel high has an aspect in the tens of thousands."""
+def test_flat_box_keeps_other_distances_exact() -> None:
+    """A box of height 0.001 px has an aspect of tens of thousands."""
     state, boxes = moving_state(4), make_boxes(3, seed=2)
     flat = np.array([[50.0, 50.0, 40_000.0, 1e-3]])
     expected = kalman.squared_mahalanobis(state, boxes)
@@ -100,31 +100,31 @@ def test_one_flat_box_spoils_no_other_distance() -> None:
         np.testing.assert_allclose(kalman.squared_mahalanobis(state, crowd)[:, rows], expected, rtol=1e-9)
 
 
-def test_warp_carries_centres_velocities_and_heights() -> None:
+def test_warp_transforms_centres_velocities_and_heights() -> None:
     state = KalmanState(np.array([[10.0, 20.0, 0.5, 40.0, 1.0, 2.0, 0.1, 3.0]]), np.ones((1, 3, 4)))
-    quarter_turn_twice_as_large = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])
-    warped = kalman.warp(state, quarter_turn_twice_as_large)
+    rotation_and_zoom = np.array([[0.0, -2.0, 5.0], [2.0, 0.0, 7.0]])
+    warped = kalman.warp(state, rotation_and_zoom)
     np.testing.assert_allclose(warped.means, [[-35.0, 27.0, 0.5, 80.0, -4.0, 2.0, 0.1, 6.0]])
     np.testing.assert_allclose(warped.covariances[0], [[4, 4, 1, 4]] * 3)
-    wide = kalman.warp(state, quarter_turn_twice_as_large, box=kalman.WIDTH_HEIGHT)
+    wide = kalman.warp(state, rotation_and_zoom, box=kalman.WIDTH_HEIGHT)
     np.testing.assert_allclose(wide.means, [[-35.0, 27.0, 1.0, 80.0, -4.0, 2.0, 0.2, 6.0]])
 
 
-def test_warp_by_nothing_changes_nothing() -> None:
+def test_warp_by_identity_changes_nothing() -> None:
     state = moving_state(3)
     warped = kalman.warp(state, np.eye(2, 3))
     np.testing.assert_array_equal(warped.means, state.means)
     np.testing.assert_array_equal(warped.covariances, state.covariances)
 
 
-def test_no_tracks_at_all() -> None:
+def test_empty_state() -> None:
     state = kalman.initiate(np.zeros((0, 4)))
     assert kalman.update(kalman.predict(state), np.zeros((0, 4))).covariances.shape == (0, 3, 4)
     assert kalman.squared_mahalanobis(state, make_boxes(2)).shape == (0, 2)
     assert kalman.squared_mahalanobis(kalman.initiate(make_boxes(2)), np.zeros((0, 4))).shape == (2, 0)
 
 
-def test_the_wide_box_scales_noise_with_both_sides() -> None:
+def test_xywh_noise_scales_with_both_sides() -> None:
     """Source: BoT-SORT, equations 5 to 7."""
     state = kalman.initiate(np.array([[100.0, 50.0, 40.0, 80.0]]), box=kalman.WIDTH_HEIGHT)
     np.testing.assert_allclose(state.covariances[0, 0], np.square([4.0, 8.0, 4.0, 8.0]))
@@ -137,24 +137,24 @@ def test_the_wide_box_scales_noise_with_both_sides() -> None:
 
 
 @pytest.mark.parametrize("box", MODELS)
-def test_measuring_and_drawing_are_inverses(box: kalman.BoxModel) -> None:
+def test_measure_and_boxes_tlwh_are_inverse(box: kalman.BoxModel) -> None:
     boxes_tlwh = np.array([[10.0, 20, 30, 60], [-5, 0, 7, 100]])
     state = kalman.initiate(box.measure(boxes_tlwh), box=box)
     np.testing.assert_allclose(box.boxes_tlwh(state.means), boxes_tlwh)
 
 
 @pytest.mark.parametrize("box", MODELS)
-def test_two_half_steps_move_as_far_as_one(box: kalman.BoxModel) -> None:
+def test_two_half_steps_equal_one_step_in_position(box: kalman.BoxModel) -> None:
     state = KalmanState(np.array([[10.0, 20, 30, 60, 4, -2, 0, 1]]), np.ones((1, 3, 4)))
-    whole = kalman.predict(state, box=box)
+    full = kalman.predict(state, box=box)
     halves = kalman.predict(kalman.predict(state, box=box, steps=0.5), box=box, steps=0.5)
-    np.testing.assert_allclose(halves.means, whole.means)
-    still = kalman.predict(state, box=box, steps=0.0)
-    np.testing.assert_array_equal(still.means, state.means)
-    np.testing.assert_array_equal(still.covariances, state.covariances)
+    np.testing.assert_allclose(halves.means, full.means)
+    unchanged = kalman.predict(state, box=box, steps=0.0)
+    np.testing.assert_array_equal(unchanged.means, state.means)
+    np.testing.assert_array_equal(unchanged.covariances, state.covariances)
 
 
-def test_less_noise_draws_closer_to_the_measurement() -> None:
+def test_lower_noise_moves_closer_to_the_measurement() -> None:
     state = kalman.initiate(np.array([[100.0, 50.0, 0.5, 80.0]] * 3))
     updated = kalman.update(state, state.means[:, :4] + [10.0, 0, 0, 0], noise=np.array([0.1, 1.0, 4.0]))
     assert (np.diff(updated.means[:, 0]) < 0).all()
@@ -165,22 +165,24 @@ def test_less_noise_draws_closer_to_the_measurement() -> None:
 @given(
     seed=st.integers(0, 10_000),
     height=st.floats(0.0, 2000.0),
-    seen=st.lists(st.booleans(), min_size=1, max_size=40),
+    observed=st.lists(st.booleans(), min_size=1, max_size=40),
     box=st.sampled_from(MODELS),
 )
-def test_covariance_stays_positive_definite(seed: int, height: float, seen: list[bool], box: kalman.BoxModel) -> None:
+def test_covariance_stays_positive_definite(
+    seed: int, height: float, observed: list[bool], box: kalman.BoxModel
+) -> None:
     rng = np.random.default_rng(seed)
     boxes = make_boxes(2, seed)
     boxes[:, 3] = height
     state = kalman.initiate(boxes, box=box)
-    for is_seen in seen:
+    for is_observed in observed:
         state = kalman.predict(state, box=box, steps=rng.uniform(0, 3))
-        if is_seen:
-            around = boxes + rng.normal(size=(2, 4)) * (5.0, 5.0, 0.02, 5.0)
-            state = kalman.update(state, around, box=box, noise=rng.uniform(0.05, 4, 2))
+        if is_observed:
+            measurements = boxes + rng.normal(size=(2, 4)) * (5.0, 5.0, 0.02, 5.0)
+            state = kalman.update(state, measurements, box=box, noise=rng.uniform(0.05, 4, 2))
         state = kalman.warp(state, np.array([[1.0, 0.01, 1.0], [-0.01, 1.0, 0.0]]), box=box)
-        places, both, speeds = state.covariances.transpose(1, 0, 2)
-        assert (places > 0).all()
-        assert (speeds > 0).all()
-        assert (both**2 < places * speeds).all()
+        positions, mixed, velocities = state.covariances.transpose(1, 0, 2)
+        assert (positions > 0).all()
+        assert (velocities > 0).all()
+        assert (mixed**2 < positions * velocities).all()
         assert np.isfinite(state.means).all()

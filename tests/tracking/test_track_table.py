@@ -17,7 +17,7 @@ def make_detections(boxes: list[list[float]], scores: list[float], classes: list
     )
 
 
-def test_candidates_are_above_the_threshold_and_have_a_box() -> None:
+def test_candidates_have_a_high_score_and_a_valid_box() -> None:
     box = [0.0, 0, 10, 20]
     boxes = [box, box, [0, 0, 10, 0], [0, 5, 10, 1], [0, np.nan, 10, 20], [0, 0, np.inf, 20], box]
     scores = [0.5, 0.4, 0.9, 0.9, 0.9, 0.9, np.nan]
@@ -25,14 +25,14 @@ def test_candidates_are_above_the_threshold_and_have_a_box() -> None:
     assert select_candidates(detections, threshold=0.4).index.tolist() == [0]
 
 
-def test_sizes_are_taken_in_float32() -> None:
+def test_sizes_are_computed_in_float32() -> None:
     detections = Detections(np.array([[1000.1, 0.0, 1040.3, 100.0]]), np.ones(1), np.ones((1, 2)))
     candidates = select_candidates(detections, threshold=0.4)
     width = float(np.float32(1040.3) - np.float32(1000.1))
     assert candidates.measurements[0].tolist() == [float(np.float32(1000.1)) + width / 2, 50.0, width / 100, 100.0]
 
 
-def test_candidates_leave_the_detections_alone() -> None:
+def test_select_candidates_does_not_change_detections() -> None:
     embeddings = np.array([[3.0, 4.0], [np.nan, 1.0]], dtype=np.float32)
     detections = Detections(np.array([[0, 0, 5, 5], [0, 0, 5, 5]], np.float32), np.ones(2, np.float32), embeddings)
     candidates = select_candidates(detections, threshold=0.4)
@@ -46,16 +46,16 @@ def make_table(count: int, first_id: int = 1) -> TrackTable:
     return TrackTable.from_candidates(candidates, first_id=first_id, frame=1, state=TrackState.TRACKED)
 
 
-def test_boxes_come_back_from_the_belief() -> None:
+def test_boxes_xyxy_are_those_of_the_kalman_means() -> None:
     table = make_table(3)
     np.testing.assert_allclose(kalman.ASPECT_HEIGHT.boxes_tlwh(table.means[[2, 0]]), [[20, 0, 5, 20], [0, 0, 5, 20]])
     np.testing.assert_allclose(table.boxes_xyxy(np.array([1]), kalman.ASPECT_HEIGHT), [[10, 0, 15, 20]])
 
 
-def test_join_and_take() -> None:
-    joined = make_table(2).concat(make_table(2, first_id=3))
-    assert joined.ids.tolist() == [1, 2, 3, 4]
-    assert joined[np.array([3, 0])].ids.tolist() == [4, 1]
+def test_concat_and_index() -> None:
+    table = make_table(2).concat(make_table(2, first_id=3))
+    assert table.ids.tolist() == [1, 2, 3, 4]
+    assert table[np.array([3, 0])].ids.tolist() == [4, 1]
     assert len(TrackTable.empty().concat(TrackTable.empty())) == 0
     assert TrackTable.empty().concat(make_table(1)).ids.tolist() == [1]
     assert make_table(1).concat(TrackTable.empty()).ids.tolist() == [1]
@@ -78,7 +78,7 @@ def test_state_is_a_copy() -> None:
         (lambda state: state.update(classes=["person", "car"]), "tracker state: "),
     ],
 )
-def test_a_broken_state_is_named(change, message: str) -> None:
+def test_invalid_state_is_refused_by_name(change, message: str) -> None:
     state = make_table(2).state_dict()
     change(state)
     with pytest.raises(InputError, match=message):

@@ -100,9 +100,9 @@ def _read_header(header: Sequence[str], where: str) -> tuple[list[str], tuple[st
             f"{where}: no column {', '.join(missing)}; the header needs image and left,top,width,height or x1,y1,x2,y2"
         )
     used = {"image", *box, "width", "height", "id", "class", "sequence", "frame"}
-    twice = next((name for name in names if name in used and names.count(name) > 1), None)
-    if twice:
-        raise InputError(f"{where}: column {twice} is there twice")
+    repeated = next((name for name in names if name in used and names.count(name) > 1), None)
+    if repeated:
+        raise InputError(f"{where}: column {repeated} is there twice")
     return names, box
 
 

@@ -70,7 +70,7 @@ def test_missing_data_root_raises(tmp_path):
 @pytest.mark.dataset
 def test_mot17_dataset_has_counts_of_files():
     if not HALF.is_dir():
-        pytest.skip("MOT17's halves are not beside the repository (shared/data/mot17-half)")
+        pytest.skip("MOT17's halves are not next to the repository (shared/data/mot17-half)")
     rows = [
         (folder.name, *line.split(","))
         for folder in sorted(HALF.iterdir())
@@ -81,9 +81,9 @@ def test_mot17_dataset_has_counts_of_files():
     (index,) = dataset.samples.sources
     counts = (len(index.info.sequences), len(dataset), *dataset.identity_counts, dataset.samples.num_boxes)
     assert counts == (3, 150 + 132 + 225, len(set(people)), len(people))
-    picture = dataset.load(SampleKey(0, 200))
-    assert picture.image.shape == (64, 96, 3)
-    assert np.isfinite(picture.boxes_xyxy).all()
+    labelled = dataset.load(SampleKey(0, 200))
+    assert labelled.image.shape == (64, 96, 3)
+    assert np.isfinite(labelled.boxes_xyxy).all()
 
 
 def test_class_count_mismatch_raises(tmp_path):

@@ -72,11 +72,11 @@ def test_resolve_spans_repeated_sequence_raises(root):
 
 def test_catalog_name_sets_root_split_and_clipping(tmp_path):
     make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
-    wanted = build_dataset_spec(configured(tmp_path / "data", "DATA.FRAME_LIMIT", "5"), "mot20_half_val", limit=5)
-    assert wanted.layout == "mot"
-    assert wanted.source.root == tmp_path / "data" / "MOT20" / "train"
-    assert (wanted.selection.split.part, wanted.selection.split.limit) == ("second_half", 5)
-    assert wanted.selection.clip
+    spec = build_dataset_spec(configured(tmp_path / "data", "DATA.FRAME_LIMIT", "5"), "mot20_half_val", limit=5)
+    assert spec.layout == "mot"
+    assert spec.source.root == tmp_path / "data" / "MOT20" / "train"
+    assert (spec.selection.split.part, spec.selection.split.limit) == ("second_half", 5)
+    assert spec.selection.clip
     (span,) = spans(tmp_path / "data", ["mot20_half_val"])
     assert list(span.split.range_of(3)) == [1, 2]
 
@@ -84,8 +84,8 @@ def test_catalog_name_sets_root_split_and_clipping(tmp_path):
 def test_set_key_overrides_catalog(tmp_path):
     make_sequence(tmp_path, "MOT20/train/MOT20-01", walkers((1,), 3))
     cfg = configured(tmp_path / "data", "DATA.SETS.mot20_train.CLIP", "False", "DATA.SETS.mot20_train.IDENTITY", "box")
-    wanted = build_dataset_spec(cfg, "mot20_train")
-    assert (wanted.selection.clip, wanted.selection.identity) == (False, "box")
+    spec = build_dataset_spec(cfg, "mot20_train")
+    assert (spec.selection.clip, spec.selection.identity) == (False, "box")
     assert build_dataset_spec(cfg, "mot20_half_train").selection.clip
 
 

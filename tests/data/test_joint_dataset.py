@@ -152,13 +152,13 @@ def test_fast_and_full_give_equal_labels_and_similar_pixels(tmp_path_factory, se
 @pytest.mark.dataset
 def test_fast_and_full_on_mot17_differ_by_less_than_two():
     if not MINI.is_dir():
-        pytest.skip("mot17-mini is not beside the repository")
+        pytest.skip("mot17-mini is not next to the repository")
     samples = index_samples(find_sequences(MINI))
     differences = []
-    for place in range(len(samples)):
-        draw = draw_augmentation(make_rng(place), OPTIONS)
+    for index in range(len(samples)):
+        draw = draw_augmentation(make_rng(index), OPTIONS)
         fast, full = (
-            read_augmented(samples[place], draw, AugmentOptions(implementation=path), input_hw=(608, 1088))
+            read_augmented(samples[index], draw, AugmentOptions(implementation=path), input_hw=(608, 1088))
             for path in ("fast", "full")
         )
         np.testing.assert_array_equal(fast.boxes_xyxy, full.boxes_xyxy)

@@ -36,14 +36,14 @@ def all_equal(batches, others):
 
 
 def test_loader_workers_and_resume_give_equal_batches(dataset):
-    alone, helped = loader(dataset), loader(dataset, workers=2)
-    assert len(alone) == 4
+    serial, parallel = loader(dataset), loader(dataset, workers=2)
+    assert len(serial) == 4
     for epoch in (0, 1):
-        expected = list(alone.epoch(epoch))
-        assert all_equal(expected, list(helped.epoch(epoch)))
-        assert all_equal(expected[3:], list(helped.epoch(epoch, start_batch=3)))
-        assert all_equal(expected[1:], list(alone.epoch(epoch, start_batch=1)))
-    assert list(helped.epoch(1, start_batch=4)) == []
+        expected = list(serial.epoch(epoch))
+        assert all_equal(expected, list(parallel.epoch(epoch)))
+        assert all_equal(expected[3:], list(parallel.epoch(epoch, start_batch=3)))
+        assert all_equal(expected[1:], list(serial.epoch(epoch, start_batch=1)))
+    assert list(parallel.epoch(1, start_batch=4)) == []
 
 
 def test_unfinished_epoch_does_not_change_next(dataset):
@@ -59,11 +59,11 @@ def test_epochs_differ(dataset):
 
 
 def test_ranks_load_shards_of_one_batch(dataset):
-    whole = next(loader(dataset).epoch(0))
-    shares = [next(loader(dataset, rank=rank, world_size=2).epoch(0)) for rank in (0, 1)]
-    for place, share in enumerate(shares):
-        assert torch.equal(share.images_B3HW[0], whole.images_B3HW[place])
-        assert share.image_paths == whole.image_paths[place : place + 1]
+    full = next(loader(dataset).epoch(0))
+    shards = [next(loader(dataset, rank=rank, world_size=2).epoch(0)) for rank in (0, 1)]
+    for rank, shard in enumerate(shards):
+        assert torch.equal(shard.images_B3HW[0], full.images_B3HW[rank])
+        assert shard.image_paths == full.image_paths[rank : rank + 1]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -133,7 +133,7 @@ class Ended:
     ("exitcode", "words"),
     [
         (-signal.SIGBUS, ("SIGBUS", "out of shared memory: docker run --shm-size=8g or --ipc=host", "DATA.WORKERS")),
-        (-signal.SIGSEGV, None),  # ours, or a library's: its traceback is wanted
+        (-signal.SIGSEGV, None),  # ours, or a library's: its traceback is expected
         (1, None),
         (0, None),
     ],

@@ -45,9 +45,9 @@ def test_dataset_mixes_all_layouts(root):
 def test_all_layouts_give_equal_boxes(root):
     """The two people stand at the same places in five of the sets; shares and pixels are the same thing."""
     dataset = build_train_dataset(configured(root))
-    wanted = [[8, 12, 32, 72], [60, 16, 84, 76]]  # at twice the size
+    expected = [[8, 12, 32, 72], [60, 16, 84, 76]]  # at twice the size
     for index in range(2, 12):
-        np.testing.assert_allclose(dataset.load(SampleKey(0, index)).boxes_xyxy, wanted, atol=1e-4)
+        np.testing.assert_allclose(dataset.load(SampleKey(0, index)).boxes_xyxy, expected, atol=1e-4)
 
 
 def test_batches_mix_sets(root):
@@ -93,9 +93,9 @@ def test_clipped_boxes_are_inside_image(tmp_path):
         build_train_dataset(load_cfg(None, [*options, "INPUT.SIZE_HW", "(48, 64)", "AUGMENT.ENABLED", "False", *more]))
         for more in ([], ["DATA.SETS.mot20_train.CLIP", "False"])
     ]
-    clipped, whole = (dataset.load(SampleKey(0, 0)) for dataset in loaded)
+    clipped, unclipped = (dataset.load(SampleKey(0, 0)) for dataset in loaded)
     np.testing.assert_allclose(clipped.boxes_xyxy, [[0, 18, 20, 38]])  # 8 rows of grey above
-    assert len(whole.boxes_xyxy) == 2
+    assert len(unclipped.boxes_xyxy) == 2
 
 
 def test_yolo_names_with_spaces_and_unicode(tmp_path):
@@ -134,8 +134,8 @@ def test_bad_images_are_reported_and_skipped_up_to_limit(tmp_path, limit, broken
     for frame in broken:
         (folder / "img1" / f"{frame:06d}.png").write_bytes(b"no image")
     cfg = configured(tmp_path / "data", (".",), "DATA.MAX_BAD_IMAGES", str(limit), "DATA.WORKERS", str(workers))
-    heard: list[str] = []
-    loader = build_train_loader(cfg, build_train_dataset(cfg), report=heard.append)
+    reported: list[str] = []
+    loader = build_train_loader(cfg, build_train_dataset(cfg), report=reported.append)
     try:
         if reports is None:
             with pytest.raises(InputError, match=r"0000\d\d\.png: .*"):
@@ -145,8 +145,8 @@ def test_bad_images_are_reported_and_skipped_up_to_limit(tmp_path, limit, broken
     finally:
         loader.close()
     assert len(batches) == 6
-    assert len(heard) == reports
-    assert all("skipped" in line for line in heard)
+    assert len(reported) == reports
+    assert all("skipped" in line for line in reported)
     names = {name for batch in batches for name in batch.image_paths}
     assert not any(f"{frame:06d}" in name for name in names for frame in broken)
 

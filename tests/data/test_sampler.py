@@ -41,24 +41,24 @@ def shared_samplings(draw):
 @given(shared_samplings(), st.integers(0, 9), st.data())
 def test_rank_shards_are_batches_of_one_process(sampling, epoch, data):
     count, batch_size, world_size, accumulate = sampling
-    whole = EpochSampler(count, batch_size, seed=5)
-    start = data.draw(st.integers(0, whole.batches_per_epoch))
+    full = EpochSampler(count, batch_size, seed=5)
+    start = data.draw(st.integers(0, full.batches_per_epoch))
     ranks = [
         EpochSampler(count, batch_size, 5, rank, world_size, accumulate).batches(epoch, start)
         for rank in range(world_size)
     ]
-    expected = whole.batches(epoch)[start:]
+    expected = full.batches(epoch)[start:]
     assert {len(rank) for rank in ranks} == {len(expected)}
-    seen = []
-    for batch, *shares in zip(expected, *ranks, strict=True):
-        joined = [key for share in shares for key in share]
+    sampled = []
+    for batch, *shards in zip(expected, *ranks, strict=True):
+        joined = [key for shard in shards for key in shard]
         assert len(joined) == len(set(joined))
         assert sorted(joined) == sorted(batch)
-        sizes = [len(share) for share in shares]
+        sizes = [len(shard) for shard in shards]
         assert 1 <= min(sizes) <= max(sizes) <= min(sizes) + (count < batch_size)
         assert accumulate == 1 or not any(size % accumulate for size in sizes)
-        seen += joined
-    assert len(seen) == len(set(seen))
+        sampled += joined
+    assert len(sampled) == len(set(sampled))
 
 
 @given(st.integers(1, 60), st.integers(1, 24), st.integers(1, 6), st.integers(1, 4))
@@ -94,7 +94,7 @@ def test_sampler_indivisible_batches_raise():
     fewer = rf"^DATA\.TRAIN: 11 images, fewer than a batch, {shared.format(2)}: take SOLVER\.BATCH_SIZE 8$"
     with pytest.raises(InputError, match=fewer):
         EpochSampler(11, 12, world_size=2, accumulation_steps=2)
-    assert [len(share) for share in EpochSampler(11, 8, world_size=2, accumulation_steps=2).batches(0)] == [4]
+    assert [len(shard) for shard in EpochSampler(11, 8, world_size=2, accumulation_steps=2).batches(0)] == [4]
     with pytest.raises(ValueError, match="rank 2 of 2"):
         EpochSampler(10, 4, rank=2, world_size=2)
 
@@ -151,7 +151,7 @@ def test_grouped_epoch_has_each_sample_at_most_once(sampling, epoch):
 
 @given(grouped_samplings(), st.integers(0, 9))
 def test_groups_across_sequences_use_only_remainders(sampling, epoch):
-    """Seen over the groups of the whole epoch, those that fall into a dropped batch included."""
+    """Seen over the groups of the full epoch, those that fall into a dropped batch included."""
     sequence_of, _, size, *_ = sampling
     groups = grouped(sampling, world_size=1)._groups(epoch).tolist()
     pure = Counter(sequence_of[group[0]] for group in groups if len({sequence_of[sample] for sample in group}) == 1)
@@ -163,16 +163,16 @@ def test_groups_across_sequences_use_only_remainders(sampling, epoch):
 @given(grouped_samplings(), st.integers(0, 9), st.data())
 def test_rank_shards_and_parts_hold_complete_groups(sampling, epoch, data):
     _, _, group, world_size, accumulate = sampling
-    whole = grouped(sampling, world_size=1)
-    start = data.draw(st.integers(0, whole.batches_per_epoch))
-    expected = whole.batches(epoch)[start:]
+    full = grouped(sampling, world_size=1)
+    start = data.draw(st.integers(0, full.batches_per_epoch))
+    expected = full.batches(epoch)[start:]
     ranks = [grouped(sampling, rank).batches(epoch, start) for rank in range(world_size)]
-    for batch, *shares in zip(expected, *ranks, strict=True):
-        groups = [one for share in shares for one in cut(share, group)]
+    for batch, *shards in zip(expected, *ranks, strict=True):
+        groups = [one for shard in shards for one in cut(shard, group)]
         assert sorted(groups) == sorted(cut(batch, group))
-        sizes = [len(share) for share in shares]
+        sizes = [len(shard) for shard in shards]
         assert min(sizes) >= group * accumulate
-        assert max(sizes) <= min(sizes) + group * (len(batch) < whole.batch_size)
+        assert max(sizes) <= min(sizes) + group * (len(batch) < full.batch_size)
         assert all(size % (group * accumulate) == 0 for size in sizes) or accumulate == 1
         assert all(size % group == 0 for size in sizes)
 
@@ -230,8 +230,8 @@ def test_sampler_indivisible_groups_raise():
     with pytest.raises(InputError, match=fewer):
         EpochSampler(22, 24, world_size=2, accumulation_steps=2, images_per_sequence=3)
     assert [
-        len(share)
-        for share in EpochSampler(22, 12, world_size=2, accumulation_steps=2, images_per_sequence=3).batches(0)
+        len(shard)
+        for shard in EpochSampler(22, 12, world_size=2, accumulation_steps=2, images_per_sequence=3).batches(0)
     ] == [6]
     with pytest.raises(ValueError, match="sequence_of: expected shape"):
         EpochSampler(5, 2, images_per_sequence=2, sequence_of=np.zeros(4, dtype=np.int64))

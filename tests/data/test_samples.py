@@ -143,9 +143,9 @@ def test_images_without_sequence_are_numbered_by_folder(tmp_path):
     block = reader.read(reader.plan().units[0])
     index = build_index([block], Selection(("pedestrian",), (1,)), name="c", image_root="", is_normalised=False)
     samples = join_indexes([index, *index_samples([make_sequence(tmp_path, "S", walkers((1,), 2))]).sources])
-    places = [path.parent.name for path in (samples[index].image_path for index in range(len(samples)))]
+    folders = [path.parent.name for path in (samples[index].image_path for index in range(len(samples)))]
     numbers = samples.sequence_numbers().tolist()
     assert len(set(numbers)) == 5  # a, b, what of c is no sequence, walk, S
-    assert len({(number, place) for number, place in zip(numbers, places, strict=True)}) == 5
-    assert numbers[places.index("b")] == numbers[len(places) - 1 - places[::-1].index("b")]
-    assert len({number for number, place in zip(numbers, places, strict=True) if place == "c"}) == 2
+    assert len({(number, folder) for number, folder in zip(numbers, folders, strict=True)}) == 5
+    assert numbers[folders.index("b")] == numbers[len(folders) - 1 - folders[::-1].index("b")]
+    assert len({number for number, folder in zip(numbers, folders, strict=True) if folder == "c"}) == 2

@@ -50,23 +50,23 @@ def test_read_odgt_leaves_out_masks_and_ignored_rows(tmp_path):
 def test_odgt_parts_cover_file(tmp_path, images, size):
     path = tmp_path / "a.odgt"
     write_odgt(
-        path, (record(f"é {place}", *(person(list(box)) for box in boxes)) for place, boxes in enumerate(images))
+        path, (record(f"é {index}", *(person(list(box)) for box in boxes)) for index, boxes in enumerate(images))
     )
     parts = split_lines(path, size=size)
     read = [read_odgt(path, part) for part in parts]
-    assert [name for labels in read for name in labels.images] == [f"é {place}" for place in range(len(images))]
+    assert [name for labels in read for name in labels.images] == [f"é {index}" for index in range(len(images))]
     assert [tuple(box) for labels in read for box in labels.boxes_tlwh.tolist()] == [
         b for boxes in images for b in boxes
     ]
     lines = [line for labels in read for line in labels.lines.tolist()]
-    assert lines == [place for place, boxes in enumerate(images, 1) for _ in boxes]
+    assert lines == [index for index, boxes in enumerate(images, 1) for _ in boxes]
 
 
 def test_odgt_round_trip(tmp_path):
     path = tmp_path / "a.odgt"
-    full, seen = (-3.256, 4, 20.5, 60.123), (0, 4, 17, 30)
+    full, visible = (-3.256, 4, 20.5, 60.123), (0, 4, 17, 30)
     rows = [
-        OdgtRow(PERSON, full, seen, is_occluded=True),
+        OdgtRow(PERSON, full, visible, is_occluded=True),
         OdgtRow(PERSON, (1, 1, 2, 2), (1, 1, 2, 2), is_ignored=True),
         OdgtRow(MASK, (2, 2, 2, 2), (2, 2, 2, 2)),
     ]
@@ -74,7 +74,7 @@ def test_odgt_round_trip(tmp_path):
     labels = read_all(path)
     assert (labels.images, labels.counts.tolist(), labels.left_out) == (("é", "empty"), [1, 0], 2)
     assert labels.boxes_tlwh.tolist() == np.float32([[-3.26, 4, 20.5, 60.12]]).tolist()
-    assert read_all(path, box="visible").boxes_tlwh.tolist() == [list(seen)]
+    assert read_all(path, box="visible").boxes_tlwh.tolist() == [list(visible)]
     assert read_all(path, box="head").left_out == 3
     extras = [row["extra"] for row in json.loads(path.read_text(encoding="utf-8").split("\n")[0])["gtboxes"]]
     assert [(extra["box_id"], extra["occ"], extra["ignore"]) for extra in extras] == [(0, 1, 0), (1, 0, 1), (2, 0, 1)]

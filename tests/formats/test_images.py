@@ -12,13 +12,13 @@ from fairmot.utils.errors import InputError
 
 
 @pytest.fixture
-def picture():
+def image_rgb():
     return np.random.default_rng(3).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
 
-def test_a_png_comes_back_as_rgb(tmp_path, picture):
-    write_image(tmp_path / "new folder" / "a.png", picture)
-    np.testing.assert_array_equal(read_image(tmp_path / "new folder" / "a.png"), picture)
+def test_a_png_comes_back_as_rgb(tmp_path, image_rgb):
+    write_image(tmp_path / "new folder" / "a.png", image_rgb)
+    np.testing.assert_array_equal(read_image(tmp_path / "new folder" / "a.png"), image_rgb)
 
 
 def test_write_image_jpeg_quality(tmp_path):
@@ -43,9 +43,9 @@ def test_read_image_not_an_image_raises(tmp_path, content):
         read_image(tmp_path / "text.jpg")
 
 
-def test_write_image_unknown_suffix_raises(tmp_path, picture):
+def test_write_image_unknown_suffix_raises(tmp_path, image_rgb):
     with pytest.raises(InputError, match=r"'\.xyz'; use \.jpg or \.png"):
-        write_image(tmp_path / "a.xyz", picture)
+        write_image(tmp_path / "a.xyz", image_rgb)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -57,13 +57,13 @@ def test_write_image_unsupported_size_raises(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".JPG"])
-def test_write_image_disk_error_names_reason(tmp_path, picture, suffix):
+def test_write_image_disk_error_names_reason(tmp_path, image_rgb, suffix):
     """A limit on a file's size stands for a quota; Python ignores the signal that comes with it."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
     try:
         with pytest.raises(InputError) as raised:
-            write_image(tmp_path / f"a{suffix}", picture)
+            write_image(tmp_path / f"a{suffix}", image_rgb)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert str(raised.value) == f"{tmp_path / 'a'}{suffix}: cannot be written: File too large"
@@ -114,10 +114,10 @@ def test_cmyk_jpeg_is_decoded_by_opencv(tmp_path):
     assert read_reduced(tmp_path / "a.jpg", (8, 12)).pixels.shape == (8, 12, 3)
 
 
-def test_read_image_ignores_suffix(tmp_path, picture):
-    write_image(tmp_path / "a.png", picture)
+def test_read_image_ignores_suffix(tmp_path, image_rgb):
+    write_image(tmp_path / "a.png", image_rgb)
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), picture)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), image_rgb)
 
 
 def rotated(path, orientation):
@@ -179,12 +179,12 @@ def test_jpeg_with_trailing_bytes_is_accepted(tmp_path):
         assert read_reduced(path, (24, 32)).pixels.shape == (24, 32, 3)
 
 
-def test_images_with_unicode_paths_and_links(tmp_path, picture):
+def test_images_with_unicode_paths_and_links(tmp_path, image_rgb):
     folder = tmp_path / "Straße 東京 two"
-    write_image(folder / "ä b.png", picture)
-    write_image(folder / "ä b.jpg", picture)
+    write_image(folder / "ä b.png", image_rgb)
+    write_image(folder / "ä b.jpg", image_rgb)
     (tmp_path / "link.jpg").symlink_to(folder / "ä b.jpg")
-    np.testing.assert_array_equal(read_image(folder / "ä b.png"), picture)
+    np.testing.assert_array_equal(read_image(folder / "ä b.png"), image_rgb)
     np.testing.assert_array_equal(read_image(tmp_path / "link.jpg"), read_image(folder / "ä b.jpg"))
     assert read_reduced(tmp_path / "link.jpg", (100, 100)).full_hw == (12, 20)
     (tmp_path / "dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
@@ -202,7 +202,7 @@ def test_read_reduced_covers_size_and_keeps_pixel_positions(tmp_path, suffix, si
     assert reduced.scale * 8 == min(8, np.ceil(part * 8))
     full = read_image(path)
     rows, columns = (np.arange(side) for side in reduced.pixels.shape[:2])
-    y, x = ((place + 0.5) / reduced.scale - 0.5 for place in (rows, columns))
+    y, x = ((index + 0.5) / reduced.scale - 0.5 for index in (rows, columns))
     expected = cv2.remap(
         full, *np.meshgrid(x.astype("f4"), y.astype("f4")), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

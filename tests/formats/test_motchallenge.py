@@ -22,7 +22,7 @@ from fairmot.formats.motchallenge import (
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 from fairmot.utils.errors import InputError
 
-TRUTH = "1,2,10,20,30,40,1,1,0.5\n2,2,11,20,30,40,0,8,1\n"
+GROUND_TRUTH = "1,2,10,20,30,40,1,1,0.5\n2,2,11,20,30,40,0,8,1\n"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def file(tmp_path):
 
 
 def test_read_boxes_nine_columns(file):
-    table = read_boxes(file(TRUTH), "ground_truth")
+    table = read_boxes(file(GROUND_TRUTH), "ground_truth")
     assert table.columns == 9
     assert table.frames.tolist() == [1, 2]
     assert table.boxes_tlwh.tolist() == [[10, 20, 30, 40], [11, 20, 30, 40]]
@@ -110,10 +110,10 @@ def test_read_boxes_unreadable_file_raises(tmp_path):
 def tables(draw):
     """Any table whose values the written formats can hold: boxes on a grid of 1/100, visibilities of 1/1000."""
     count = draw(st.integers(0, 6))
-    whole = hnp.arrays(np.int64, count, elements=st.integers(1, 5000))
+    integers = hnp.arrays(np.int64, count, elements=st.integers(1, 5000))
     return BoxTable(
-        frames=draw(whole),
-        ids=draw(whole),
+        frames=draw(integers),
+        ids=draw(integers),
         boxes_tlwh=draw(hnp.arrays(np.int64, (count, 4), elements=st.integers(-50_000, 500_000))) / 100,
         confidences=draw(hnp.arrays(np.int64, count, elements=st.integers(0, 1))).astype(float),
         classes=draw(hnp.arrays(np.int64, count, elements=st.integers(1, 13))),

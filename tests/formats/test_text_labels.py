@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from fairmot.formats.text_labels import parse_jde, parse_yolo, read_text_file
 from fairmot.utils.errors import InputError
 
-SHARES = st.floats(-2, 3, width=32)
-JDE_ROWS = st.lists(st.tuples(st.integers(0, 90), st.integers(-1, 2**40), SHARES, SHARES, SHARES, SHARES), max_size=4)
+FRACTIONS = st.floats(-2, 3, width=32)
+JDE_ROWS = st.lists(
+    st.tuples(st.integers(0, 90), st.integers(-1, 2**40), FRACTIONS, FRACTIONS, FRACTIONS, FRACTIONS), max_size=4
+)
 
 
 def test_parse_jde_row():

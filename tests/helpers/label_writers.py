@@ -18,7 +18,7 @@ _BOX = ("left", "top", "width", "height")
 
 
 def write_label_text(path: Path, boxes_tlwh: FloatArray, classes: IntArray, *, ids: IntArray | None = None) -> None:
-    """Write an image's boxes (N, 4), shares of its sides, atomically: as JDE rows, as YOLO rows without ids."""
+    """Write an image's boxes (N, 4), fractions of its sides, atomically: as JDE rows, as YOLO rows without ids."""
     centres = boxes_tlwh[:, :2] + boxes_tlwh[:, 2:] / 2
     rows = np.concatenate([centres, boxes_tlwh[:, 2:]], axis=1).tolist()
     keys = [str(kind) for kind in classes] if ids is None else [f"{a} {b}" for a, b in zip(classes, ids, strict=True)]
@@ -32,65 +32,65 @@ def _shown(value: float) -> str:
     return f"{value:.9g}"
 
 
-def write_label_csv(path: Path, table: Annotations) -> None:
-    """Write a table atomically: image, box, id, class, and sequence and frame where it has them."""
-    header = ["image", *_BOX, "id", "class", *(["sequence", "frame"] if any(table.sequences) else [])]
+def write_label_csv(path: Path, labels: Annotations) -> None:
+    """Write a labels atomically: image, box, id, class, and sequence and frame where it has them."""
+    header = ["image", *_BOX, "id", "class", *(["sequence", "frame"] if any(labels.sequences) else [])]
     text = StringIO()
     writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     rows_of: dict[int, list[int]] = {}
-    for row, place in enumerate(table.image_of.tolist()):
-        rows_of.setdefault(place, []).append(row)
-    for place in range(len(table.images)):
-        for row in rows_of.get(place, [-1]):
-            writer.writerow(_written_row(table, place, row))
+    for row, index in enumerate(labels.image_of.tolist()):
+        rows_of.setdefault(index, []).append(row)
+    for index in range(len(labels.images)):
+        for row in rows_of.get(index, [-1]):
+            writer.writerow(_written_row(labels, index, row))
     write_text(path, text.getvalue())
 
 
-def _written_row(table: Annotations, place: int, row: int) -> Mapping[str, object]:
-    frame = int(table.frames[place])
+def _written_row(labels: Annotations, index: int, row: int) -> Mapping[str, object]:
+    frame = int(labels.frames[index])
     image = {
-        "image": table.images[place],
-        "sequence": table.sequences[int(table.sequence_of[place])],
+        "image": labels.images[index],
+        "sequence": labels.sequences[int(labels.sequence_of[index])],
         "frame": frame or "",
     }
     if row < 0:  # an image without boxes
         return image
-    box = {name: f"{value:.9g}" for name, value in zip(_BOX, table.boxes_tlwh[row].tolist(), strict=True)}
-    own = int(table.ids[row])
-    kind = table.class_names[int(table.classes[row])]
+    box = {name: f"{value:.9g}" for name, value in zip(_BOX, labels.boxes_tlwh[row].tolist(), strict=True)}
+    own = int(labels.ids[row])
+    kind = labels.class_names[int(labels.classes[row])]
     return {**image, **box, "id": "" if own == UNKNOWN else own, "class": kind}
 
 
-def write_coco(path: Path, table: Annotations) -> None:
-    """Write a table as COCO's JSON atomically, with video_id, frame_id and track_id where it has sequences and ids."""
-    has_videos = any(table.sequences)
-    videos = [{"id": place, "name": name} for place, name in enumerate(table.sequences, 1)]
+def write_coco(path: Path, labels: Annotations) -> None:
+    """Write a labels as COCO's JSON atomically, with video_id, frame_id and track_id where it has sequences and ids."""
+    has_videos = any(labels.sequences)
+    videos = [{"id": index, "name": name} for index, name in enumerate(labels.sequences, 1)]
     content = {
         **({"videos": videos} if has_videos else {}),
-        "images": [_image_item(table, place, has_videos=has_videos) for place in range(len(table.images))],
-        "annotations": [_annotation_item(table, row) for row in range(len(table.image_of))],
-        "categories": [{"id": place, "name": name} for place, name in enumerate(table.class_names, 1)],
+        "images": [_image_item(labels, index, has_videos=has_videos) for index in range(len(labels.images))],
+        "annotations": [_annotation_item(labels, row) for row in range(len(labels.image_of))],
+        "categories": [{"id": index, "name": name} for index, name in enumerate(labels.class_names, 1)],
     }
     write_text(path, json.dumps(content, ensure_ascii=False))
 
 
-def _image_item(table: Annotations, place: int, *, has_videos: bool) -> dict[str, Any]:
-    height, width = table.image_hw[place].tolist()
-    item = {"id": place + 1, "file_name": table.images[place], "height": height, "width": width}
+def _image_item(labels: Annotations, index: int, *, has_videos: bool) -> dict[str, Any]:
+    height, width = labels.image_hw[index].tolist()
+    item = {"id": index + 1, "file_name": labels.images[index], "height": height, "width": width}
     if has_videos:
-        item |= {"video_id": int(table.sequence_of[place]) + 1, "frame_id": int(table.frames[place])}
+        item |= {"video_id": int(labels.sequence_of[index]) + 1, "frame_id": int(labels.frames[index])}
     return item
 
 
-def _annotation_item(table: Annotations, row: int) -> dict[str, Any]:
-    box_tlwh = table.boxes_tlwh[row].tolist()
+def _annotation_item(labels: Annotations, row: int) -> dict[str, Any]:
+    box_tlwh = labels.boxes_tlwh[row].tolist()
     item = {
         "id": row + 1,
-        "image_id": int(table.image_of[row]) + 1,
-        "category_id": int(table.classes[row]) + 1,
+        "image_id": int(labels.image_of[row]) + 1,
+        "category_id": int(labels.classes[row]) + 1,
         "bbox": box_tlwh,
         "area": box_tlwh[2] * box_tlwh[3],
         "iscrowd": 0,
     }
-    return item if table.ids[row] == UNKNOWN else {**item, "track_id": int(table.ids[row])}
+    return item if labels.ids[row] == UNKNOWN else {**item, "track_id": int(labels.ids[row])}

@@ -27,7 +27,7 @@ def make_one_of_each(tmp_path: Path) -> Path:
     make_sequence(tmp_path, "MOT17/train/MOT17-02-FRCNN", walkers((1, 2), 4), frames=4)
     root = tmp_path / "data"
     boxes = [(4, 6, 12, 30), (30, 8, 12, 30)]
-    shares = [((x + w / 2) / 64, (y + h / 2) / 48, w / 64, h / 48) for x, y, w, h in boxes]
+    fractions = [((x + w / 2) / 64, (y + h / 2) / 48, w / 64, h / 48) for x, y, w, h in boxes]
     rows = []
     for name in ("a", "b"):
         people = [{"tag": "person", "fbox": box, "vbox": box, "hbox": box, "extra": {"box_id": 0}} for box in boxes]
@@ -36,9 +36,9 @@ def make_one_of_each(tmp_path: Path) -> Path:
             _image(root / image)
         for image in (f"shop/images/{name}.jpg", f"frames/{name}.png"):
             _image(root / image)
-        jde = "".join(f"0 {7 + k} {' '.join(map(str, share))}\n" for k, share in enumerate(shares))
+        jde = "".join(f"0 {7 + k} {' '.join(map(str, fraction))}\n" for k, fraction in enumerate(fractions))
         _text(root / f"Caltech/labels_with_ids/{name}.txt", jde)
-        yolo = "".join(f"0 {' '.join(map(str, share))}\n" for share in shares)
+        yolo = "".join(f"0 {' '.join(map(str, fraction))}\n" for fraction in fractions)
         _text(root / f"yard/labels/train/{name}.txt", yolo)
     _text(root / "CrowdHuman/annotation_train.odgt", "\n".join(rows))
     _text(root / "caltech.train", "Caltech/images/a.jpg\nCaltech/images/b.jpg\n")

@@ -17,7 +17,7 @@ Rows = list[tuple[float, ...]]
 def make_sequence(
     tmp_path: Path, name: str, rows: Rows, *, frames: int = 3, image_hw: tuple[int, int] = (48, 64)
 ) -> Path:
-    """Write `<tmp_path>/data/<name>` with noise frames and the truth rows given as tuples."""
+    """Write `<tmp_path>/data/<name>` with noise frames and the ground truth rows given as tuples."""
     folder = tmp_path / "data" / name
     (folder / "img1").mkdir(parents=True)
     (folder / "gt").mkdir()

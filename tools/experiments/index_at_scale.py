@@ -1,10 +1,10 @@
-"""How long does a large data set take to index and to open again, and what does it cost each loader process?
+"""Time and memory of indexing a large data set, of opening its index, and of reading it in loader processes.
 
     python tools/experiments/index_at_scale.py --folder /tmp/labels [--images 500000] [--boxes 20]
 
 writes label files in the JDE layout (no images), once, indexes them from a cold cache with a progress bar, opens the
-index again, and lets two processes read every image's labels. Exit code 0 when it took at most 10 minutes to index, 1 s
-to open, and 200 MiB a process; 1 when it did not; 2 for wrong use.
+index again, and reads the labels of all images in two processes. Exit code 0 if indexing takes at most 10 minutes,
+opening 1 s, and each process 200 MiB; 1 otherwise; 2 for wrong usage.
 """
 
 import argparse
@@ -43,36 +43,36 @@ def make_labels(folder: Path, images: int, boxes: int) -> None:
             rows = (f"0 {i} {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for i, (x, y, w, h) in zip(ids, values, strict=True))
             (folder / "labels_with_ids" / part / f"{image:07d}.txt").write_text("".join(rows))
             names.append(f"images/{part}/{image:07d}.jpg\n")
-    (folder / names[0].strip()).touch()  # the reader looks whether a list starts from the right folder
+    (folder / names[0].strip()).touch()  # the reader checks that the first image of a list exists
     (folder / "list.train").write_text("".join(names))
 
 
 def configure(folder: Path) -> CfgNode:
     """Return the configuration that trains on `folder`."""
-    keys = {"ROOT": str(folder), "SETS.made_up.LAYOUT": "jde", "SETS.made_up.ROOT": str(folder)}
-    keys |= {"SETS.made_up.LABELS": "list.train", "TRAIN": "made_up", "CACHE": str(folder / "cache")}
+    keys = {"ROOT": str(folder), "SETS.synthetic.LAYOUT": "jde", "SETS.synthetic.ROOT": str(folder)}
+    keys |= {"SETS.synthetic.LABELS": "list.train", "TRAIN": "synthetic", "CACHE": str(folder / "cache")}
     return load_cfg(None, [text for key, value in keys.items() for text in (f"DATA.{key}", value)])
 
 
 def read_all(index: LabelIndex) -> tuple[int, float, float]:
-    """Return how many boxes a pass over all images gives, and this process's own and whole memory (MiB) for it."""
+    """Read all images; return the number of boxes, and the growth of private and of resident memory (MiB)."""
     samples = join_indexes([index])
     before = _memory()
     order = np.random.default_rng(1).permutation(len(samples))
     boxes = sum(len(samples[int(image)].identities) for image in order)
-    own, whole = (after - first for after, first in zip(_memory(), before, strict=True))
-    return boxes, own, whole
+    private, resident = (after - first for after, first in zip(_memory(), before, strict=True))
+    return boxes, private, resident
 
 
 def _memory() -> tuple[float, float]:
-    """Memory that belongs to this process alone, and with the pages of files that all share, in MiB."""
+    """Return the private memory of this process, and its resident memory including shared file pages, in MiB."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
     sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines}
     return sizes["Anonymous"], sizes["Rss"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run it; return the exit code."""
+    """Run the measurement; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--images", type=int, default=500_000)
@@ -92,11 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     measured["open"] = time.perf_counter() - start
     with get_context("spawn").Pool(2) as pool:
         results = pool.map(read_all, [index, index])
-    measured["MiB a process"] = max(own for _, own, _ in results)
+    measured["MiB a process"] = max(private for _, private, _ in results)
     size = sum(path.stat().st_size for path in index.folder.iterdir()) / 2**20 if index.folder else 0.0
     print(f"{len(index)} images, {index.num_boxes} boxes, {index.info.identity_counts[0]} identities, {size:.0f} MiB")
     print(f"indexed in {measured['index']:.1f} s, opened again in {1000 * measured['open']:.1f} ms")
-    print(f"a process that reads all: {measured['MiB a process']:.1f} MiB of its own, {results[0][2]:.0f} MiB mapped")
+    print(f"a process that reads all: {measured['MiB a process']:.1f} MiB private, {results[0][2]:.0f} MiB resident")
     return int(any(measured[name] > limit for name, limit in LIMITS.items()))
 
 

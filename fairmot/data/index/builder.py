@@ -117,8 +117,8 @@ def _make_arrays(
     sequences, ids, classes = labels.sequence_of[image_of], labels.ids[rows], classes[rows]
     identities = np.full(len(rows), UNKNOWN, dtype=np.int64)
     firsts = []  # of each class: a row of each identity
-    for kind in range(len(selection.classes)):
-        members = np.flatnonzero(_has_identity(ids, classes == kind, selection.identity))
+    for class_index in range(len(selection.classes)):
+        members = np.flatnonzero(_has_identity(ids, classes == class_index, selection.identity))
         numbers, first = _number_identities(sequences[members], ids[members], is_box=selection.identity == BOX)
         identities[members] = numbers
         firsts.append(members[first])

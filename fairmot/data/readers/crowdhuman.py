@@ -1,7 +1,6 @@
 """Reader of CrowdHuman as downloaded: annotation_train.odgt, annotation_val.odgt, images from several archives."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,28 +73,16 @@ class CrowdHumanReader:
         named = self.source.images
         tops = [self.image_root / named] if named else list(dict.fromkeys((self.image_root, file.parent)))
         folders: dict[Path, Path] = {}
-        for folder in (folder for top in tops for folder in _candidates(top, itself_first=bool(named))):
-            if folder.is_dir() and _has_image(folder):
-                folders.setdefault(folder.resolve(), folder)
+        for top in tops:
+            inside = (f"{folder.name}/{name}" for folder in subfolders_of(top) for name in ("Images", "images"))
+            names = [*([""] if named else []), *IMAGE_FOLDERS, *inside, *OTHER_FOLDERS, ""]  # the likeliest first
+            for folder in (top / name for name in names):
+                if folder.is_dir() and any(map(is_image, os.listdir(folder))):  # noqa: PTH208
+                    folders.setdefault(folder.resolve(), folder)
         if not folders:
             shown = ", ".join(IMAGE_FOLDERS)
             raise InputError(f"{' and '.join(map(str, tops))}: no images, neither here nor in {shown}; set IMAGES")
         return list(folders.values())
-
-
-def _candidates(top: Path, *, itself_first: bool) -> Iterable[Path]:
-    """Yield the possible folders of images, the likeliest first."""
-    if itself_first:
-        yield top
-    yield from (top / name for name in IMAGE_FOLDERS)
-    yield from (folder / name for folder in subfolders_of(top) for name in ("Images", "images"))
-    yield from (top / name for name in OTHER_FOLDERS)
-    yield top
-
-
-def _has_image(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(is_image(entry.name) for entry in entries)
 
 
 def _image_name(image_id: str, prefix_of: dict[str, str], default: str) -> str:

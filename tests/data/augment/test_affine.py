@@ -20,11 +20,11 @@ from fairmot.data.augment.affine import (
 )
 from fairmot.utils.seed import make_rng
 
-STILL = AugmentDraw(1, 1, 0, 1, (0, 0), (0, 0), mirrored=False)
+IDENTITY_DRAW = AugmentDraw(1, 1, 0, 1, (0, 0), (0, 0), mirrored=False)
 INPUT_HW = (96, 160)
 
 
-def picture_of(*boxes, image=None):
+def make_labelled(*boxes, image=None):
     boxes_xyxy = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     if image is None:
         image = np.zeros((*INPUT_HW, 3), dtype=np.uint8)
@@ -62,7 +62,7 @@ def test_draws_cover_ranges():
 
 def test_zero_ranges_give_identity_draw():
     options = AugmentOptions(0, 0, 0, 0, (1, 1), 0, 0)
-    assert draw_augmentation(make_rng(1), options) == STILL
+    assert draw_augmentation(make_rng(1), options) == IDENTITY_DRAW
 
 
 def published_jitter(image, saturation, value):
@@ -78,7 +78,7 @@ def published_jitter(image, saturation, value):
 def test_jitter_colours_equals_float_arithmetic(saturation, value):
     image = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     before = image.copy()
-    draw = replace(STILL, saturation_factor=saturation, value_factor=value)
+    draw = replace(IDENTITY_DRAW, saturation_factor=saturation, value_factor=value)
     jittered = jitter_colours(image, draw)
     np.testing.assert_array_equal(jittered, published_jitter(image, saturation, value))
     np.testing.assert_array_equal(image, before)
@@ -88,49 +88,53 @@ def test_jitter_colours_equals_float_arithmetic(saturation, value):
 
 
 def test_warp_identity_draw_changes_nothing():
-    picture = picture_of((20, 20, 50, 60), image=np.random.default_rng(0).integers(0, 256, (*INPUT_HW, 3), np.uint8))
-    warped = warp(picture, STILL, AugmentOptions())
-    np.testing.assert_array_equal(warped.image, picture.image)
-    np.testing.assert_allclose(warped.boxes_xyxy, picture.boxes_xyxy)
+    labelled = make_labelled(
+        (20, 20, 50, 60), image=np.random.default_rng(0).integers(0, 256, (*INPUT_HW, 3), np.uint8)
+    )
+    warped = warp(labelled, IDENTITY_DRAW, AugmentOptions())
+    np.testing.assert_array_equal(warped.image, labelled.image)
+    np.testing.assert_allclose(warped.boxes_xyxy, labelled.boxes_xyxy)
 
 
 def test_scale_is_about_centre():
-    warped, _ = warp_boxes(np.array([[60.0, 38, 100, 58]]), affine_matrix(replace(STILL, scale=0.5), INPUT_HW), 0)
+    warped, _ = warp_boxes(
+        np.array([[60.0, 38, 100, 58]]), affine_matrix(replace(IDENTITY_DRAW, scale=0.5), INPUT_HW), 0
+    )
     np.testing.assert_allclose(warped, [[70, 43, 90, 53]])
 
 
 def test_translation_axes_scale_by_width_or_height():
-    draw = replace(STILL, shift_xy=(0.1, 0.05))
+    draw = replace(IDENTITY_DRAW, shift_xy=(0.1, 0.05))
     np.testing.assert_allclose(affine_matrix(draw, INPUT_HW)[:2, 2], [16, 4.8])
     np.testing.assert_allclose(affine_matrix(draw, INPUT_HW, "published")[:2, 2], [9.6, 8])
 
 
 def test_shear_is_after_translation():
-    draw = replace(STILL, shift_xy=(0.0, 0.1), shear_xy=(45, 0))
+    draw = replace(IDENTITY_DRAW, shift_xy=(0.0, 0.1), shear_xy=(45, 0))
     np.testing.assert_allclose(affine_matrix(draw, INPUT_HW), [[1, 1, 9.6], [0, 1, 9.6], [0, 0, 1]], atol=1e-12)
 
 
 @pytest.mark.parametrize(
     "draw",
     [
-        replace(STILL, shift_xy=(0.1, -0.1)),
-        replace(STILL, shift_xy=(-0.08, 0.05), scale=0.7),
-        replace(STILL, scale=1.2, mirrored=True),
-        replace(STILL, shear_xy=(2, -2)),
-        replace(STILL, angle=5),
-        replace(STILL, angle=-5, scale=0.8, shift_xy=(0.05, 0.1), shear_xy=(1, 1), mirrored=True),
+        replace(IDENTITY_DRAW, shift_xy=(0.1, -0.1)),
+        replace(IDENTITY_DRAW, shift_xy=(-0.08, 0.05), scale=0.7),
+        replace(IDENTITY_DRAW, scale=1.2, mirrored=True),
+        replace(IDENTITY_DRAW, shear_xy=(2, -2)),
+        replace(IDENTITY_DRAW, angle=5),
+        replace(IDENTITY_DRAW, angle=-5, scale=0.8, shift_xy=(0.05, 0.1), shear_xy=(1, 1), mirrored=True),
     ],
 )
 @pytest.mark.parametrize("axes", ["correct", "published"])
 def test_boxes_follow_the_pixels(draw, axes):
-    warped = warp(picture_of((60, 30, 80, 66)), draw, AugmentOptions(translation_axes=axes))
+    warped = warp(make_labelled((60, 30, 80, 66)), draw, AugmentOptions(translation_axes=axes))
     assert len(warped.boxes_xyxy) == 1
     np.testing.assert_allclose(drawn_box(warped.image), warped.boxes_xyxy[0], atol=2)
 
 
 def test_warp_boxes_shrinks_rotated_hull():
     boxes_xyxy = np.array([[40.0, 30, 60, 70]])
-    matrix = affine_matrix(replace(STILL, angle=30), INPUT_HW)
+    matrix = affine_matrix(replace(IDENTITY_DRAW, angle=30), INPUT_HW)
     turned, straight = warp_boxes(boxes_xyxy, matrix, 30)[0], warp_boxes(boxes_xyxy, matrix, 0)[0]
     shrunk = (turned[:, 2:] - turned[:, :2]) / (straight[:, 2:] - straight[:, :2])
     np.testing.assert_allclose(shrunk, np.cos(np.radians(30)) ** 0.5)
@@ -151,15 +155,15 @@ def test_warp_boxes_shrinks_rotated_hull():
 )
 def test_warp_boxes_keep_mask(box, scale, kept):
     boxes_xyxy = np.array([box], dtype=np.float64)
-    _, of_use = warp_boxes(boxes_xyxy, affine_matrix(replace(STILL, scale=scale), INPUT_HW), 0)
-    assert of_use.tolist() == [kept]
+    _, kept = warp_boxes(boxes_xyxy, affine_matrix(replace(IDENTITY_DRAW, scale=scale), INPUT_HW), 0)
+    assert kept.tolist() == [kept]
 
 
 def test_out_of_frame_option_keeps_or_drops_boxes():
-    picture = picture_of((2, 40, 12, 60), (60, 40, 70, 60))
-    draw = replace(STILL, shift_xy=(-0.1, 0))
-    kept = warp(picture, draw, AugmentOptions())
-    dropped = warp(picture, draw, AugmentOptions(out_of_frame="drop"))
+    labelled = make_labelled((2, 40, 12, 60), (60, 40, 70, 60))
+    draw = replace(IDENTITY_DRAW, shift_xy=(-0.1, 0))
+    kept = warp(labelled, draw, AugmentOptions())
+    dropped = warp(labelled, draw, AugmentOptions(out_of_frame="drop"))
     assert kept.identities.tolist() == [0, 1]
     assert kept.boxes_xyxy[0].tolist() == [-14, 40, -4, 60]
     assert dropped.identities.tolist() == [1]
@@ -172,19 +176,19 @@ def test_touches_requires_overlap():
 
 
 def test_flip_swaps_left_and_right():
-    picture = picture_of((10, 20, 30, 60), (100, 5, 150, 90))
-    mirrored = warp(picture, replace(STILL, mirrored=True), AugmentOptions())
+    labelled = make_labelled((10, 20, 30, 60), (100, 5, 150, 90))
+    mirrored = warp(labelled, replace(IDENTITY_DRAW, mirrored=True), AugmentOptions())
     np.testing.assert_allclose(mirrored.boxes_xyxy, [[130, 20, 150, 60], [10, 5, 60, 90]])
-    np.testing.assert_array_equal(mirrored.image, picture.image[:, ::-1])
-    np.testing.assert_allclose(mirror_boxes(mirrored.boxes_xyxy, 160), picture.boxes_xyxy)
+    np.testing.assert_array_equal(mirrored.image, labelled.image[:, ::-1])
+    np.testing.assert_allclose(mirror_boxes(mirrored.boxes_xyxy, 160), labelled.boxes_xyxy)
 
 
 def test_warp_without_objects():
-    warped = warp(picture_of(), replace(STILL, angle=3, mirrored=True), AugmentOptions(out_of_frame="drop"))
+    warped = warp(make_labelled(), replace(IDENTITY_DRAW, angle=3, mirrored=True), AugmentOptions(out_of_frame="drop"))
     assert warped.boxes_xyxy.shape == (0, 4)
     assert warped.image.shape == (*INPUT_HW, 3)
 
 
 def test_warp_fills_border_with_grey():
-    warped = warp(picture_of(), replace(STILL, scale=0.5), AugmentOptions())
+    warped = warp(make_labelled(), replace(IDENTITY_DRAW, scale=0.5), AugmentOptions())
     assert warped.image[0, 0].tolist() == [128, 128, 128]

@@ -19,7 +19,7 @@ def colour_of(identity):
 
 
 def painted(seed, first=0, count=4):
-    """People side by side, some reaching out of the picture; identities from `first`, classes their halves."""
+    """People side by side, some reaching out of the labelled; identities from `first`, classes their halves."""
     rng = np.random.default_rng(seed)
     height, width = INPUT_HW
     left = np.arange(count) * (width / count) + rng.uniform(-15, 3, count)
@@ -37,15 +37,15 @@ def part_in(image, box_xyxy):
     return image[y0:y1, x0:x1].astype(int)
 
 
-def share_of_colour(picture, place):
-    part = part_in(picture.image, picture.boxes_xyxy[place])
-    return (part == colour_of(picture.identities[place])).all(axis=-1).mean()
+def colour_fraction(labelled, row):
+    part = part_in(labelled.image, labelled.boxes_xyxy[row])
+    return (part == colour_of(labelled.identities[row])).all(axis=-1).mean()
 
 
 @given(seeds)
 def test_mosaic_boxes_follow_pixels(seed):
-    pictures = [painted(seed + number, first=6 * number) for number in range(4)]
-    made = mosaic(pictures, make_rng(seed))
+    originals = [painted(seed + number, first=6 * number) for number in range(4)]
+    made = mosaic(originals, make_rng(seed))
     assert made.image.shape == (*INPUT_HW, 3)
     assert len(set(made.identities.tolist())) == len(made.identities)
     np.testing.assert_array_equal(made.classes, made.identities // 2)
@@ -53,38 +53,40 @@ def test_mosaic_boxes_follow_pixels(seed):
     assert (sides > 4).all()
     assert made.boxes_xyxy.min(initial=0) >= 0
     assert (made.boxes_xyxy[:, 2:] <= [INPUT_HW[1], INPUT_HW[0]]).all()
-    whole = np.concatenate([picture.boxes_xyxy for picture in pictures])
+    boxes_before = np.concatenate([labelled.boxes_xyxy for labelled in originals])
     areas = dict(
         zip(
-            np.concatenate([picture.identities for picture in pictures]).tolist(),
-            (whole[:, 2:] - whole[:, :2]).prod(axis=1),
+            np.concatenate([labelled.identities for labelled in originals]).tolist(),
+            (boxes_before[:, 2:] - boxes_before[:, :2]).prod(axis=1),
             strict=True,
         )
     )
-    for place, identity in enumerate(made.identities.tolist()):
-        assert sides[place].prod() >= MIN_VISIBLE * areas[identity] - 1e-6
-        assert share_of_colour(made, place) > 0.4  # neighbours may stand before them, never another tile
+    for row, identity in enumerate(made.identities.tolist()):
+        assert sides[row].prod() >= MIN_VISIBLE * areas[identity] - 1e-6
+        assert colour_fraction(made, row) > 0.4  # neighbours may stand before them, never another tile
 
 
 @given(seeds)
 def test_mosaic_keeps_visible_objects(seed):
-    pictures = [painted(seed + number, first=6 * number) for number in range(4)]
-    made = mosaic(pictures, make_rng(seed))
-    for picture in pictures:
-        for identity, box in zip(picture.identities.tolist(), picture.boxes_xyxy, strict=True):
-            seen = (made.image == colour_of(identity)).all(axis=-1).sum()
+    originals = [painted(seed + number, first=6 * number) for number in range(4)]
+    made = mosaic(originals, make_rng(seed))
+    for labelled in originals:
+        for identity, box in zip(labelled.identities.tolist(), labelled.boxes_xyxy, strict=True):
+            visible = (made.image == colour_of(identity)).all(axis=-1).sum()
             if identity not in made.identities:
-                assert seen <= max(0.35 * (box[2:] - box[:2]).prod(), 6 * 100)
+                assert visible <= max(0.35 * (box[2:] - box[:2]).prod(), 6 * 100)
 
 
 def test_mosaic_clips_and_drops_boxes_at_tile():
     people = LabelledImage(
         np.zeros((*INPUT_HW, 3), np.uint8), np.array([[0.0, 0, 160, 96]]), np.array([3]), np.array([1])
     )
-    nobody = LabelledImage(np.full((*INPUT_HW, 3), 9, np.uint8), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, int))
+    background = LabelledImage(
+        np.full((*INPUT_HW, 3), 9, np.uint8), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, int)
+    )
     kept = dropped = 0
     for seed in range(60):
-        made = mosaic([people, nobody, nobody, nobody], make_rng(seed))
+        made = mosaic([people, background, background, background], make_rng(seed))
         y, x = (made.image[..., 0] == 0).any(axis=1).sum(), (made.image[..., 0] == 0).any(axis=0).sum()
         if y * x >= MIN_VISIBLE * 96 * 160:
             kept += 1
@@ -112,28 +114,28 @@ def test_mix_up_has_objects_of_both(seed):
 
 @given(seeds)
 def test_erase_keeps_visible_objects(seed):
-    picture = painted(seed, count=6)
-    made = erase(picture, make_rng(seed))
-    assert (made.image != picture.image).any()
-    for place, identity in enumerate(picture.identities.tolist()):
-        before, after = (part_in(image, picture.boxes_xyxy[place]) for image in (picture.image, made.image))
+    labelled = painted(seed, count=6)
+    made = erase(labelled, make_rng(seed))
+    assert (made.image != labelled.image).any()
+    for row, identity in enumerate(labelled.identities.tolist()):
+        before, after = (part_in(image, labelled.boxes_xyxy[row]) for image in (labelled.image, made.image))
         left = 1.0 if before.size == 0 else (before == after).all(axis=-1).mean()
         assert (identity in made.identities) == (left >= MIN_VISIBLE)
-    where = np.isin(picture.identities, made.identities)
-    np.testing.assert_array_equal(made.boxes_xyxy, picture.boxes_xyxy[where])
-    np.testing.assert_array_equal(made.classes, picture.classes[where])
+    where = np.isin(labelled.identities, made.identities)
+    np.testing.assert_array_equal(made.boxes_xyxy, labelled.boxes_xyxy[where])
+    np.testing.assert_array_equal(made.classes, labelled.classes[where])
 
 
 @pytest.mark.parametrize("change", [blur, add_jpeg_noise])
 @given(seed=seeds)
 def test_blur_and_jpeg_keep_labels(change, seed):
-    picture = painted(seed)
-    before = picture.image.copy()
-    made = change(picture, make_rng(seed))
+    labelled = painted(seed)
+    before = labelled.image.copy()
+    made = change(labelled, make_rng(seed))
     assert (made.image.shape, made.image.dtype) == (before.shape, np.uint8)
-    np.testing.assert_array_equal(picture.image, before)
+    np.testing.assert_array_equal(labelled.image, before)
     for name in ("boxes_xyxy", "identities", "classes"):
-        np.testing.assert_array_equal(getattr(made, name), getattr(picture, name))
+        np.testing.assert_array_equal(getattr(made, name), getattr(labelled, name))
     off = made.image.astype(float) - before
     assert 0 < np.abs(off).mean() < 25
     assert np.abs(off.mean(axis=(0, 1))).max() < 8  # neither brighter nor darker
@@ -152,26 +154,26 @@ def test_blur_keeps_image_position():
 
 
 def test_disabled_extras_draw_nothing():
-    picture, rng = painted(0), make_rng(5)
+    labelled, rng = painted(0), make_rng(5)
 
     def another():
         raise AssertionError("not asked for")
 
-    assert add_extras(picture, rng, AugmentOptions(), another) is picture
+    assert add_extras(labelled, rng, AugmentOptions(), another) is labelled
     assert rng.random() == make_rng(5).random()
 
 
 @pytest.mark.parametrize(("name", "asked"), [("mosaic", 3), ("mixup", 1), ("erase", 0), ("blur", 0), ("jpeg", 0)])
 def test_extras_occur_with_their_probability(name, asked):
-    pictures, changed, calls = [painted(number, first=6 * number) for number in range(5)], 0, []
+    originals, changed, calls = [painted(number, first=6 * number) for number in range(5)], 0, []
 
     def another():
         calls.append(1)
-        return pictures[1 + len(calls) % 4]
+        return originals[1 + len(calls) % 4]
 
     for seed in range(200):
-        made = add_extras(pictures[0], make_rng(seed), AugmentOptions(**{name: 0.3}), another)
-        changed += made is not pictures[0]
+        made = add_extras(originals[0], make_rng(seed), AugmentOptions(**{name: 0.3}), another)
+        changed += made is not originals[0]
     assert 40 < changed < 80
     assert len(calls) == asked * changed
 

@@ -15,10 +15,10 @@ PEOPLE = Selection(("pedestrian",), (1,))
 
 
 def block(rows, *, images=("a.jpg", "b.jpg"), sequence="S", class_names=("person",), frames=None):
-    """Rows (image place, id, class place), by image; boxes 10 x 20 at (id, class place)."""
+    """Rows (image index, id, class index), by image; boxes 10 x 20 at (id, class index)."""
     rows = sorted(rows, key=lambda row: row[0])
     image_of = np.array([row[0] for row in rows], dtype=np.int64)
-    ids, classes = (np.array([row[place] for row in rows], dtype=np.int64) for place in (1, 2))
+    ids, classes = (np.array([row[index] for row in rows], dtype=np.int64) for index in (1, 2))
     return Annotations(
         images=tuple(images),
         counts=np.bincount(image_of, minlength=len(images)),
@@ -123,7 +123,7 @@ def test_yolo_classes_without_names_use_numbers():
     st.sampled_from(["labels", "box", "none"]),
 )
 def test_identities_are_dense_per_class(rows, identity):
-    rows = [row for place, row in enumerate(rows) if row[1] < 0 or row not in rows[:place]]
+    rows = [row for index, row in enumerate(rows) if row[1] < 0 or row not in rows[:index]]
     names = ("pedestrian", "car")
     selection = Selection(names, (1, 3), identity=identity)
     index = build([block(rows, images=("1", "2", "3", "4"), class_names=names)], selection)

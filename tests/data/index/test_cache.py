@@ -49,8 +49,8 @@ def test_cache_second_load_reads_no_labels(world):
 def test_cache_changed_label_file_rebuilds(world):
     folder, load = world
     load()
-    truth = folder / "gt" / "gt.txt"
-    truth.write_text(truth.read_text() + "1,9,5,5,10,20,1,1,1\n")
+    gt_file = folder / "gt" / "gt.txt"
+    gt_file.write_text(gt_file.read_text() + "1,9,5,5,10,20,1,1,1\n")
     index, reads = load()
     assert (reads, index.num_boxes) == (2, 7)
 

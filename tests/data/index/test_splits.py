@@ -16,10 +16,10 @@ def test_mot17_validation_halves_have_known_lengths(half, frames):
 
 @given(length=st.integers(0, 60), half=HALVES, first=st.integers(0, 70), last=st.integers(0, 70))
 def test_first_and_second_half_partition_frames(length, half, first, last):
-    def places(part):
+    def positions(part):
         return list(Split(part, half, first, last).range_of(length))
 
-    assert places("first_half") + places("second_half") == places("whole")
+    assert positions("first_half") + positions("second_half") == positions("whole")
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), max_size=30), HALVES)

@@ -7,13 +7,13 @@ from fairmot.utils.errors import InputError
 
 
 def content(*names, **more):
-    images = [{"id": place, "file_name": name, "height": 48, "width": 64} for place, name in enumerate(names)]
+    images = [{"id": index, "file_name": name, "height": 48, "width": 64} for index, name in enumerate(names)]
     box = {"bbox": [1, 2, 3, 4], "category_id": 1}
-    annotations = [{"id": place, "image_id": place, **box} for place in reversed(range(len(names)))]
+    annotations = [{"id": index, "image_id": index, **box} for index in reversed(range(len(names)))]
     return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}], **more}
 
 
-PLACES = [
+FILES = [
     ("annotations/instances_val2017.json", "val2017"),
     ("annotations/instances_val2017.json", "images/val2017"),
     ("annotations/person_keypoints_val2017.json", "val2017"),
@@ -25,7 +25,7 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("file", "folder"), PLACES)
+@pytest.mark.parametrize(("file", "folder"), FILES)
 @pytest.mark.parametrize("as_file", [False, True])
 def test_coco_annotation_and_image_folders(tmp_path, file, folder, as_file):
     path = write_json(tmp_path / file, content("a é b.jpg", "deep/1.jpg"))
@@ -52,9 +52,9 @@ def test_coco_images_folder_option(tmp_path, images):
 
 def test_coco_images_by_video_and_frame_with_patterns(tmp_path):
     value = content("b/2.jpg", "a/1.jpg", "b/1.jpg", "c/1.jpg")
-    for place, (video, frame) in enumerate([(1, 1), (2, 0), (1, 0), (3, 0)]):
-        value["images"][place] |= {"video_id": video, "frame_id": frame}
-        value["annotations"][3 - place] |= {"track_id": 10 + place}
+    for index, (video, frame) in enumerate([(1, 1), (2, 0), (1, 0), (3, 0)]):
+        value["images"][index] |= {"video_id": video, "frame_id": frame}
+        value["annotations"][3 - index] |= {"track_id": 10 + index}
     value["videos"] = [{"id": 1, "name": "b"}, {"id": 2, "name": "a"}, {"id": 3, "name": "c"}]
     write_json(tmp_path / "a.json", value)
     write_all(tmp_path, "b/2.jpg")

@@ -48,7 +48,7 @@ def test_jde_plan_lists_and_folders(tmp_path):
     assert set(plan.folders) == {tmp_path / "Caltech/images", tmp_path / "Caltech/labels_with_ids"}
 
 
-@pytest.mark.parametrize("source", ["root", "list", "absolute", "elsewhere", "dot", "windows", "mark"])
+@pytest.mark.parametrize("source", ["root", "list", "absolute", "elsewhere", "dot", "windows", "bom"])
 def test_jde_list_variants(tmp_path, source):
     root = make_caltech(tmp_path / "a é b")
     path = root / "caltech.train"
@@ -59,7 +59,7 @@ def test_jde_list_variants(tmp_path, source):
         path.write_text("".join(f"./{line}\n\n" for line in text.split()))
     if source == "windows":
         path.write_bytes(text.replace("/", "\\").replace("\n", "\r\n").encode())
-    if source == "mark":
+    if source == "bom":
         path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     chosen = Source(root)
     if source == "list":
@@ -191,7 +191,7 @@ def break_text(root: Path) -> Source:
 
 
 def break_folder(root: Path) -> Source:
-    return Source(write_all(root, "pictures/1.jpg") and write(root / "odd.txt", "pictures/1.jpg\n"))
+    return Source(write_all(root, "photos/1.jpg") and write(root / "odd.txt", "photos/1.jpg\n"))
 
 
 def break_row(root: Path) -> Source:
@@ -210,7 +210,7 @@ WRONG = [
     (break_list, "odd.txt:3: 'Caltech/images/set00_1' is no image file"),
     (break_encoding, "caltech.train: not a text file"),
     (break_text, "caltech.train: not a text file"),
-    (break_folder, "odd.txt: its images in .*pictures are below no folder called images"),
+    (break_folder, "odd.txt: its images in .*photos are below no folder called images"),
     (break_row, r"Caltech/labels_with_ids/set00_1.txt:2: not a row of numbers"),
 ]
 

@@ -29,11 +29,6 @@ def test_subset_is_numbered_and_timed_from_its_first_image(tmp_path: Path) -> No
     assert reader.notes() == []
 
 
-def test_wrong_seqinfo_length_is_reported(tmp_path: Path) -> None:
-    reader = ImageFolderReader(make(tmp_path / "S", 2, "seqLength=9\n"))
-    assert reader.notes() == [f"2 images in {tmp_path / 'S' / 'img1'}; seqinfo.ini states 9"]
-
-
 def test_indices_beyond_the_end_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 images, none from image 6 on"):
         ImageFolderReader(make(tmp_path / "S", 2), range(5, 9))

@@ -42,3 +42,13 @@ def test_window_is_closed_at_the_end_of_the_block(qt):
     assert qt == []
     with PreviewWindow("never shown"):
         pass
+
+
+def test_image_is_shown_as_bgr_until_the_window_is_invisible(qt, monkeypatch):
+    image, shown = np.arange(192, dtype=np.uint8).reshape(8, 8, 3), []
+    monkeypatch.setattr(cv2, "imshow", lambda _, pixels: shown.append(pixels))
+    with PreviewWindow("title") as window:
+        assert window.show(image)
+        monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 0.0)
+        assert not window.show(image)
+    np.testing.assert_array_equal(shown, [image[..., ::-1]])

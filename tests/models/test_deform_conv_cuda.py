@@ -1,7 +1,7 @@
-"""The GPU's deformable convolution equals torchvision's operator.
+"""Equality of the GPU's deformable convolution with torchvision's operator.
 
-Without a GPU Triton's interpreter runs the kernels on the CPU: it must be told before triton is imported, so this file
-runs itself as a script in another process, which prints how far each case is off.
+Without a GPU Triton's interpreter runs the kernels on the CPU. It must be selected before triton is imported, so this
+file runs itself as a script in another process, which prints the errors of each case.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import torch
-from helpers.deform_inputs import NAMES, made_up
+from helpers.deform_inputs import NAMES, random_inputs
 from helpers.locations import ROOT
 from torchvision.ops import deform_conv2d as reference
 
@@ -22,8 +22,8 @@ from fairmot.models.layers.deform_conv.layer import DeformConv2d
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 CASES = {
-    "still": {"shape": (1, 4, 3, 5, 6), "reach": 1e-3},
-    "near": {"shape": (2, 16, 8, 5, 7), "reach": 0.7},
+    "tiny offsets": {"shape": (1, 4, 3, 5, 6), "reach": 1e-3},
+    "near offsets": {"shape": (2, 16, 8, 5, 7), "reach": 0.7},
     "far outside": {"shape": (2, 8, 4, 5, 6), "reach": 40.0},
     "odd channels": {"shape": (1, 27, 5, 4, 6)},
     "a single cell": {"shape": (3, 1, 1, 1, 1)},
@@ -53,7 +53,7 @@ def run(operator, tensors, **window):
     return operator(features, offset, weight, bias, mask=mask, **{"stride": 1, "padding": 1, "dilation": 1, **window})
 
 
-def in_slices(tensors):
+def sliced(tensors):
     """Offset and mask as slices of channels-last maps, features channels last."""
     features, offset, mask, *others = (value.detach() for value in tensors)
     maps = torch.cat([offset, mask], dim=1).contiguous(memory_format=torch.channels_last)
@@ -62,15 +62,15 @@ def in_slices(tensors):
     return [value.requires_grad_() for value in sliced]
 
 
-def distances(case, device="cpu"):
-    """How far outputs and all five gradients are from torchvision's in float32, over its norm."""
+def relative_errors(case, device="cpu"):
+    """Relative errors of outputs and all five gradients against torchvision's in float32."""
     window = {name: case[name] for name in ("stride", "padding", "dilation") if name in case}
     options = window | {name: case[name] for name in ("kernel", "reach") if name in case}
     dtype = HALVES.get(case.get("dtype"), torch.float32)
-    drawn = [value.detach().to(device, dtype) for value in made_up(*case["shape"], **options)]
+    drawn = [value.detach().to(device, dtype) for value in random_inputs(*case["shape"], **options)]
     if case.get("rounds"):
         drawn[1].round_()
-    ours = in_slices(drawn) if case.get("sliced") else [value.clone().requires_grad_() for value in drawn]
+    ours = sliced(drawn) if case.get("sliced") else [value.clone().requires_grad_() for value in drawn]
     theirs = [value.float().requires_grad_() for value in drawn]
     with torch.autocast(device, HALVES.get(case.get("autocast")), enabled="autocast" in case):
         out = run(deform_conv2d, ours, **window)
@@ -78,14 +78,14 @@ def distances(case, device="cpu"):
     assert out.dtype == HALVES.get(case.get("autocast"), dtype)
     assert out.is_contiguous(memory_format=torch.channels_last)
     upstream = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).to(device)
-    mine = [out, *torch.autograd.grad(out, ours, upstream.to(out.dtype))]
-    published = [expected, *torch.autograd.grad(expected, theirs, upstream)]
-    assert [value.dtype for value in mine[1:]] == [value.dtype for value in ours]
-    pairs = zip(NAMES, mine, published, strict=True)
+    found = [out, *torch.autograd.grad(out, ours, upstream.to(out.dtype))]
+    reference_values = [expected, *torch.autograd.grad(expected, theirs, upstream)]
+    assert [value.dtype for value in found[1:]] == [value.dtype for value in ours]
+    pairs = zip(NAMES, found, reference_values, strict=True)
     return {name: float((a.float() - b).detach().norm() / b.detach().norm().clamp(min=1e-3)) for name, a, b in pairs}
 
 
-def within(errors, tolerance):
+def assert_within(errors, tolerance):
     assert list(errors) == list(NAMES)
     assert max(errors.values()) <= tolerance, errors
 
@@ -96,7 +96,7 @@ def tolerance_of(case, exact):
 
 @pytest.fixture(scope="module")
 def interpreted():
-    """Each case's distances, and for offsets that are no place how many places they touch."""
+    """Relative errors of each case, and the number of output points that non-finite or huge offsets change."""
     pytest.importorskip("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     paths = [str(ROOT), str(ROOT / "tests"), environment.get("PYTHONPATH", "")]
@@ -108,51 +108,50 @@ def interpreted():
 
 @pytest.mark.parametrize("name", CASES)
 def test_interpreted_kernels_equal_torchvision(name, interpreted):
-    within(interpreted[name], tolerance_of(CASES[name], 1e-5))
+    assert_within(interpreted[name], tolerance_of(CASES[name], 1e-5))
 
 
-def test_interpreted_offsets_that_are_no_place_stay_where_they_are(interpreted):
-    assert interpreted["no place"] == {"nan": 1, "inf": 0, "-1e+30": 0}
+def test_interpreted_nonfinite_offsets_change_one_point_at_most(interpreted):
+    assert interpreted["nonfinite"] == {"nan": 1, "inf": 0, "-1e+30": 0}
 
 
-def places_touched_by(value):
-    features, offset, mask, weight, bias = (tensor.detach() for tensor in made_up(1, 2, 3, 5, 6))
+def count_changed_points(value):
+    features, offset, mask, weight, bias = (tensor.detach() for tensor in random_inputs(1, 2, 3, 5, 6))
     offset[0, 0, 2, 2] = value
     return int(run(deform_conv2d, (features, offset, mask, weight, bias)).isnan().any(dim=1).sum())
 
 
 def print_interpreted():
-    deform_conv_cuda.runs_triton = anywhere
+    deform_conv_cuda.supports_triton = always
     answers = {"loaded": "fairmot.models.layers.deform_conv.triton_kernels" in sys.modules}
     usual = deform_conv_cuda.COLUMN_BYTES, deform_conv_cuda.GRADIENT_BYTES
     for name, case in CASES.items():
         budgets = [case["budget"]] * 2 if "budget" in case else usual
         deform_conv_cuda.COLUMN_BYTES, deform_conv_cuda.GRADIENT_BYTES = budgets
-        answers[name] = distances(case)
-    answers["no place"] = {f"{value:g}": places_touched_by(value) for value in (float("nan"), float("inf"), -1e30)}
+        answers[name] = relative_errors(case)
+    answers["nonfinite"] = {f"{value:g}": count_changed_points(value) for value in (float("nan"), float("inf"), -1e30)}
     print(json.dumps(answers))
 
 
-def test_importing_the_layer_leaves_triton_s_kernels_alone(interpreted):
+def test_importing_the_layer_does_not_import_the_kernels(interpreted):
     assert interpreted["loaded"] is False
 
 
-def anywhere(_device):
+def always(_device):
     return True
 
 
-@pytest.mark.parametrize("options", [{"groups": 2}, {"offset_groups": 3}, {"dtype": torch.float64}], ids=str)
-def test_what_the_kernels_do_not_do_goes_to_torchvision(options, monkeypatch):
-    monkeypatch.setattr(deform_conv_cuda, "runs_triton", anywhere)
+def test_unsupported_dtype_uses_torchvision(monkeypatch):
+    monkeypatch.setattr(deform_conv_cuda, "supports_triton", always)
     monkeypatch.delattr(deform_conv_cuda, "_convolve")
-    tensors = made_up(2, 6, 4, 5, 7, **options)
+    tensors = random_inputs(2, 6, 4, 5, 7, dtype=torch.float64)
     torch.testing.assert_close(run(deform_conv2d, tensors), run(reference, tensors))
 
 
-def test_a_switch_and_deterministic_mode_go_to_torchvision(monkeypatch):
-    monkeypatch.setattr(deform_conv_cuda, "runs_triton", anywhere)
+def test_environment_and_deterministic_mode_select_torchvision(monkeypatch):
+    monkeypatch.setattr(deform_conv_cuda, "supports_triton", always)
     monkeypatch.delattr(deform_conv_cuda, "_convolve")
-    tensors = made_up(2, 6, 4, 5, 7)
+    tensors = random_inputs(2, 6, 4, 5, 7)
     with pytest.raises(NameError):
         run(deform_conv2d, tensors)
     torch.use_deterministic_algorithms(True)
@@ -160,13 +159,13 @@ def test_a_switch_and_deterministic_mode_go_to_torchvision(monkeypatch):
         run(deform_conv2d, tensors)
     finally:
         torch.use_deterministic_algorithms(False)
-    monkeypatch.setattr(deform_conv_cuda, "IS_WANTED", False)
+    monkeypatch.setattr(deform_conv_cuda, "IS_ENABLED", False)
     run(deform_conv2d, tensors)
 
 
-def test_offsets_of_another_size_are_refused(monkeypatch):
-    monkeypatch.setattr(deform_conv_cuda, "runs_triton", anywhere)
-    features, offset, mask, weight, bias = made_up(1, 2, 3, 5, 6)
+def test_offsets_of_wrong_size_raise(monkeypatch):
+    monkeypatch.setattr(deform_conv_cuda, "supports_triton", always)
+    features, offset, mask, weight, bias = random_inputs(1, 2, 3, 5, 6)
     with pytest.raises(RuntimeError, match="offset"):
         run(deform_conv2d, (features, offset[..., :-1], mask, weight, bias))
 
@@ -183,22 +182,22 @@ def exact(monkeypatch):
 def test_kernels_equal_torchvision(name, monkeypatch):
     for budget in ("COLUMN_BYTES", "GRADIENT_BYTES"):
         monkeypatch.setattr(deform_conv_cuda, budget, CASES[name].get("budget", getattr(deform_conv_cuda, budget)))
-    within(distances(CASES[name], "cuda"), tolerance_of(CASES[name], 1e-4))
+    assert_within(relative_errors(CASES[name], "cuda"), tolerance_of(CASES[name], 1e-4))
 
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("shape", NETWORK, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", *HALVES])
-def test_kernels_equal_torchvision_on_the_network_s_maps(shape, dtype):
+def test_kernels_equal_torchvision_on_network_shapes(shape, dtype):
     case = {"shape": shape, "sliced": True} | ({"dtype": dtype} if dtype in HALVES else {})
-    within(distances(case, "cuda"), tolerance_of(case, 1e-4))
+    assert_within(relative_errors(case, "cuda"), tolerance_of(case, 1e-4))
 
 
 @pytest.mark.gpu
-def test_the_gpu_was_really_asked(monkeypatch):
+def test_gpu_inputs_run_the_kernels(monkeypatch):
     monkeypatch.setattr(deform_conv_cuda, "torchvision_deform_conv2d", None)
-    tensors = [value.detach().cuda() for value in made_up(2, 16, 8, 9, 10)]
+    tensors = [value.detach().cuda() for value in random_inputs(2, 16, 8, 9, 10)]
     with torch.inference_mode():
         inferred = run(deform_conv2d, tensors)
     torch.testing.assert_close(inferred, run(deform_conv2d, tensors))
@@ -206,8 +205,8 @@ def test_the_gpu_was_really_asked(monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e30])
-def test_offsets_that_are_no_place_stay_within_the_map(value):
-    tensors = [tensor.detach().cuda().requires_grad_() for tensor in made_up(1, 2, 3, 5, 6)]
+def test_nonfinite_offsets_stay_within_the_map(value):
+    tensors = [tensor.detach().cuda().requires_grad_() for tensor in random_inputs(1, 2, 3, 5, 6)]
     with torch.no_grad():
         tensors[1][0, 0, 2, 2] = value
     out = run(deform_conv2d, tensors)
@@ -224,7 +223,7 @@ def small_layer():
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("exact")
-def test_both_memory_formats_give_the_same():
+def test_memory_formats_give_equal_outputs():
     layer, features = small_layer()
     moved = layer(features.contiguous(memory_format=torch.channels_last))
     assert moved.is_contiguous(memory_format=torch.channels_last)
@@ -233,7 +232,7 @@ def test_both_memory_formats_give_the_same():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", HALVES)
-def test_the_layer_under_autocast_gives_what_torchvision_does(dtype):
+def test_layer_under_autocast_equals_cpu_operator(dtype):
     layer, features = small_layer()
     with torch.autocast("cuda", HALVES[dtype]):
         out = layer(features)
@@ -250,7 +249,7 @@ def test_the_layer_under_autocast_gives_what_torchvision_does(dtype):
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("exact")
-def test_a_compiled_layer_gives_the_same():
+def test_compiled_layer_equals_eager_layer():
     layer, features = small_layer()
     compiled = torch.compile(layer)
     torch.testing.assert_close(compiled(features), layer(features), rtol=1e-4, atol=1e-4)
@@ -266,8 +265,8 @@ def test_a_compiled_layer_gives_the_same():
 @pytest.mark.gpu
 @pytest.mark.parametrize("shape", NETWORK, ids=str)
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
-def test_peak_memory_is_at_most_a_fifth_above_torchvision_s(shape, autocast):
-    tensors = [value.detach().cuda().requires_grad_() for value in made_up(*shape)]
+def test_peak_memory_is_at_most_1_2_times_torchvision(shape, autocast):
+    tensors = [value.detach().cuda().requires_grad_() for value in random_inputs(*shape)]
 
     def peak(operator):
         for _ in range(2):  # the first round compiles
@@ -284,8 +283,8 @@ def test_peak_memory_is_at_most_a_fifth_above_torchvision_s(shape, autocast):
 
 
 @pytest.mark.gpu
-def test_training_keeps_no_samples():
-    tensors = [value.detach().cuda().requires_grad_() for value in made_up(1, 8, 8, 16, 16)]
+def test_training_saves_only_the_inputs():
+    tensors = [value.detach().cuda().requires_grad_() for value in random_inputs(1, 8, 8, 16, 16)]
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda value: kept.append(value) or value, lambda value: value):
         run(deform_conv2d, tensors)

@@ -1,15 +1,14 @@
-"""How fast is the deformable layer on this GPU, beside torchvision's operator, on the maps of the network?
+"""Benchmark of the deformable convolution on a GPU against torchvision's operator, on the network's shapes.
 
     python tools/experiments/deform_on_gpu.py --batch 12 --json deform.json
     python tools/experiments/deform_on_gpu.py --batch 1 --dtypes bf16     # as in inference
-    python tools/experiments/deform_on_gpu.py --sweep                     # other sizes of the kernels' programs
-    python tools/experiments/deform_on_gpu.py --profile                   # the GPU's time by kernel
-    python tools/experiments/deform_on_gpu.py --network                   # whole training steps of DLA-34
+    python tools/experiments/deform_on_gpu.py --sweep                     # other block sizes of the kernels
+    python tools/experiments/deform_on_gpu.py --profile                   # GPU time by kernel
+    python tools/experiments/deform_on_gpu.py --network                   # training steps of DLA-34
 
-prints a row for each of the network's layers, once forward and once with the backward pass, and their sum over the
-network. Features come channels last in the precision asked for, offsets and mask too, as the network's own convolutions
-hand them over under autocast. Milliseconds are medians over CUDA events; memory is the allocator's peak above what the
-inputs take.
+Prints a row per layer shape of the network, for the forward pass and for forward and backward, and their sum over the
+network. Features, offsets and mask are channels last in the given precision, as under autocast. Milliseconds are
+medians over CUDA events; memory is the allocator's peak without the inputs.
 """
 
 import argparse
@@ -35,7 +34,7 @@ from fairmot.models.layers.deform_conv import cuda as deform_conv_cuda
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 OURS, THEIRS = deform_conv_cuda.deform_conv2d, torchvision_deform_conv2d
 MIB = 1 << 20
-LAYERS = (  # DLA-34's: stride of the map, channels, output channels, how often
+LAYERS = (  # of DLA-34: stride of the map, channels, output channels, number of layers
     (4, 64, 64, 5),
     (8, 128, 64, 4),
     (8, 128, 128, 2),
@@ -48,7 +47,7 @@ LAYERS = (  # DLA-34's: stride of the map, channels, output channels, how often
 
 @dataclass(frozen=True)
 class Shape:
-    """Features (batch, channels, height, width) of a 3x3 layer with stride 1, and how often the network has it."""
+    """Features (batch, channels, height, width) of a 3x3 layer with stride 1, and the number of such layers."""
 
     batch: int
     channels: int
@@ -72,13 +71,13 @@ class Row:
 
 
 def network_shapes(batch: int, input_hw: tuple[int, int]) -> list[Shape]:
-    """Return the network's layers at this size of image, largest maps first."""
+    """Return the network's layer shapes at this image size, largest maps first."""
     height, width = input_hw
     return [Shape(batch, *channels, height // stride, width // stride, times) for stride, *channels, times in LAYERS]
 
 
 class Work:
-    """The layer's operator on made-up inputs."""
+    """The operator on random inputs."""
 
     def __init__(self, shape: Shape, dtype: torch.dtype, reach: float) -> None:
         size = (shape.batch, shape.channels, shape.height, shape.width)
@@ -94,7 +93,7 @@ class Work:
         self.gradients: dict[torch.dtype, torch.Tensor] = {}
 
     def run(self, operator: Callable[..., torch.Tensor], *, trains: bool) -> None:
-        """One pass forward, and backward too where it trains."""
+        """Run the forward pass and, if `trains`, the backward pass."""
         dtype = self.features.dtype
         for value in self.inputs:
             value.requires_grad_(trains)
@@ -106,7 +105,7 @@ class Work:
 
 
 def milliseconds(run: Callable[[], None], repeats: int) -> float:
-    """Median time on the GPU; the first rounds compile and warm up."""
+    """Return the median time on the GPU after three warm-up runs."""
     for _ in range(3):
         run()
     pairs = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
@@ -119,7 +118,7 @@ def milliseconds(run: Callable[[], None], repeats: int) -> float:
 
 
 def peak_mib(run: Callable[[], None]) -> float:
-    """What a run takes above what is there before."""
+    """Return the peak memory of a run above the memory allocated before."""
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     run()
@@ -128,7 +127,7 @@ def peak_mib(run: Callable[[], None]) -> float:
 
 
 def measure(shape: Shape, dtype: str, *, reach: float, repeats: int) -> Iterator[Row]:
-    """Yield the row of the forward pass, and the one with the backward pass."""
+    """Yield the row of the forward pass and that of forward and backward."""
     work = Work(shape, DTYPES[dtype], reach)
     for trains in (False, True):
         runs = [lambda operator=operator: work.run(operator, trains=trains) for operator in (OURS, THEIRS)]  # noqa: B023
@@ -138,7 +137,7 @@ def measure(shape: Shape, dtype: str, *, reach: float, repeats: int) -> Iterator
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """Print a line a row, and the sum over the network's layers."""
+    """Print a line per row, and the sum over the network's layers."""
     print(f"{'shape (B, C, O, H, W)':28} layers dtype pass      ours ms  torchvision    ratio   ours MiB  torchvision")
     for row in rows:
         shape = row.shape
@@ -155,7 +154,7 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 @contextmanager
 def constants(**values: int) -> Iterator[None]:
-    """Other sizes in `deform_conv_cuda`, for a while."""
+    """Set constants of `deform_conv.cuda` temporarily."""
     usual = {name: getattr(deform_conv_cuda, name) for name in values}
     try:
         for name, value in values.items():
@@ -167,7 +166,7 @@ def constants(**values: int) -> Iterator[None]:
 
 
 def sweep(shapes: Sequence[Shape], dtype: str, *, reach: float, repeats: int) -> list[dict[str, float | str]]:
-    """Time the passes with other sizes of programs, warps and chunks; print a line each."""
+    """Time the passes with other sizes of blocks, warps and chunks; print a line each."""
     trials: list[tuple[bool, dict[str, int]]] = [
         *((False, {"SAMPLE_BLOCK_BYTES": n, "WARPS": w}) for n in (4096, 8192, 16384) for w in (2, 4, 8)),
         *((False, {"COLUMN_BYTES": n << 20}) for n in (32, 64, 512)),
@@ -187,7 +186,7 @@ def sweep(shapes: Sequence[Shape], dtype: str, *, reach: float, repeats: int) ->
 
 
 def print_profile(shapes: Sequence[Shape], dtype: str, *, reach: float) -> None:
-    """Print the GPU's time by kernel of one training pass over all of the network's layers."""
+    """Print the GPU time by kernel of one training pass over all layers of the network."""
     for name, operator in (("ours", OURS), ("torchvision", THEIRS)):
         totals: Counter[str] = Counter()
         for shape in shapes:
@@ -209,7 +208,7 @@ def print_profile(shapes: Sequence[Shape], dtype: str, *, reach: float) -> None:
 def print_network(
     batch: int, input_hw: tuple[int, int], dtypes: Sequence[str], repeats: int
 ) -> list[dict[str, object]]:
-    """Print milliseconds of a forward and backward pass of DLA-34, by layout, precision and operator; return them."""
+    """Print and return milliseconds of a training step of DLA-34, by memory format, precision and operator."""
     model = build_model(load_cfg(None, []))
     load_deterministic_weights(model)
     images = torch.rand(batch, 3, *input_hw, device="cuda")
@@ -218,14 +217,14 @@ def print_network(
         laid, model = images.contiguous(memory_format=layout), model.cuda().train().to(memory_format=layout)
         for name in dtypes:
             took: dict[bool, float] = {}
-            for wanted in (False, True):
-                deform_conv_cuda.IS_WANTED = wanted
+            for enabled in (False, True):
+                deform_conv_cuda.IS_ENABLED = enabled
 
                 def step() -> None:
                     with torch.autocast("cuda", DTYPES[name], enabled=name != "fp32"):  # noqa: B023
                         training_step(model, laid)  # noqa: B023
 
-                took[wanted] = milliseconds(step, repeats)
+                took[enabled] = milliseconds(step, repeats)
             ratio = took[False] / took[True]
             answers.append({"layout": str(layout), "dtype": name, "ours_ms": took[True], "reference_ms": took[False]})
             print(f"{layout!s:24} {name} {took[True]:9.1f} ms {took[False]:9.1f} ms {ratio:7.2f}x", flush=True)
@@ -240,10 +239,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--reach", type=float, default=1.0, help="standard deviation of offsets, in cells")
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--json", type=Path, help="write the rows there too")
-    parser.add_argument("--sweep", action="store_true", help="try other sizes of the kernels' programs")
-    parser.add_argument("--network", action="store_true", help="time whole training steps of DLA-34")
-    parser.add_argument("--profile", action="store_true", help="print the GPU's time by kernel")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--sweep", action="store_true", help="time other block sizes of the kernels")
+    parser.add_argument("--network", action="store_true", help="time training steps of DLA-34")
+    parser.add_argument("--profile", action="store_true", help="print the GPU time by kernel")
     return parser.parse_args(argv)
 
 

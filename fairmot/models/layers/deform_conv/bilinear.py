@@ -1,10 +1,10 @@
-"""Bilinear sampling of maps at places that the network chooses: where the taps lie, what they read, and the way back.
+"""Bilinear sampling for deformable convolution on a CPU: sampling positions, weighted sums and their gradients.
 
-Legend: B images, C channels, H W map size, T taps of the kernel, M = B * output H * output W places, n places of one
-chunk, N = n * T samples, P pixels of all maps with their frames.
+Legend: B images, C channels, H W map size, T taps of the kernel, M = B * output H * output W points, n points of one
+chunk, N = n * T samples, P pixels of all padded maps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +13,15 @@ from scipy.sparse import csr_matrix
 from torch.nn import functional
 
 SUM = 0  # `embedding_bag`'s mode
-FRAME_BEFORE, FRAME_BEHIND = 1, 2  # zeros around a map, each way
-LEAST_BYTES = 3 << 18  # above it, small maps are cut too: torchvision holds all samples, but nothing for corners
-CORNER_VALUES = 24  # what finding the corners of a tap holds beside its samples
+PAD_BEFORE, PAD_AFTER = 1, 2  # rows and columns of zeros around a map
+MIN_CHUNK_BYTES = 3 << 18  # lower limit of a chunk's samples when small maps are split
+WORK_VALUES = 24  # temporary values per tap in addition to its samples
 
 Pair = tuple[int, int]
 
 
 class KernelWindow(NamedTuple):
-    """How the kernel moves over the map, each (vertical, horizontal)."""
+    """Geometry of the convolution, each (vertical, horizontal)."""
 
     kernel: Pair
     stride: Pair
@@ -29,95 +29,93 @@ class KernelWindow(NamedTuple):
     dilation: Pair
 
 
-class Corners(NamedTuple):
-    """The four pixels around each tap of n places; upper left, upper right, lower left, lower right."""
+class BilinearTaps(NamedTuple):
+    """The four pixels around each tap of n points; upper left, upper right, lower left, lower right."""
 
     index_nT4: torch.Tensor  # int32, rows of the sampler's pixels
-    share_nT4: torch.Tensor
-    below_nT: torch.Tensor  # how far the tap lies below its upper pixels, in [0, 1)
-    right_nT: torch.Tensor
+    weight_nT4: torch.Tensor
+    frac_y_nT: torch.Tensor  # distance of the tap to its upper pixels, in [0, 1)
+    frac_x_nT: torch.Tensor  # to its left pixels
 
 
 class BilinearSampler:
-    """Reads maps at the places that offsets name.
+    """Sampler of maps at the kernel's grid plus the predicted offsets.
 
-    One row and column of zeros before each map and two behind it stand for everything outside, so a place there only
-    has to be clamped.
+    Maps are padded with one row and column of zeros before and two after, so that positions outside can be clamped.
     """
 
     def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: KernelWindow) -> None:
         B, C, H, W = features.shape
-        frame = (FRAME_BEFORE, FRAME_BEHIND)
+        padding = (PAD_BEFORE, PAD_AFTER)
         self.map_hw = (H, W)
-        self.framed = functional.pad(features.permute(0, 2, 3, 1), (0, 0, *frame, *frame))
-        self.pixels_PC = self.framed.view(-1, C)
+        self.padded = functional.pad(features.permute(0, 2, 3, 1), (0, 0, *padding, *padding))
+        self.pixels_PC = self.padded.view(-1, C)
         self.out_hw = (offset.shape[2], offset.shape[3])
-        self.taps = mask.shape[1]
-        self.offset_M2T = offset.permute(0, 2, 3, 1).reshape(-1, 2 * self.taps)
-        self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.taps)
-        self.places = B * self.out_hw[0] * self.out_hw[1]
-        framed_hw = (self.framed.shape[1], self.framed.shape[2])
-        self.grid = _make_grid(B, framed_hw, self.out_hw, window, offset.dtype)
+        self.num_taps = mask.shape[1]
+        self.offset_M2T = offset.permute(0, 2, 3, 1).reshape(-1, 2 * self.num_taps)
+        self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.num_taps)
+        self.num_points = B * self.out_hw[0] * self.out_hw[1]
+        padded_hw = (self.padded.shape[1], self.padded.shape[2])
+        self.grid = _make_grid(B, padded_hw, self.out_hw, window, offset.dtype)
 
     def chunks(self, budget: int, parts: int) -> Iterator[slice]:
-        """Cut the places into `parts` runs at least, and runs whose samples take at most about `budget` bytes."""
-        bytes_a_place = self.taps * (self.pixels_PC.shape[1] + CORNER_VALUES) * self.pixels_PC.element_size()
-        budget = min(budget, max(LEAST_BYTES, bytes_a_place * -(-self.places // parts)))
-        step = max(64, budget // bytes_a_place)
-        return (slice(start, min(start + step, self.places)) for start in range(0, self.places, step))
+        """Split the points into at least `parts` chunks, whose samples take at most about `budget` bytes each."""
+        bytes_per_point = self.num_taps * (self.pixels_PC.shape[1] + WORK_VALUES) * self.pixels_PC.element_size()
+        budget = min(budget, max(MIN_CHUNK_BYTES, bytes_per_point * -(-self.num_points // parts)))
+        step = max(64, budget // bytes_per_point)
+        return (slice(start, min(start + step, self.num_points)) for start in range(0, self.num_points, step))
 
-    def corners(self, chunk: slice) -> Corners:
-        """Return where the taps of a run of places lie."""
-        y_nT, x_nT = self._places(chunk)
-        return self._corners(chunk, y_nT, x_nT)
+    def taps(self, chunk: slice) -> BilinearTaps:
+        """Return the taps of a chunk of points."""
+        return self._taps(chunk, *self._positions(chunk))
 
-    def corners_and_inside(self, chunk: slice) -> tuple[Corners, torch.Tensor, torch.Tensor]:
-        """Return the same, and where y and where x lie on the map, (n, T) bool, so that moving has an effect."""
-        y_nT, x_nT = self._places(chunk)
+    def taps_and_inside(self, chunk: slice) -> tuple[BilinearTaps, torch.Tensor, torch.Tensor]:
+        """Return the taps, and where y and x are on the map, (n, T) bool: elsewhere offsets have no gradient."""
+        y_nT, x_nT = self._positions(chunk)
         inside_y = (y_nT >= -1).logical_and_(y_nT < self.map_hw[0])
         inside_x = (x_nT >= -1).logical_and_(x_nT < self.map_hw[1])
-        return self._corners(chunk, y_nT, x_nT), inside_y, inside_x
+        return self._taps(chunk, y_nT, x_nT), inside_y, inside_x
 
-    def _corners(self, chunk: slice, y_nT: torch.Tensor, x_nT: torch.Tensor) -> Corners:
-        """Takes y and x over: they become the fractions."""
-        width = self.framed.shape[2]
+    def _taps(self, chunk: slice, y_nT: torch.Tensor, x_nT: torch.Tensor) -> BilinearTaps:
+        """Overwrites y and x with their fractions."""
+        width = self.padded.shape[2]
         y_nT.clamp_(-1, self.map_hw[0])
         x_nT.clamp_(-1, self.map_hw[1])
         top_nT, left_nT = y_nT.floor(), x_nT.floor()
-        below_nT, right_nT = y_nT.sub_(top_nT), x_nT.sub_(left_nT)
+        frac_y_nT, frac_x_nT = y_nT.sub_(top_nT), x_nT.sub_(left_nT)
         corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(self.grid.pixel_M1[chunk])
-        corner_nT.clamp_(0, len(self.pixels_PC) - width - 2)  # where the offset is not a number
-        lower_nT = self.mask_MT[chunk] * below_nT
+        corner_nT.clamp_(0, len(self.pixels_PC) - width - 2)  # for NaN offsets
+        lower_nT = self.mask_MT[chunk] * frac_y_nT
         upper_nT = self.mask_MT[chunk] - lower_nT
-        lower_right, upper_right = lower_nT * right_nT, upper_nT * right_nT
-        share_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
-        return Corners(corner_nT[..., None] + self.grid.neighbours, share_nT4, below_nT, right_nT)
+        lower_right, upper_right = lower_nT * frac_x_nT, upper_nT * frac_x_nT
+        weight_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
+        return BilinearTaps(corner_nT[..., None] + self.grid.neighbours, weight_nT4, frac_y_nT, frac_x_nT)
 
-    def _places(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    def _positions(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Return y and x of each tap on the map."""
-        offset_nT2 = self.offset_M2T[chunk].view(-1, self.taps, 2)
+        offset_nT2 = self.offset_M2T[chunk].view(-1, self.num_taps, 2)
         y_nT = (self.grid.y_M1[chunk] + self.grid.tap_y).add_(offset_nT2[..., 0])
         x_nT = (self.grid.x_M1[chunk] + self.grid.tap_x).add_(offset_nT2[..., 1])
         return y_nT, x_nT
 
 
 class _Grid(NamedTuple):
-    """Where the kernel lies before offsets move its taps."""
+    """Sampling positions without offsets."""
 
     y_M1: torch.Tensor
     x_M1: torch.Tensor
     pixel_M1: torch.Tensor  # int32, row of the map's pixel (0, 0) among the sampler's pixels
     tap_y: torch.Tensor  # (T,)
     tap_x: torch.Tensor
-    neighbours: torch.Tensor  # (4,) int32, steps to a pixel's own four
+    neighbours: torch.Tensor  # (4,) int32, relative rows of the four pixels
 
 
-def _make_grid(images: int, framed_hw: Pair, out_hw: Pair, window: KernelWindow, dtype: torch.dtype) -> _Grid:
-    (height, width), (out_h, out_w) = framed_hw, out_hw
+def _make_grid(images: int, padded_hw: Pair, out_hw: Pair, window: KernelWindow, dtype: torch.dtype) -> _Grid:
+    (height, width), (out_h, out_w) = padded_hw, out_hw
     (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
     rows = torch.arange(-window.padding[0], -window.padding[0] + out_h * stride_y, stride_y).to(dtype)
     columns = torch.arange(-window.padding[1], -window.padding[1] + out_w * stride_x, stride_x).to(dtype)
-    first = torch.arange(images, dtype=torch.int32) * (height * width) + FRAME_BEFORE * (width + 1)
+    first = torch.arange(images, dtype=torch.int32) * (height * width) + PAD_BEFORE * (width + 1)
     return _Grid(
         y_M1=rows.repeat_interleave(out_w).repeat(images)[:, None],
         x_M1=columns.repeat(images * out_h)[:, None],
@@ -128,15 +126,15 @@ def _make_grid(images: int, framed_hw: Pair, out_hw: Pair, window: KernelWindow,
     )
 
 
-def weighted_sums(rows: torch.Tensor, index: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Sum of rows (R, D) at `index` (n, K), weighted by `share` (n, K): (n, D)."""
-    return functional.embedding_bag(index, rows, per_sample_weights=share, mode="sum")
+def weighted_sums(rows: torch.Tensor, index: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return sums (n, D) of the rows (R, D) at `index` (n, K), weighted by `weights` (n, K)."""
+    return functional.embedding_bag(index, rows, per_sample_weights=weights, mode="sum")
 
 
 def dot_products(rows: torch.Tensor, index_N4: torch.Tensor, others_NC: torch.Tensor) -> torch.Tensor:
-    """Dot products (N, 4) of `others` (N, C) with the rows (R, C) at `index`: the gradient of `weighted_sums`' shares.
+    """Return dot products (N, 4) of `others` (N, C) with the rows (R, C) at `index`: the gradient of the weights.
 
-    It is what autograd would call, without the sums that it would keep for it.
+    This is autograd's backward function, called without keeping the sums.
     """
     first_N = torch.arange(0, index_N4.numel(), 4, dtype=torch.int32)
     own = torch.arange(len(index_N4), dtype=torch.int32).repeat_interleave(4)
@@ -147,20 +145,24 @@ def dot_products(rows: torch.Tensor, index_N4: torch.Tensor, others_NC: torch.Te
 
 
 def add_transposed_sums(
-    to_pixels: torch.Tensor, index_N4: torch.Tensor, share_N4: torch.Tensor, rows_NC: torch.Tensor
+    grad_pixels: torch.Tensor, index_N4: torch.Tensor, weight_N4: torch.Tensor, rows_NC: torch.Tensor
 ) -> None:
-    """Add to each pixel the rows that were sampled from it, by the shares that it had in them.
+    """Add the transpose of `weighted_sums` to `grad_pixels`: each sample's row, weighted, to its four pixels.
 
-    Sorting the samples by pixel turns the scattered additions into weighted sums again, which use all threads. Only
-    the pixels between the first and the last one sampled are touched.
+    Sorting the samples by pixel turns the scattered additions into weighted sums, which use all threads. Only pixels
+    between the first and the last sampled one are changed.
     """
     low, high = (int(edge) for edge in index_N4.aminmax())
     ends = np.arange(0, index_N4.numel() + 1, 4, dtype=np.int32)
     index = index_N4.flatten().numpy() - low
     by_sample = csr_matrix((len(index_N4), high + 1 - low), dtype=np.float32)
-    by_sample.data, by_sample.indices, by_sample.indptr = share_N4.flatten().numpy(), index, ends  # unchecked: faster
+    by_sample.data, by_sample.indices, by_sample.indptr = (
+        weight_N4.flatten().numpy(),
+        index,
+        ends,
+    )  # no validation: faster
     by_pixel = by_sample.tocsc()
-    to_pixels[low : high + 1] += functional.embedding_bag(
+    grad_pixels[low : high + 1] += functional.embedding_bag(
         torch.from_numpy(by_pixel.indices),
         rows_NC,
         torch.from_numpy(by_pixel.indptr),
@@ -170,12 +172,20 @@ def add_transposed_sums(
     )
 
 
-def share_gradients(
-    to_share_nT4: torch.Tensor, corners: Corners, mask_nT: torch.Tensor
+def position_gradients(
+    grad_weight_nT4: torch.Tensor, taps: BilinearTaps, mask_nT: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Carry the gradient of the four shares to y, x and the mask of each tap."""
-    upper_left, upper_right, lower_left, lower_right = to_share_nT4.unbind(-1)
-    upper = torch.lerp(upper_left, upper_right, corners.right_nT)
-    lower = torch.lerp(lower_left, lower_right, corners.right_nT)
-    across = torch.lerp(upper_right - upper_left, lower_right - lower_left, corners.below_nT)
-    return mask_nT * (lower - upper), mask_nT * across, torch.lerp(upper, lower, corners.below_nT)
+    """Return the gradients of y, x and the mask of each tap from that of its four weights."""
+    upper_left, upper_right, lower_left, lower_right = grad_weight_nT4.unbind(-1)
+    upper = torch.lerp(upper_left, upper_right, taps.frac_x_nT)
+    lower = torch.lerp(lower_left, lower_right, taps.frac_x_nT)
+    horizontal = torch.lerp(upper_right - upper_left, lower_right - lower_left, taps.frac_y_nT)
+    return mask_nT * (lower - upper), mask_nT * horizontal, torch.lerp(upper, lower, taps.frac_y_nT)
+
+
+def make_window(
+    weight: torch.Tensor, stride: int | Sequence[int], padding: int | Sequence[int], dilation: int | Sequence[int]
+) -> KernelWindow:
+    """Return the window of a kernel (O, C, height, width); single numbers stand for both directions."""
+    sizes = (weight.shape[2:], stride, padding, dilation)
+    return KernelWindow(*[(size, size) if isinstance(size, int) else (size[0], size[1]) for size in sizes])

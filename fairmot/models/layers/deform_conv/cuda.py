@@ -1,19 +1,19 @@
 """Modulated deformable convolution for NVIDIA GPUs, equal to `torchvision.ops.deform_conv2d` and several times as fast.
 
-torchvision's operator works in float32 and channels first, also under autocast. Here maps lie channels last and stay in
-autocast's precision: a Triton kernel samples columns (one row a place: all taps and channels), one matrix product on
-the tensor cores applies the layer's kernel. Backward, a matrix product gives the columns' gradient, and one kernel
-samples again, writes the columns for the gradient of the layer's kernel, sums up the gradients of offsets and mask, and
-adds to the map's by atomic float32 additions. Rows of the output go through in chunks, so that columns never lie in
-memory for a large map, and nothing but the inputs is kept for the backward pass.
+torchvision's operator computes in float32 and channels first, also under autocast. Here maps are channels last in
+autocast's precision: a Triton kernel samples columns (one row per point: all taps and channels), and one matrix product
+applies the layer's kernel. In the backward pass a matrix product gives the columns' gradient; one Triton kernel samples
+again, writes the columns for the gradient of the layer's kernel, computes the gradients of offsets and mask, and adds
+to the map's gradient by atomic float32 additions. Output rows are processed in chunks, which bounds the memory of the
+columns; only the inputs are kept for the backward pass.
 
-Coordinates, shares and sums are float32. float32 products use TF32 where `torch.backends.cuda.matmul.allow_tf32` says
-so, as torchvision's do: not `cudnn.allow_tf32`, which is on by default. The order of atomic additions differs from run
-to run, and so do last bits of the map's gradient; when deterministic algorithms are wanted, torchvision's operator runs
-and says what it thinks of them. FAIRMOT_DEFORM_CONV=torchvision in the environment makes it run always.
+Coordinates, weights and sums are float32. float32 products use TF32 if `torch.backends.cuda.matmul.allow_tf32` is set,
+as torchvision's do (not `cudnn.allow_tf32`, which is on by default). The order of atomic additions varies, and with it
+the last bits of the map's gradient; with deterministic algorithms torchvision's operator runs, which raises or warns.
+FAIRMOT_DEFORM_CONV=torchvision in the environment selects torchvision's operator in all cases.
 
-Legend: B images, C channels, O output channels, H W map size, T taps of the kernel, K = T * C, M = B * H' * W' places,
-n places of one chunk.
+Legend: B images, C channels, O output channels, H W map size, T taps of the kernel, K = T * C, M = B * H' * W' points,
+n points of one chunk.
 """
 
 import importlib.util
@@ -24,31 +24,28 @@ from typing import Any, NamedTuple
 import torch
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
-from fairmot.models.layers.deform_conv.bilinear import KernelWindow, Pair
+from fairmot.models.layers.deform_conv.bilinear import KernelWindow, Pair, make_window
 
-IS_WANTED = (
-    os.environ.get("FAIRMOT_DEFORM_CONV", "") != "torchvision" and importlib.util.find_spec("triton") is not None
-)
-OLDEST = (8, 0)  # Ampere: the first with bfloat16
+MIN_CAPABILITY = (8, 0)  # Ampere: the first with bfloat16
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-INDEX_LIMIT = 1 << 30  # values of one image, or of one output row's columns: kernels count them in 32 bits
+INDEX_LIMIT = 1 << 30  # values of one image, or of one output row's columns: kernels index them with 32 bits
 COLUMN_BYTES = 256 << 20  # of one chunk of the forward pass
 GRADIENT_BYTES = 128 << 20  # of the backward pass, which holds two such arrays
-LEAST_BYTES = 16 << 20  # above it the backward pass takes two chunks at least: torchvision holds the columns once
-SAMPLE_BLOCK_BYTES, GRADIENT_BLOCK = 8192, 2048  # columns that one program does: bytes, and values
-WARPS, CHANNELS = 4, 128  # warps a program, and channels that it does at a time
+MIN_CHUNK_BYTES = 16 << 20  # the backward pass uses at least two chunks if one would exceed this
+SAMPLE_BLOCK_BYTES, GRADIENT_BLOCK = 8192, 2048  # columns per program: bytes, and values
+WARPS, CHANNELS = 4, 128  # warps per program, and channels per step
 
 
-def is_wanted(environment: Mapping[str, str]) -> bool:
-    """Tell whether triton is there and FAIRMOT_DEFORM_CONV does not ask for torchvision's operator.
+def is_enabled(environment: Mapping[str, str]) -> bool:
+    """Return whether triton is installed and FAIRMOT_DEFORM_CONV does not select torchvision's operator.
 
-    >>> is_wanted({"FAIRMOT_DEFORM_CONV": "torchvision"})
+    >>> is_enabled({"FAIRMOT_DEFORM_CONV": "torchvision"})
     False
     """
     return environment.get("FAIRMOT_DEFORM_CONV") != "torchvision" and importlib.util.find_spec("triton") is not None
 
 
-IS_WANTED = is_wanted(os.environ)  # once: compilers follow `deform_conv2d`, and need not follow this
+IS_ENABLED = is_enabled(os.environ)  # evaluated once: compilers need not trace it
 
 
 def deform_conv2d(
@@ -61,19 +58,19 @@ def deform_conv2d(
     dilation: int | Pair = 1,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Same as `torchvision.ops.deform_conv2d`, arguments included; first derivatives only.
+    """Drop-in replacement of `torchvision.ops.deform_conv2d`; first derivatives only.
 
     features: (B, C, H, W); offset: (B, 2T, H', W'), y and x of each tap; weight: (O, C, kernel height, kernel width);
-    bias: (O,); mask: (B, T, H', W'), 1 where absent. Returns (B, O, H', W'), channels last, in autocast's dtype or else
-    that of `features`. What the kernels do not do (groups, float64, older cards) goes to torchvision's operator.
+    bias: (O,); mask: (B, T, H', W'), None for ones. Returns (B, O, H', W'), channels last, in autocast's dtype or else
+    that of `features`. Unsupported inputs (float64, older GPUs) use torchvision's operator.
     Source: Zhu et al., Deformable ConvNets v2, equation 1.
     """
-    window = KernelWindow((weight.shape[2], weight.shape[3]), _pair(stride), _pair(padding), _pair(dilation))
+    window = make_window(weight, stride, padding, dilation)
     if mask is None:
         mask = offset.new_ones(()).expand(offset.shape[0], offset.shape[1] // 2, *offset.shape[2:])
     device = features_BCHW.device
-    suited = IS_WANTED and runs_triton(device) and _is_suited(features_BCHW, offset, mask, weight, window)
-    if not suited or torch.are_deterministic_algorithms_enabled():
+    supported = IS_ENABLED and supports_triton(device) and _is_supported(features_BCHW, offset, mask, weight, window)
+    if not supported or torch.are_deterministic_algorithms_enabled():
         out: torch.Tensor = torchvision_deform_conv2d(
             features_BCHW, offset, weight, bias, window.stride, window.padding, window.dilation, mask
         )
@@ -82,21 +79,21 @@ def deform_conv2d(
     if torch.is_autocast_enabled(device.type):
         dtype = torch.get_autocast_dtype(device.type)
     bias = None if bias is None else bias.to(dtype)
-    numbers = [*window.stride, *window.padding, *window.dilation]
-    result: torch.Tensor = _convolve(features_BCHW.to(dtype), offset, mask, weight.to(dtype), bias, numbers)
+    geometry = [*window.stride, *window.padding, *window.dilation]
+    result: torch.Tensor = _convolve(features_BCHW.to(dtype), offset, mask, weight.to(dtype), bias, geometry)
     return result
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def runs_triton(device: torch.device) -> bool:
-    """Tell whether the kernels run there."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
+def supports_triton(device: torch.device) -> bool:
+    """Return whether the kernels run on `device`."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= MIN_CAPABILITY
 
 
-def _is_suited(
+def _is_supported(
     features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor, window: KernelWindow
 ) -> bool:
-    """Tell whether shapes belong together, without groups, and dtypes are the kernels'."""
+    """Return whether shapes and dtypes are supported by the kernels."""
     B, C, H, W = features.shape
     taps = window.kernel[0] * window.kernel[1]
     out_h, out_w = output_hw((H, W), window)
@@ -111,7 +108,7 @@ def _is_suited(
 
 
 def output_hw(map_hw: Pair, window: KernelWindow) -> Pair:
-    """Return the height and width of what comes out.
+    """Return the height and width of the output.
 
     >>> output_hw((152, 272), KernelWindow((3, 3), (2, 2), (1, 1), (1, 1)))
     (76, 136)
@@ -125,7 +122,7 @@ def output_hw(map_hw: Pair, window: KernelWindow) -> Pair:
 
 
 class _TritonSampler:
-    """Maps on a GPU and where the layer reads them; runs the kernels over runs of output rows, those of all images."""
+    """Maps on a GPU with their offsets and mask; runs the kernels on chunks of output rows of all images."""
 
     def __init__(self, features: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, window: KernelWindow) -> None:
         self.features_BHWC = features.permute(0, 2, 3, 1).contiguous()
@@ -134,16 +131,16 @@ class _TritonSampler:
         self.rows, self.taps = len(features) * self.out_h, mask.shape[1]
         self.columns_K = self.taps * features.shape[1]
 
-    def chunks(self, budget: int, *, least: int | None = None) -> Iterator[slice]:
-        """Cut the rows into runs whose columns take at most about `budget` bytes; above `least`, into two at least."""
-        bytes_a_row = max(1, self.out_w * self.columns_K * self.features_BHWC.element_size())
-        if least is not None:
-            budget = min(budget, max(least, -(-self.rows // 2) * bytes_a_row))
-        step = max(1, budget // bytes_a_row)
+    def chunks(self, budget: int, *, min_bytes: int | None = None) -> Iterator[slice]:
+        """Split the rows into chunks of about `budget` bytes of columns; two at least if above `min_bytes`."""
+        bytes_per_row = max(1, self.out_w * self.columns_K * self.features_BHWC.element_size())
+        if min_bytes is not None:
+            budget = min(budget, max(min_bytes, -(-self.rows // 2) * bytes_per_row))
+        step = max(1, budget // bytes_per_row)
         return (slice(start, min(start + step, self.rows)) for start in range(0, self.rows, step))
 
-    def places(self, rows: slice) -> slice:
-        """Return the places that these rows are."""
+    def points(self, rows: slice) -> slice:
+        """Return the points of these rows."""
         return slice(rows.start * self.out_w, rows.stop * self.out_w)
 
     def sample(self, rows: slice) -> torch.Tensor:
@@ -157,21 +154,21 @@ class _TritonSampler:
         self._launch(sample_kernel, tensors, rows, values=values, splits_channels=True)
         return columns_nK
 
-    def carry_back(self, to_columns_nK: torch.Tensor, sums: "_TritonGradients", rows: slice) -> torch.Tensor:
+    def backward(self, grad_columns_nK: torch.Tensor, sums: "_TritonGradients", rows: slice) -> torch.Tensor:
         """Add to the gradients of features, offset and mask; return the columns (n, K) of these rows."""
         from fairmot.models.layers.deform_conv.triton_kernels import gradient_kernel
 
-        columns_nK = torch.empty_like(to_columns_nK)
-        inputs = (self.features_BHWC, self.offset, self.mask, to_columns_nK)
+        columns_nK = torch.empty_like(grad_columns_nK)
+        inputs = (self.features_BHWC, self.offset, self.mask, grad_columns_nK)
         values = GRADIENT_BLOCK // (1 if self.features_BHWC.shape[3] % 4 == 0 else 4)
-        tensors = (*inputs, columns_nK, sums.to_features_BHWC, sums.to_offset, sums.to_mask)
+        tensors = (*inputs, columns_nK, sums.grad_features_BHWC, sums.grad_offset, sums.grad_mask)
         self._launch(gradient_kernel, tensors, rows, values=values, splits_channels=False)
         return columns_nK
 
     def _launch(
         self, kernel: Any, tensors: Sequence[torch.Tensor], rows: slice, *, values: int, splits_channels: bool
     ) -> None:
-        """Run a kernel whose programs do about `values` samples times channels of one row."""
+        """Run a kernel whose programs process about `values` samples times channels of one row."""
         _, H, W, C = self.features_BHWC.shape
         block_c = min(CHANNELS, _power_of_two(C))
         block_n = max(8, min(256, values // block_c, _power_of_two(self.out_w * self.taps)))
@@ -189,18 +186,18 @@ class _TritonSampler:
 
 
 class _TritonGradients(NamedTuple):
-    """What the backward pass adds up, chunk by chunk."""
+    """Gradients that the backward pass accumulates over chunks."""
 
-    to_features_BHWC: torch.Tensor  # float32
-    to_offset: torch.Tensor  # (B, H', W', 2T)
-    to_mask: torch.Tensor  # (B, H', W', T)
-    to_kernel_OK: torch.Tensor  # float32
+    grad_features_BHWC: torch.Tensor  # float32
+    grad_offset: torch.Tensor  # (B, H', W', 2T)
+    grad_mask: torch.Tensor  # (B, H', W', T)
+    grad_kernel_OK: torch.Tensor  # float32
 
 
 @torch.library.custom_op(
     "fairmot::deform_conv2d",
     mutates_args=(),
-    schema="(Tensor features, Tensor offset, Tensor mask, Tensor weight, Tensor? bias, int[] numbers) -> Tensor",
+    schema="(Tensor features, Tensor offset, Tensor mask, Tensor weight, Tensor? bias, int[] geometry) -> Tensor",
 )
 def _convolve(
     features: torch.Tensor,
@@ -208,15 +205,15 @@ def _convolve(
     mask: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
-    numbers: Sequence[int],
+    geometry: Sequence[int],
 ) -> torch.Tensor:
-    """One group; numbers: the window's strides, paddings and dilations. An operator, so that compilers leave it be."""
-    sampler = _TritonSampler(features, offset, mask, _window(weight, numbers))
+    """geometry: stride, padding and dilation, each (y, x). A custom operator, which compilers do not trace."""
+    sampler = _TritonSampler(features, offset, mask, make_window(weight, geometry[:2], geometry[2:4], geometry[4:]))
     out = _new_output(features, offset, weight)
     out_MO = out.permute(0, 2, 3, 1).view(sampler.rows * sampler.out_w, len(weight))
     kernel_KO = _kernel_matrix(weight).T
     for rows in sampler.chunks(COLUMN_BYTES):
-        _project(sampler.sample(rows), kernel_KO, bias, out_MO[sampler.places(rows)])
+        _project(sampler.sample(rows), kernel_KO, bias, out_MO[sampler.points(rows)])
     return out
 
 
@@ -230,37 +227,37 @@ def _project(columns: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | N
 @torch.library.custom_op(
     "fairmot::deform_conv2d_backward",
     mutates_args=(),
-    schema="(Tensor gradient, Tensor features, Tensor offset, Tensor mask, Tensor weight, int[] numbers)"
+    schema="(Tensor gradient, Tensor features, Tensor offset, Tensor mask, Tensor weight, int[] geometry)"
     " -> (Tensor, Tensor, Tensor, Tensor)",
 )
-def _carry_back(
+def _convolve_backward(
     gradient: torch.Tensor,
     features: torch.Tensor,
     offset: torch.Tensor,
     mask: torch.Tensor,
     weight: torch.Tensor,
-    numbers: Sequence[int],
+    geometry: Sequence[int],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the gradients of features, offset, mask and weight, all channels last."""
-    sampler = _TritonSampler(features, offset, mask, _window(weight, numbers))
+    sampler = _TritonSampler(features, offset, mask, make_window(weight, geometry[:2], geometry[2:4], geometry[4:]))
     gradient_MO = gradient.permute(0, 2, 3, 1).contiguous().view(sampler.rows * sampler.out_w, len(weight))
     kernel_OK = _kernel_matrix(weight)
     out_shape = (len(features), sampler.out_h, sampler.out_w)
     sums = _TritonGradients(
-        to_features_BHWC=torch.zeros_like(sampler.features_BHWC, dtype=torch.float32),
-        to_offset=offset.new_empty(*out_shape, 2 * sampler.taps),
-        to_mask=mask.new_empty(*out_shape, sampler.taps),
-        to_kernel_OK=torch.zeros_like(kernel_OK, dtype=torch.float32),
+        grad_features_BHWC=torch.zeros_like(sampler.features_BHWC, dtype=torch.float32),
+        grad_offset=offset.new_empty(*out_shape, 2 * sampler.taps),
+        grad_mask=mask.new_empty(*out_shape, sampler.taps),
+        grad_kernel_OK=torch.zeros_like(kernel_OK, dtype=torch.float32),
     )
-    for rows in sampler.chunks(GRADIENT_BYTES, least=LEAST_BYTES):
-        gradient_nO = gradient_MO[sampler.places(rows)]
-        sums.to_kernel_OK.add_(gradient_nO.T @ sampler.carry_back(gradient_nO @ kernel_OK, sums, rows))
-    to_weight = sums.to_kernel_OK.to(weight.dtype).view(len(weight), *weight.shape[2:], weight.shape[1])
-    to_features = sums.to_features_BHWC.to(features.dtype)
-    to_features, to_offset, to_mask, to_weight = (
-        value.permute(0, 3, 1, 2) for value in (to_features, sums.to_offset, sums.to_mask, to_weight)
+    for rows in sampler.chunks(GRADIENT_BYTES, min_bytes=MIN_CHUNK_BYTES):
+        gradient_nO = gradient_MO[sampler.points(rows)]
+        sums.grad_kernel_OK.add_(gradient_nO.T @ sampler.backward(gradient_nO @ kernel_OK, sums, rows))
+    grad_weight = sums.grad_kernel_OK.to(weight.dtype).view(len(weight), *weight.shape[2:], weight.shape[1])
+    grad_features = sums.grad_features_BHWC.to(features.dtype)
+    grad_features, grad_offset, grad_mask, grad_weight = (
+        value.permute(0, 3, 1, 2) for value in (grad_features, sums.grad_offset, sums.grad_mask, grad_weight)
     )
-    return to_features, to_offset, to_mask, to_weight
+    return grad_features, grad_offset, grad_mask, grad_weight
 
 
 @_convolve.register_fake
@@ -270,24 +267,24 @@ def _(
     return _new_output(features, offset, weight)
 
 
-@_carry_back.register_fake
+@_convolve_backward.register_fake
 def _(_gradient: torch.Tensor, *inputs: Any) -> tuple[torch.Tensor, ...]:
     return tuple(torch.empty_like(value, memory_format=torch.channels_last) for value in inputs[:4])
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG001 (called by keyword)
-    """Keep the inputs for the backward pass, no samples."""
-    *tensors, _bias, ctx.numbers = inputs
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG001 (called by keyword)
+    """Save the inputs for the backward pass."""
+    *tensors, _bias, ctx.geometry = inputs
     ctx.save_for_backward(*tensors)
 
 
-def _differentiate(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    to_inputs = _carry_back(gradient, *ctx.saved_tensors, ctx.numbers)
-    to_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None
-    return *to_inputs, to_bias, None
+def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    grad_inputs = _convolve_backward(gradient, *ctx.saved_tensors, ctx.geometry)
+    grad_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[4] else None
+    return *grad_inputs, grad_bias, None
 
 
-_convolve.register_autograd(_differentiate, setup_context=_keep)
+_convolve.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _new_output(features: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -296,23 +293,14 @@ def _new_output(features: torch.Tensor, offset: torch.Tensor, weight: torch.Tens
 
 
 def _kernel_matrix(weight: torch.Tensor) -> torch.Tensor:
-    """(O, K), taps before channels, as columns have them: a view of a channels-last kernel, a copy of another."""
+    """Return (O, K) in the columns' order, taps before channels: a view of a channels-last kernel, else a copy."""
     return weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
 
 
-def _window(weight: torch.Tensor, numbers: Sequence[int]) -> KernelWindow:
-    kernel = (weight.shape[2], weight.shape[3])
-    return KernelWindow(kernel, (numbers[0], numbers[1]), (numbers[2], numbers[3]), (numbers[4], numbers[5]))
-
-
 def _power_of_two(number: int) -> int:
-    """The least power of two that is no less.
+    """Return the smallest power of two that is not below `number`.
 
     >>> [_power_of_two(number) for number in (1, 24, 64)]
     [1, 32, 64]
     """
     return 1 << max(0, number - 1).bit_length()
-
-
-def _pair(value: int | Pair) -> Pair:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])

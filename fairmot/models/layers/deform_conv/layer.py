@@ -1,4 +1,4 @@
-"""The deformable layer: sample where the layer looks, weighted by what it sees there.
+"""Modulated deformable convolution layer (DCNv2).
 
 Legend: B images, C input channels, O output channels, H W map size, T the 9 taps of the kernel.
 """
@@ -14,34 +14,24 @@ OPERATORS = {"cpu": cpu_deform_conv2d, "cuda": cuda_deform_conv2d}
 
 
 class DeformConv2d(nn.Module):
-    """Modulated deformable convolution that predicts its own offsets and modulation from its input.
+    """Modulated deformable convolution that predicts its offsets and modulation from its input.
 
-    The published network's layer: a plain convolution gives 27 maps, of which the first 18 are the offsets (y and x of
-    each of the 9 taps) and the last 9, through a sigmoid, the modulation. Both start at zero: at first the layer is a
-    plain convolution at half strength. groups: of channels, as in `nn.Conv2d`; offset_groups: how many parts of the
-    channels look elsewhere. Source: Zhu et al., Deformable ConvNets v2, 2019, section 3.1.
+    A convolution gives 27 maps: the first 18 are the offsets (y and x of each of the 9 taps), the last 9, after a
+    sigmoid, the modulation. Its weights start at zero, so the layer starts as a plain convolution scaled by 0.5.
+    Source: Zhu et al., Deformable ConvNets v2, 2019, section 3.1.
 
-    On a CPU `deform_conv_cpu` does the work, on an NVIDIA GPU `deform_conv_cuda`; elsewhere torchvision's operator, to
-    which both are equal.
+    Runs `deform_conv.cpu` on a CPU, `deform_conv.cuda` on an NVIDIA GPU, and elsewhere torchvision's operator, to which
+    both are equal.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int = 3,
-        *,
-        stride: int = 1,
-        groups: int = 1,
-        offset_groups: int = 1,
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, *, stride: int = 1) -> None:
         super().__init__()
         padding = kernel_size // 2
-        plain = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups)
+        plain = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding)
         self.weight = plain.weight
         self.bias = plain.bias
         self.stride, self.padding = stride, padding
-        self.taps = offset_groups * kernel_size**2
+        self.taps = kernel_size**2
         self.conv_offset_mask = nn.Conv2d(in_channels, 3 * self.taps, kernel_size, stride, padding)
         nn.init.zeros_(self.conv_offset_mask.weight)
         if self.conv_offset_mask.bias is not None:

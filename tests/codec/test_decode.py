@@ -1,4 +1,4 @@
-"""decode is the inverse of encode."""
+"""Decoder: inverse of the encoder, limits of top_k."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from fairmot.codec.head_reader import DenseHeadReader
 from fairmot.codec.points import gather_at
 
 MAP_HW = (24, 40)
-places = st.lists(
+cells = st.lists(
     st.tuples(st.integers(1, 22), st.integers(1, 38)),
     min_size=0,
     max_size=12,
@@ -20,20 +20,20 @@ places = st.lists(
 
 
 @settings(deadline=None, max_examples=60)
-@given(places=places, seed=st.integers(0, 1000))
-def test_decode_after_encode_gives_the_boxes_back(places, seed):
-    """People whose centres lie three cells apart come back, box by box, to a thousandth of a pixel."""
+@given(cells=cells, seed=st.integers(0, 1000))
+def test_decode_inverts_encode(cells, seed):
+    """Boxes whose centres are three cells apart are recovered to a thousandth of a pixel."""
     rng = np.random.default_rng(seed)
-    centres = np.array([(x + f, y + g) for (y, x), f, g in zip(places, *rng.random((2, len(places))), strict=True)])
+    centres = np.array([(x + f, y + g) for (y, x), f, g in zip(cells, *rng.random((2, len(cells))), strict=True)])
     far = [c for n, c in enumerate(centres) if all(np.abs(c - d).max() > 3 for d in centres[:n])]
     centres = np.array(far).reshape(-1, 2) * 4
     sizes = rng.uniform(4, 60, (len(centres), 2))
     boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
     targets = encode(boxes, np.arange(len(boxes)), input_hw=(MAP_HW[0] * 4, MAP_HW[1] * 4))
     size_map, offset_map = torch.zeros(1, 4, *MAP_HW), torch.zeros(1, 2, *MAP_HW)
-    cells = torch.from_numpy(targets.indices)
-    size_map.view(4, -1)[:, cells] = torch.from_numpy(targets.sizes_ltrb).T
-    offset_map.view(2, -1)[:, cells] = torch.from_numpy(targets.offsets).T
+    indices = torch.from_numpy(targets.indices)
+    size_map.view(4, -1)[:, indices] = torch.from_numpy(targets.sizes_ltrb).T
+    offset_map.view(2, -1)[:, indices] = torch.from_numpy(targets.offsets).T
     peaks = decode(
         torch.from_numpy(targets.heatmap)[None], DenseHeadReader(size_map), DenseHeadReader(offset_map), top_k=50
     )
@@ -44,7 +44,7 @@ def test_decode_after_encode_gives_the_boxes_back(places, seed):
         np.testing.assert_allclose(by_cell[cell], box, atol=1e-3)
 
 
-def test_more_peaks_than_cells_is_no_error():
+def test_top_k_above_the_number_of_cells_returns_all_cells():
     size, offset = DenseHeadReader(torch.ones(2, 4, 2, 4)), DenseHeadReader(torch.zeros(2, 2, 2, 4))
     peaks = decode(torch.rand(2, 3, 2, 4), size, offset, top_k=500)
     assert peaks.scores_BK.shape == (2, 24)
@@ -52,6 +52,6 @@ def test_more_peaks_than_cells_is_no_error():
     assert peaks.points.indices_BK.max() < 8
 
 
-def test_gather_reads_cells():
+def test_gather_at_returns_values_of_cells():
     values = torch.arange(24.0).view(1, 2, 3, 4)
     np.testing.assert_array_equal(gather_at(values, torch.tensor([[0, 7]]))[0], [[0, 12], [7, 19]])

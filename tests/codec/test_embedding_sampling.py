@@ -1,4 +1,4 @@
-"""Embeddings are read where each sampling says, in training and at inference, and nothing else changes by it."""
+"""Positions of embedding samples in training and at inference; detection losses do not depend on them."""
 
 import numpy as np
 import pytest
@@ -32,60 +32,62 @@ def ramps():
     return torch.stack([columns, rows])[None].float()
 
 
-def places_at(*boxes):
+def points_at(*boxes):
     return points_from_boxes(torch.from_numpy(np.array([boxes], dtype=np.float64)), map_hw=MAP_HW)
 
 
-def read(values_BDHW, places, how):
-    return sample_embeddings(DenseHeadReader(values_BDHW), places, sampling=how)
+def sample(values_BDHW, points, how):
+    return sample_embeddings(DenseHeadReader(values_BDHW), points, sampling=how)
 
 
-def test_the_choices_are_those_of_the_configuration():
+def test_samplings_are_the_choices_of_the_configuration():
     assert tuple(ALL) == MODEL["REID_SAMPLING"].choices
 
 
 @given(x=inside, y=inside, width=st.sampled_from([0.5, 1, 2.75]), height=st.sampled_from([0.5, 1, 3]))
 @settings(deadline=None)
-def test_on_ramps_each_sampling_gives_the_place_that_it_reads(x, y, width, height):
+def test_ramp_maps_give_the_sampled_position(x, y, width, height):
     """The centre's cell, the centre itself, and the middle of the box, which is the centre again."""
-    places = places_at((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    points = points_at((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
     cell, centre = [int(x), int(y)], [x, y]
     expected = {"center": cell, "center_bi": centre, "roi_align": centre, "pos_anchor": cell}
-    for how, place in expected.items():
-        np.testing.assert_allclose(read(ramps(), places, how)[0, 0], place, atol=1e-4)
+    for how, position in expected.items():
+        np.testing.assert_allclose(sample(ramps(), points, how)[0, 0], position, atol=1e-4)
 
 
-def test_between_four_cells_by_hand():
+def test_center_bi_equals_manual_interpolation():
     values = torch.zeros(1, 1, *MAP_HW)
     values[0, 0, 4:6, 7:9] = torch.tensor([[1.0, 2.0], [4.0, 8.0]])
-    places = CenterPoints(torch.tensor([[4 * WIDTH + 7]]), torch.tensor([[[0.25, 0.5]]]), torch.ones(1, 1, 4))
-    assert read(values, places, "center_bi").item() == pytest.approx(0.5 * (0.75 * 1 + 0.25 * 2 + 0.75 * 4 + 0.25 * 8))
+    points = CenterPoints(torch.tensor([[4 * WIDTH + 7]]), torch.tensor([[[0.25, 0.5]]]), torch.ones(1, 1, 4))
+    assert sample(values, points, "center_bi").item() == pytest.approx(
+        0.5 * (0.75 * 1 + 0.25 * 2 + 0.75 * 4 + 0.25 * 8)
+    )
 
 
-def test_between_cells_equals_the_cell_where_the_offset_is_0():
+def test_center_bi_with_zero_offset_equals_center():
     indices = torch.randint(0, HEIGHT * WIDTH, (2, 30), generator=torch.Generator().manual_seed(1))
-    places = CenterPoints(indices, torch.zeros(2, 30, 2), torch.ones(2, 30, 4))
-    assert torch.equal(read(random_map(), places, "center_bi"), read(random_map(), places, "center"))
+    points = CenterPoints(indices, torch.zeros(2, 30, 2), torch.ones(2, 30, 4))
+    assert torch.equal(sample(random_map(), points, "center_bi"), sample(random_map(), points, "center"))
 
 
 @pytest.mark.parametrize(
-    ("offset", "place"),
+    ("offset", "position"),
     [
         pytest.param((-0.5, 0.25), (22.5, 15.0), id="to the left, and below the last row"),
         pytest.param((1.5, -2.0), (23.0, 13.0), id="beyond the last column, two rows up"),
         pytest.param((1e9, -1e9), (23.0, 0.0), id="far outside"),
     ],
 )
-def test_a_predicted_centre_may_lie_anywhere_and_is_clamped_to_the_map(offset, place):
+def test_predicted_centre_outside_is_clamped_to_the_map(offset, position):
     """From the map's last cell; a network's offsets need not lie within a cell."""
-    places = CenterPoints(torch.tensor([[HEIGHT * WIDTH - 1]]), torch.tensor([[offset]]), torch.ones(1, 1, 4))
-    np.testing.assert_allclose(read(ramps(), places, "center_bi")[0, 0], place, atol=1e-4)
+    points = CenterPoints(torch.tensor([[HEIGHT * WIDTH - 1]]), torch.tensor([[offset]]), torch.ones(1, 1, 4))
+    np.testing.assert_allclose(sample(ramps(), points, "center_bi")[0, 0], position, atol=1e-4)
 
 
 @pytest.mark.parametrize("how", ALL)
-def test_outputs_that_are_no_numbers_end_nothing(how):
+def test_nan_outputs_do_not_crash(how):
     nothing = CenterPoints(torch.tensor([[5]]), torch.full((1, 1, 2), torch.nan), torch.full((1, 1, 4), torch.nan))
-    assert read(random_map(1), nothing, how).shape == (1, 1, 3)
+    assert sample(random_map(1), nothing, how).shape == (1, 1, 3)
 
 
 def mean_by_hand(values_DHW, box):
@@ -105,47 +107,47 @@ def mean_by_hand(values_DHW, box):
 
 @given(st.tuples(*[st.floats(-30, 50)] * 2), st.tuples(*[st.floats(0, 40)] * 2))
 @settings(deadline=None, max_examples=40)
-def test_the_mean_over_a_box_by_hand(corner, size):
+def test_roi_align_equals_manual_mean(corner, size):
     box = np.array([*corner, corner[0] + size[0], corner[1] + size[1]])
     values = random_map(1, dtype=torch.float64)
-    found = read(values, places_at(box), "roi_align")[0, 0]
+    found = sample(values, points_at(box), "roi_align")[0, 0]
     np.testing.assert_allclose(found, mean_by_hand(values[0].numpy(), box), atol=2e-5)
 
 
 @pytest.mark.parametrize(
-    ("box", "place"),
+    ("box", "position"),
     [
         pytest.param((7.5, 3.25, 7.5, 3.25), (7.5, 3.25), id="no size"),
         pytest.param((9.0, 8.0, 5.0, 2.0), (7.0, 5.0), id="negative size"),
         pytest.param((-9.0, -9.0, -5.0, -4.0), (0.0, 0.0), id="outside, above"),
         pytest.param((40.0, 4.0, 50.0, 8.0), (23.0, 6.0), id="outside, on the right"),
-        pytest.param((-1e9, -1e9, 1e9, 1e9), (11.5, 7.5), id="over the whole map"),
+        pytest.param((-1e9, -1e9, 1e9, 1e9), (11.5, 7.5), id="over the full map"),
         pytest.param((-4.0, 2.0, 8.0, 6.0), (4.0, 4.0), id="over the left border"),
     ],
 )
-def test_odd_boxes_have_finite_means_and_gradients(box, place):
+def test_extreme_boxes_have_finite_means_and_gradients(box, position):
     values = ramps().requires_grad_()
     cell = torch.tensor([[0]])
     sides = torch.tensor([[[-box[0], -box[1], box[2], box[3]]]])
-    found = read(values, CenterPoints(cell, torch.zeros(1, 1, 2), sides), "roi_align")
-    np.testing.assert_allclose(found.detach()[0, 0], place, atol=1e-4)
+    found = sample(values, CenterPoints(cell, torch.zeros(1, 1, 2), sides), "roi_align")
+    np.testing.assert_allclose(found.detach()[0, 0], position, atol=1e-4)
     torch.nn.functional.normalize(found, dim=2).sum().backward()
     assert bool(torch.isfinite(values.grad).all())
 
 
 @pytest.mark.parametrize("how", ONE_EACH)
-def test_training_reads_the_places_of_the_targets(how):
+def test_training_samples_at_the_targets(how):
     batch, values = random_batch(), random_map()
     samples = sample_for_training(values, batch, sampling=how)
     known = batch.mask_BK & (batch.identities_BK >= 0)
-    places = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
-    torch.testing.assert_close(samples.embeddings_ND, read(values, places, how)[known])
+    points = CenterPoints(batch.indices_BK, batch.offsets_BK2, batch.sizes_BK4)
+    torch.testing.assert_close(samples.embeddings_ND, sample(values, points, how)[known])
     assert torch.equal(samples.identities_N, batch.identities_BK[known])
     assert torch.equal(samples.classes_N, batch.classes_BK[known])
     assert samples.weights_N is None
 
 
-def test_center_is_the_published_reading_bit_for_bit():
+def test_center_equals_gather_at_bit_for_bit():
     batch, values = random_batch(), random_map()
     known = batch.mask_BK & (batch.identities_BK >= 0)
     expected = gather_at(values, batch.indices_BK)[known]
@@ -153,7 +155,7 @@ def test_center_is_the_published_reading_bit_for_bit():
         assert torch.equal(samples.embeddings_ND, expected)
 
 
-def test_positive_anchors_train_the_cells_that_people_have():
+def test_pos_anchor_samples_all_positive_cells_with_weights():
     batch, values = random_batch(3), random_map()
     samples, cells = sample_for_training(values, batch, sampling="pos_anchor"), positive_cells(batch, map_hw=MAP_HW)
     rows = values.permute(0, 2, 3, 1).reshape(-1, 3)
@@ -168,16 +170,16 @@ def test_positive_anchors_train_the_cells_that_people_have():
     assert float(samples.weights_N.sum()) == pytest.approx(int((identities >= 0).sum()), rel=1e-6)
 
 
-def test_people_of_unknown_identity_keep_their_cells_to_themselves():
+def test_cells_of_unknown_identities_are_ignored():
     box, near = (4.0, 2.0, 10.0, 14.0), (6.0, 2.0, 12.0, 14.0)
     alone = sample_for_training(random_map(1), make_batch([[box]]), sampling="pos_anchor")
-    beside = sample_for_training(random_map(1), make_batch([[box, near]], [[0, -1]]), sampling="pos_anchor")
-    assert 0 < len(beside.identities_N) < len(alone.identities_N)
-    assert set(beside.identities_N.tolist()) == {0}
+    together = sample_for_training(random_map(1), make_batch([[box, near]], [[0, -1]]), sampling="pos_anchor")
+    assert 0 < len(together.identities_N) < len(alone.identities_N)
+    assert set(together.identities_N.tolist()) == {0}
 
 
-def test_where_positive_anchors_are_single_cells_they_train_the_centre():
-    """People of a cell or two, whose middles lie near a cell, have no other one, and the weights are 1."""
+def test_pos_anchor_of_single_cell_objects_equals_center():
+    """Objects of a cell or two, whose middles lie near a cell, have no other one, and the weights are 1."""
     batch = make_batch([[(3.5, 3.5, 4.5, 4.5), (10.25, 6.0, 11.75, 8.0)], [(19.5, 9.0, 20.75, 11.0)]])
     one, other = (sample_for_training(random_map(), batch, sampling=how) for how in ("pos_anchor", "center"))
     assert torch.equal(one.embeddings_ND, other.embeddings_ND)
@@ -186,10 +188,10 @@ def test_where_positive_anchors_are_single_cells_they_train_the_centre():
 
 
 @pytest.mark.parametrize("how", ALL)
-@pytest.mark.parametrize("kind", ["nobody", "no slot", "nobody known"])
-def test_batches_without_anybody_to_train(how, kind):
+@pytest.mark.parametrize("kind", ["no object", "no slot", "no known identity"])
+def test_batch_without_known_identity_gives_empty_samples(how, kind):
     values = random_map().requires_grad_()
-    batch = make_batch([[], []]) if kind == "nobody" else random_batch(unknown=1.0)
+    batch = make_batch([[], []]) if kind == "no object" else random_batch(unknown=1.0)
     if kind == "no slot":
         batch = batch._replace(**{name: value[:, :0] for name, value in batch._asdict().items() if "K" in name})
     samples = sample_for_training(values, batch, sampling=how)
@@ -200,13 +202,13 @@ def test_batches_without_anybody_to_train(how, kind):
 
 
 @pytest.mark.parametrize("how", ALL)
-def test_no_place_at_all(how):
-    places = CenterPoints(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(2, 0, 2), torch.zeros(2, 0, 4))
-    assert read(random_map(), places, how).shape == (2, 0, 3)
+def test_no_points_give_empty_embeddings(how):
+    points = CenterPoints(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(2, 0, 2), torch.zeros(2, 0, 4))
+    assert sample(random_map(), points, how).shape == (2, 0, 3)
 
 
 @pytest.mark.parametrize("how", ALL)
-def test_gradients_are_those_of_finite_differences(how):
+def test_gradients_equal_finite_differences(how):
     values = random_map(1, 2, torch.float64)[..., :6, :8].clone().requires_grad_()
     batch = make_batch([[(0.6, 0.7, 4.9, 4.2), (3.1, 1.0, 9.5, 6.1), (-2.0, 1.5, 1.0, 3.0)]])
     column, row = batch.indices_BK % WIDTH, batch.indices_BK // WIDTH
@@ -219,7 +221,7 @@ def test_gradients_are_those_of_finite_differences(how):
 
 
 @pytest.mark.parametrize("how", ALL)
-def test_the_detector_is_untouched_by_the_switch(how):
+def test_sampling_does_not_change_detection_losses(how):
     """Losses of heatmap, sizes and offsets and the gradients on these maps equal those of `center`, bit for bit."""
     batch = random_batch(7)
 

@@ -59,12 +59,12 @@ def by_object(found):
 @pytest.mark.parametrize("device", DEVICES)
 @given(seed=st.integers(0, 10**6), people=st.integers(1, 7))
 @settings(deadline=None, max_examples=15)
-def test_cells_are_those_of_the_double_loop(device, seed, people):
+def test_cells_equal_a_double_loop(device, seed, people):
     batch = random_batch(seed, people=people)
     assert by_object(positive_cells(batch.to(torch.device(device)), map_hw=MAP_HW)) == brute_force(batch)
 
 
-def test_one_person_alone_has_the_cells_around_the_middle():
+def test_single_object_has_the_cells_around_its_middle():
     """A box of 6 x 12 cells moved by (x, y) overlaps itself by 0.5 where (6 - |x|) (12 - |y|) is two thirds of it."""
     found = positive_cells(make_batch([[(5.0, 2.0, 11.0, 14.0)]]), map_hw=MAP_HW)
     cells = {(cell % WIDTH - 8, cell // WIDTH - 8) for cell in found.cells_S.tolist()}
@@ -74,19 +74,19 @@ def test_one_person_alone_has_the_cells_around_the_middle():
     assert cells.isdisjoint({(3, 0), (0, 5), (1, 3)})
 
 
-def test_a_cell_goes_to_the_higher_overlap():
+def test_cell_is_assigned_to_the_higher_overlap():
     """1 of 6 cells to the side leaves more than 4 of 12; the second one comes first in the batch."""
     cells = by_object(positive_cells(make_batch([[(4.0, 4.0, 16.0, 8.0), (2.0, 4.0, 8.0, 8.0)]]), map_hw=MAP_HW))
     assert 6 * WIDTH + 6 in cells[1]
 
 
-def test_of_equal_overlaps_the_nearer_middle_decides():
+def test_equal_overlaps_are_decided_by_distance():
     """2 of 12 cells to the side and 1 of 6 leave the same."""
     cells = by_object(positive_cells(make_batch([[(2.0, 4.0, 14.0, 8.0), (8.0, 4.0, 14.0, 8.0)]]), map_hw=MAP_HW))
     assert 6 * WIDTH + 10 in cells[1]
 
 
-def test_of_equal_boxes_the_first_has_the_cells_and_the_other_its_centre_nevertheless():
+def test_equal_boxes_give_cells_to_the_first_and_centre_to_both():
     box = (6.0, 2.0, 12.0, 14.0)
     cells = by_object(positive_cells(make_batch([[box, box]]), map_hw=MAP_HW))
     assert len(cells[0]) > 1
@@ -101,25 +101,25 @@ def test_of_equal_boxes_the_first_has_the_cells_and_the_other_its_centre_neverth
         pytest.param((200.0, 100.0, 210.0, 130.0), (23, 15), id="outside the map"),
     ],
 )
-def test_every_object_has_its_centre_cell_where_no_other_comes(box, cell):
+def test_every_object_has_its_centre_cell(box, cell):
     found = positive_cells(make_batch([[box]]), map_hw=MAP_HW)
     assert cell in {(flat % WIDTH, flat // WIDTH) for flat in found.cells_S.tolist()}
 
 
-def test_a_box_larger_than_the_map_has_all_of_it():
+def test_box_larger_than_the_map_has_all_cells():
     found = positive_cells(make_batch([[(-1e9, -1e9, 1e9, 1e9)]]), map_hw=MAP_HW)
     assert sorted(found.cells_S.tolist()) == list(range(HEIGHT * WIDTH))
 
 
 @pytest.mark.parametrize("images", [1, 2])
-def test_nobody_at_all(images):
+def test_no_objects_have_no_cells(images):
     found = positive_cells(make_batch([[]] * images), map_hw=MAP_HW)
     assert found.cells_S.shape == found.objects_S.shape == (0,)
 
 
-def test_crowds_are_settled_in_parts_that_bound_the_memory(monkeypatch):
+def test_crowd_is_assigned_in_chunks_of_bounded_memory(monkeypatch):
     batch = random_batch(5, people=40)
-    whole = positive_cells(batch, map_hw=MAP_HW)
+    expected = positive_cells(batch, map_hw=MAP_HW)
     sizes, make_pairs = [], anchors._make_pairs
 
     def watch(objects, map_hw):
@@ -131,5 +131,5 @@ def test_crowds_are_settled_in_parts_that_bound_the_memory(monkeypatch):
     parts = positive_cells(batch, map_hw=MAP_HW)
     assert len(sizes) > 6
     assert max(sizes) <= 100 + HEIGHT * WIDTH
-    for one, other in zip(parts, whole, strict=True):
+    for one, other in zip(parts, expected, strict=True):
         assert torch.equal(one, other)

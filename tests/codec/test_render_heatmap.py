@@ -35,13 +35,13 @@ def padded(targets, name):
     return torch.from_numpy(rows)
 
 
-def places(targets):
+def pack(targets):
     mask = torch.arange(padded(targets, "indices").shape[1]) < torch.tensor([[len(t.indices)] for t in targets])
     return (*(padded(targets, name) for name in ("indices", "classes", "radii")), mask)
 
 
 def assert_equal_to_host(targets, *, device="cpu", map_hw=MAP_HW):
-    moved = [value.to(device) for value in places(targets)]
+    moved = [value.to(device) for value in pack(targets)]
     heatmap = render_heatmap(*moved, num_classes=CLASSES, map_hw=map_hw)
     assert (heatmap.dtype, heatmap.device.type) == (torch.float32, device)
     rendered, host = heatmap.cpu().numpy(), np.stack([target.heatmap for target in targets])
@@ -53,7 +53,7 @@ def assert_equal_to_host(targets, *, device="cpu", map_hw=MAP_HW):
 @pytest.mark.parametrize("device", DEVICES)
 @given(scenes)
 @settings(deadline=None)
-def test_random_scenes(device, batch):
+def test_random_scenes_equal_encode(device, batch):
     assert_equal_to_host([encode_scene(scene) for scene in batch], device=device)
 
 
@@ -69,21 +69,21 @@ def test_random_scenes(device, batch):
         pytest.param((-1e12, -1e12, 1e12, 1e12), id="radius at its limit"),
     ],
 )
-def test_borders_and_extremes(device, box):
+def test_border_and_extreme_boxes_equal_encode(device, box):
     assert_equal_to_host([encode_scene([(box, 1)]), encode_scene([])], device=device)
 
 
-def test_no_object_at_all():
+def test_no_objects_give_an_empty_heatmap():
     assert_equal_to_host([encode_scene([]), encode_scene([])])
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_crowds_are_drawn_in_parts_that_bound_the_memory(monkeypatch, device):
+def test_crowd_is_drawn_in_chunks_of_bounded_memory(monkeypatch, device):
     monkeypatch.setattr(render, "CHUNK_PAIRS", 200)
-    seen, splat = [], render._splat_max
+    sizes_of_chunks, splat = [], render._splat_max
 
     def watch(heatmap, windows, map_hw):
-        seen.append(int((windows.heights * windows.widths).sum()))
+        sizes_of_chunks.append(int((windows.heights * windows.widths).sum()))
         splat(heatmap, windows, map_hw)
 
     monkeypatch.setattr(render, "_splat_max", watch)
@@ -93,12 +93,12 @@ def test_crowds_are_drawn_in_parts_that_bound_the_memory(monkeypatch, device):
     boxes = np.concatenate([corners, corners + sizes], axis=2)
     batch = [encode_scene([(box, number % CLASSES) for number, box in enumerate(image)]) for image in boxes]
     assert_equal_to_host(batch, device=device)
-    assert len(seen) > 3
-    assert max(seen) <= 200 + MAP_HW[0] * MAP_HW[1]
+    assert len(sizes_of_chunks) > 3
+    assert max(sizes_of_chunks) <= 200 + MAP_HW[0] * MAP_HW[1]
 
 
 def make_batch(targets, heatmap):
-    indices, classes, radii, mask = places(targets)
+    indices, classes, radii, mask = pack(targets)
     count, fullest = indices.shape
     return Batch(
         images_B3HW=torch.zeros(count, 3, *INPUT_HW),
@@ -114,10 +114,10 @@ def make_batch(targets, heatmap):
     )
 
 
-def test_a_batch_without_a_heatmap_is_completed_and_another_is_left_alone():
+def test_complete_heatmap_renders_only_empty_heatmaps():
     targets = [encode_scene([((10, 10, 30, 50), 2), ((40, 0, 60, 30), 0)]), encode_scene([])]
     host = torch.from_numpy(np.stack([target.heatmap for target in targets]))
     completed = complete_heatmap(make_batch(targets, torch.zeros(2, CLASSES, 0, 0)))
     torch.testing.assert_close(completed.heatmap_BCHW, host, rtol=0, atol=1e-6)
-    whole = make_batch(targets, host)
-    assert complete_heatmap(whole) is whole
+    batch = make_batch(targets, host)
+    assert complete_heatmap(batch) is batch

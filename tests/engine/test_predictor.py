@@ -1,4 +1,4 @@
-"""Image -> detections: boxes land where the network saw them, whatever the image's size, embeddings where asked."""
+"""Predictor: boxes for any image size, head evaluation, embedding sampling."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ SAMPLINGS = list(SAMPLERS)
 
 
 class OnePeak(nn.Module):
-    """Sees one object, 8 x 16 cells, centred at cell (10.5, 6.25) of a 16 x 24 map."""
+    """Detects one object of 8 x 16 cells, centred at cell (10.5, 6.25) of a 16 x 24 map."""
 
     def __init__(self, score=0.9):
         super().__init__()
@@ -37,7 +37,7 @@ class OnePeak(nn.Module):
         return HeadOutputs(heat, size, offset, embedding)
 
 
-def test_boxes_scores_and_unit_embeddings():
+def test_known_maps_give_boxes_scores_and_unit_embeddings():
     predictor = Predictor(OnePeak(), input_hw=(64, 96), device=CPU, undo="exact")
     detections = predictor(np.full((64, 96, 3), 255, dtype=np.uint8))
     np.testing.assert_allclose(detections.boxes_xyxy, [[26.0, -7.0, 58.0, 57.0]], atol=1e-4)
@@ -47,20 +47,20 @@ def test_boxes_scores_and_unit_embeddings():
 
 
 @pytest.mark.parametrize("undo", ["exact", "published"])
-def test_boxes_return_to_an_image_of_another_size(undo):
+def test_boxes_are_mapped_to_an_image_of_another_size(undo):
     predictor = Predictor(OnePeak(), input_hw=(64, 96), device=CPU, undo=undo)
     box = predictor(np.zeros((128, 384, 3), dtype=np.uint8)).boxes_xyxy[0]
     np.testing.assert_allclose(box, [104.0, -92.0, 232.0, 164.0], atol=1.0)
 
 
-def test_peaks_below_the_threshold_stay_inside():
+def test_peaks_below_min_score_are_dropped():
     predictor = Predictor(OnePeak(score=0.05), input_hw=(64, 96), device=CPU, min_score=0.1)
     detections = predictor(np.zeros((64, 96, 3), dtype=np.uint8))
     assert len(detections) == 0
     assert detections.embeddings.shape == (0, 3)
 
 
-def test_the_built_predictor_pads_the_input_to_what_the_network_takes():
+def test_built_predictor_rounds_the_input_size_up():
     predictor = build_predictor(load_cfg(None, ["INPUT.SIZE_HW", "(50, 90)"]), OnePeak(), device=CPU)
     assert predictor.input_hw == (64, 96)
     assert not predictor.model.training
@@ -94,8 +94,8 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("input_hw", [(64, 96), (100, 150)], ids=["halved five times", "any size"])
-def test_heads_at_peaks_give_the_detections_of_dense_heads(input_hw, sampling):
+@pytest.mark.parametrize("input_hw", [(64, 96), (100, 150)], ids=["multiple of 32", "any size"])
+def test_sparse_heads_give_the_detections_of_dense_heads(input_hw, sampling):
     model = slim()
     peaks, dense = (
         predictor_of(model, input_hw=input_hw, heads=heads, sampling=sampling)(random_image()) for heads in HEADS
@@ -106,7 +106,7 @@ def test_heads_at_peaks_give_the_detections_of_dense_heads(input_hw, sampling):
 
 
 @pytest.mark.parametrize("backbone", list(BACKBONES))
-def test_samplings_change_embeddings_alone(backbone):
+def test_sampling_changes_only_embeddings(backbone):
     model = slim(backbone)
     for heads in HEADS:
         found = {how: predictor_of(model, heads=heads, sampling=how)(random_image()) for how in SAMPLINGS}
@@ -120,29 +120,29 @@ def test_samplings_change_embeddings_alone(backbone):
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("heads", HEADS)
-def test_a_prefix_is_the_first_values_at_unit_length(heads, sampling):
+def test_prefix_gives_the_normalised_first_values(heads, sampling):
     model = slim()
-    whole, part = (predictor_of(model, heads=heads, sampling=sampling, prefix=n)(random_image()) for n in (0, 3))
-    assert (whole.embeddings.shape[1], part.embeddings.shape[1]) == (8, 3)
-    first = whole.embeddings[:, :3]
+    full, part = (predictor_of(model, heads=heads, sampling=sampling, prefix=n)(random_image()) for n in (0, 3))
+    assert (full.embeddings.shape[1], part.embeddings.shape[1]) == (8, 3)
+    first = full.embeddings[:, :3]
     np.testing.assert_allclose(part.embeddings, first / np.linalg.norm(first, axis=1, keepdims=True), atol=1e-5)
-    assert_same(part, whole)
+    assert_same(part, full)
 
 
-def test_the_built_predictor_reads_as_the_configuration_says():
+def test_built_predictor_has_the_configured_head_options():
     keys = ["MODEL.REID_SAMPLING", "roi_align", "PREDICT.REID_PREFIX", "16", "PREDICT.HEADS", "dense"]
     predictor = build_predictor(load_cfg(None, keys), OnePeak(), device=CPU)
     assert predictor.head_options == HeadOptions(heads="dense", sampling="roi_align", prefix=16)
 
 
-def test_a_prefix_longer_than_the_embedding_is_refused():
+def test_prefix_longer_than_the_embedding_raises():
     sizes = ["MODEL.REID_DIM", "16", "MODEL.REID_NESTED", "(32,8)"]
     assert build_predictor(load_cfg(None, [*sizes, "PREDICT.REID_PREFIX", "32"]), OnePeak(), device=CPU)
     with pytest.raises(InputError, match=r"PREDICT\.REID_PREFIX = 33 is more than the 32 values"):
         load_cfg(None, [*sizes, "PREDICT.REID_PREFIX", "33"])
 
 
-class PlacesAsEmbeddings(nn.Module):
+class PositionEmbeddings(nn.Module):
     """Each cell's embedding is its own column and row, counted from 1."""
 
     def forward(self, images):
@@ -161,13 +161,13 @@ class PlacesAsEmbeddings(nn.Module):
         ("pos_anchor", [[26, 21], [1, 13]]),
     ],
 )
-def test_an_embedding_is_read_at_a_given_box(sampling, expected):
-    """A picture of half the input's size: centre (50.5, 40.5) lies at input pixel (101, 81), cell 25.25 and 20.25.
+def test_embed_samples_at_the_given_box(sampling, expected):
+    """An image of half the input size: centre (50.5, 40.5) is at input pixel (101, 81), cell 25.25 and 20.25.
 
     The second box's middle is left of the image and clipped; the part of it in the image ends at cell 5.
     """
     boxes = np.array([[40.5, 20.5, 60.5, 60.5], [-40, 20, 10, 31]])
-    read = predictor_of(PlacesAsEmbeddings(), input_hw=(128, 192), sampling=sampling).embed(
+    read = predictor_of(PositionEmbeddings(), input_hw=(128, 192), sampling=sampling).embed(
         np.zeros((64, 96, 3), np.uint8), boxes
     )
     expected = np.array(expected, dtype=float)
@@ -175,7 +175,7 @@ def test_an_embedding_is_read_at_a_given_box(sampling, expected):
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_heads_at_cells_embed_boxes_as_dense_heads_do(sampling):
+def test_sparse_heads_embed_boxes_as_dense_heads(sampling):
     model, boxes = slim(), np.array([[10, 10, 40, 80], [-20, 30, 15, 60], [150, 90, 300, 200], [5, 5, 5, 5]])
     peaks, dense = (
         predictor_of(model, heads=heads, sampling=sampling, prefix=5).embed(random_image(), boxes) for heads in HEADS
@@ -185,7 +185,7 @@ def test_heads_at_cells_embed_boxes_as_dense_heads_do(sampling):
     np.testing.assert_allclose(peaks, dense, atol=1e-5)
 
 
-def test_detections_embed_again_at_their_own_boxes():
+def test_embed_at_detected_boxes_equals_the_detections():
     predictor = predictor_of(slim(), undo="exact", heads="sparse", sampling="roi_align")
     found = predictor(random_image())
     np.testing.assert_allclose(predictor.embed(random_image(), found.boxes_xyxy), found.embeddings, atol=1e-4)
@@ -193,7 +193,7 @@ def test_detections_embed_again_at_their_own_boxes():
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("heads", HEADS)
-def test_no_box_has_no_embedding(heads, sampling):
+def test_embed_of_no_boxes_is_empty(heads, sampling):
     predictor = predictor_of(slim(), heads=heads, sampling=sampling)
     assert predictor.embed(random_image(), np.zeros((0, 4))).shape == (0, 8)
 
@@ -201,7 +201,7 @@ def test_no_box_has_no_embedding(heads, sampling):
 @pytest.mark.gpu
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("heads", HEADS)
-def test_a_gpu_finds_what_a_cpu_finds(heads, sampling, monkeypatch):
+def test_gpu_detections_equal_cpu_detections(heads, sampling, monkeypatch):
     """Without TF32, whose convolutions are good to three digits."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     torch.manual_seed(0)
@@ -220,10 +220,10 @@ def test_a_gpu_finds_what_a_cpu_finds(heads, sampling, monkeypatch):
 
 
 @pytest.mark.parametrize("input_hw", [(100, 150), (33, 47), (64, 96)])
-def test_boxes_of_any_input_size_return_exactly(input_hw):
-    """A network that sees one known box in cells of four pixels, on a map of a quarter rounded up."""
+def test_exact_undo_works_for_any_input_size(input_hw):
+    """The network detects one known box on a map of a quarter of the input size, rounded up."""
 
-    class Sees(nn.Module):
+    class KnownBox(nn.Module):
         def forward(self, images):
             cells = (-(-images.shape[-2] // 4), -(-images.shape[-1] // 4))
             heat = torch.full((1, 1, *cells), -9.0)
@@ -232,6 +232,6 @@ def test_boxes_of_any_input_size_return_exactly(input_hw):
             return HeadOutputs(heat, size, torch.full((1, 2, *cells), 0.5), torch.ones(1, 3, *cells))
 
     image_hw = (2 * input_hw[0], 2 * input_hw[1])
-    found = Predictor(Sees(), input_hw=input_hw, device=CPU, undo="exact")(np.zeros((*image_hw, 3), dtype=np.uint8))
+    found = Predictor(KnownBox(), input_hw=input_hw, device=CPU, undo="exact")(np.zeros((*image_hw, 3), dtype=np.uint8))
     expected = [[2 * 4 * (5.5 - 1), 2 * 4 * (3.5 - 2), 2 * 4 * (5.5 + 3), 2 * 4 * (3.5 + 4)]]
     np.testing.assert_allclose(found.boxes_xyxy, expected, atol=1e-4)

@@ -8,7 +8,7 @@ from fairmot.structures.batch import Batch
 
 MAP_HW = (16, 24)
 INPUT_HW = (4 * MAP_HW[0], 4 * MAP_HW[1])
-PADDING = 3  # slots whose numbers nothing may read
+PADDING = 3  # unused slots
 
 
 def make_batch(boxes_by_image, identities_by_image=None, classes_by_image=None):
@@ -53,7 +53,7 @@ def make_batch(boxes_by_image, identities_by_image=None, classes_by_image=None):
 
 
 def random_batch(seed=0, images=2, people=6, unknown=0.3):
-    """Boxes of all sizes, some over one another, some over the border; a share of the identities unknown."""
+    """Boxes of all sizes, some overlapping, some across the border; a fraction of the identities unknown."""
     rng = np.random.default_rng(seed)
     boxes = []
     for _ in range(images):

@@ -1,4 +1,4 @@
-"""Every registered backbone, slim: shapes, start, gradients, tracing."""
+"""Every registered backbone at reduced width: shapes, initialisation, gradients, tracing."""
 
 import re
 
@@ -73,7 +73,7 @@ def test_distributed_training_finds_no_unused_parameter(name, one_process_group)
         sum(output.square().mean() for output in model(images(2, 3, 64, 64))).backward()
 
 
-def test_distributed_training_would_find_one(one_process_group):
+def test_distributed_training_detects_an_unused_parameter(one_process_group):
     model = make("dla_34").train().requires_grad_(True)
     wrapped = nn.parallel.DistributedDataParallel(model)
     sum(output.square().mean() for output in wrapped(images(2, 3, 64, 64))).backward()
@@ -82,7 +82,7 @@ def test_distributed_training_would_find_one(one_process_group):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_images_of_a_batch_do_not_mix_in_eval_mode(name):
+def test_images_of_a_batch_are_independent_in_eval_mode(name):
     model, batch = make(name).eval(), images(2, 3, 64, 64)
     with torch.inference_mode():
         together, alone = model(batch), model(batch[1:])
@@ -91,7 +91,7 @@ def test_images_of_a_batch_do_not_mix_in_eval_mode(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_step_reaches_every_parameter_but_the_frozen(name):
+def test_one_step_changes_all_parameters_but_the_frozen(name):
     """The heatmap starts near one tenth, maps neither vanish nor explode, what is frozen is what is known as dead."""
     model = make(name).train()
     outputs = model(images(2, 3, 64, 96))
@@ -126,13 +126,13 @@ def test_backbone_and_neck_can_be_traced(name):
             torch.testing.assert_close(traced(batch), body(batch))
 
 
-def test_a_channel_mixing_upsampling_starts_as_the_depthwise_one():
+def test_full_upsampling_kernel_starts_as_the_depthwise_one():
     features = images(1, 3, 5, 6)
     mixing, apart = bilinear_upsample(3, 2, depthwise=False), bilinear_upsample(3, 2)
     torch.testing.assert_close(mixing(features), apart(features))
 
 
-def test_yolo_heads_are_narrow_and_have_the_backbones_activation():
+def test_yolo_heads_have_64_channels_and_silu():
     with torch.device("meta"):
         yolo, dla = (build_model(load_cfg(None, ["MODEL.BACKBONE", name])) for name in ("yolo", "dla_34"))
     assert isinstance(yolo.heads["heatmap"][1], nn.SiLU)
@@ -141,6 +141,6 @@ def test_yolo_heads_are_narrow_and_have_the_backbones_activation():
     assert dla.heads["heatmap"][0].out_channels == 256
 
 
-def test_an_unknown_backbone_lists_the_choices():
+def test_unknown_backbone_error_lists_the_choices():
     with pytest.raises(InputError, match=r"choose from dla_34, .*yolo"):
         build_model(load_cfg(None, ["MODEL.BACKBONE", "hrnet"]))

@@ -1,4 +1,4 @@
-"""The network prepared for inference gives what the trained one gives."""
+"""Preparation for inference: equal outputs, folded batch norms."""
 
 import pytest
 import torch
@@ -11,8 +11,8 @@ from fairmot.models.inference import prepare_for_inference
 SLIM = ["MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "16"]
 
 
-def lived_in(backbone):
-    """A slim network whose batch norms and deformable layers are far from their start."""
+def trained_model(backbone):
+    """A slim network whose batch norms and deformable layers are far from their initial values."""
     torch.manual_seed(3)
     model = build_model(load_cfg(None, [*SLIM, "MODEL.BACKBONE", backbone]))
     for name, module in model.named_modules():
@@ -28,8 +28,8 @@ def lived_in(backbone):
 
 
 @pytest.mark.parametrize("backbone", list(BACKBONES))
-def test_outputs_stay_and_the_model_is_untouched(backbone):
-    model = lived_in(backbone)
+def test_prepared_outputs_are_equal_and_the_model_unchanged(backbone):
+    model = trained_model(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     prepared = prepare_for_inference(model)
     images = torch.rand(2, 3, 96, 128)
@@ -43,14 +43,14 @@ def test_outputs_stay_and_the_model_is_untouched(backbone):
 
 
 @pytest.mark.parametrize("backbone", list(BACKBONES))
-def test_every_batch_norm_that_is_used_is_folded(backbone):
-    """What stays are the dead projections of the published DLAs, which nothing runs."""
+def test_every_used_batch_norm_is_folded(backbone):
+    """Only the unused projections of DLA keep theirs."""
     prepared = prepare_for_inference(build_model(load_cfg(None, [*SLIM, "MODEL.BACKBONE", backbone])))
-    left = {name for name, module in prepared.named_modules() if isinstance(module, nn.BatchNorm2d)}
-    assert left <= {"backbone.level3.project.1", "backbone.level4.project.1"}
+    remaining = {name for name, module in prepared.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    assert remaining <= {"backbone.level3.project.1", "backbone.level4.project.1"}
     assert not any(value.requires_grad for value in prepared.parameters())
 
 
-def test_another_module_is_refused():
+def test_other_modules_raise():
     with pytest.raises(TypeError, match="JointDetector"):
         prepare_for_inference(nn.Linear(2, 2))

@@ -1,4 +1,4 @@
-"""Frozen norms stay as they were loaded, synchronised ones keep names and values; both are folded for inference."""
+"""Frozen and synchronised batch norms: names, values, training, folding for inference."""
 
 import pytest
 import torch
@@ -22,19 +22,19 @@ def count_norms(model):
 
 
 @pytest.mark.parametrize("kind", ["frozen", "sync"])
-def test_names_values_and_outputs_are_those_of_batch_norms(kind):
+def test_names_values_and_outputs_equal_batch_norm(kind):
     plain, other = make("batch"), make(kind)
     assert plain.state_dict().keys() == other.state_dict().keys()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        wanted, found, folded = plain.eval()(images), other.eval()(images), prepare_for_inference(other)(images)
-    for name, value in wanted._asdict().items():
+        expected, found, folded = plain.eval()(images), other.eval()(images), prepare_for_inference(other)(images)
+    for name, value in expected._asdict().items():
         torch.testing.assert_close(getattr(found, name), value, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(getattr(folded, name), value, rtol=1e-3, atol=1e-3)
     assert count_norms(prepare_for_inference(other)) == count_norms(prepare_for_inference(plain)) < count_norms(plain)
 
 
-def test_frozen_norms_learn_nothing_and_the_rest_does():
+def test_frozen_norms_stay_and_other_layers_train():
     model = make("frozen").train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     outputs = model(torch.rand(2, 3, 64, 64))

@@ -1,4 +1,4 @@
-"""Names there and back, for every architecture."""
+"""Mapping of parameter names, for every architecture."""
 
 import pytest
 import torch
@@ -23,18 +23,18 @@ def model(request):
         return build_model(load_cfg(None, ["MODEL.BACKBONE", request.param]))
 
 
-def test_published_names_are_the_inverse_of_ours(model):
+def test_reference_names_invert_to_own_names(model):
     own = list(model.state_dict())
-    published = [to_reference_name(name, model.prefixes) for name in own]
-    assert len(set(published)) == len(own)
-    assert [to_own_name(name, model.prefixes) for name in published] == own
+    reference = [to_reference_name(name, model.prefixes) for name in own]
+    assert len(set(reference)) == len(own)
+    assert [to_own_name(name, model.prefixes) for name in reference] == own
 
 
-def test_each_scheme_is_recognised(model):
+def test_each_naming_scheme_is_detected(model):
     own = list(model.state_dict())
-    published = [to_reference_name(name, model.prefixes) for name in own]
+    reference = [to_reference_name(name, model.prefixes) for name in own]
     assert detect_naming(own, own=own, prefixes=model.prefixes).scheme == OURS
-    wrapped = [f"module.{name}" for name in published]
+    wrapped = [f"module.{name}" for name in reference]
     naming = detect_naming(wrapped, own=own, prefixes=model.prefixes)
     assert naming == (REFERENCE, dict(zip(wrapped, own, strict=True)))
     backbone = [name for name in own if name.startswith("backbone.")]
@@ -45,11 +45,11 @@ def test_each_scheme_is_recognised(model):
     assert naming == (BACKBONE, dict(zip(alone, backbone, strict=True)))
 
 
-def test_a_network_without_published_names_goes_by_its_own():
+def test_network_without_prefixes_uses_its_own_names():
     assert detect_naming(["0.weight", "x"], own=["0.weight"], prefixes=()) == (OURS, {"0.weight": "0.weight", "x": "x"})
 
 
-def test_only_a_prefix_of_all_names_is_a_wrapping():
+def test_only_prefixes_of_all_names_are_unwrapped():
     assert unwrapped(["module.a", "b"]) == {"module.a": "module.a", "b": "b"}
     assert unwrapped(["module._orig_mod.a"]) == {"module._orig_mod.a": "a"}
     assert unwrapped([]) == {}

@@ -1,4 +1,4 @@
-"""Loading weights: what fits goes in, what does not is said."""
+"""Weight loading: matching of names and shapes, and the report."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def slim(*overrides):
     return build_model(load_cfg(None, [*SLIM, *overrides]))
 
 
-def in_published_names(model, prefix=""):
+def in_reference_names(model, prefix=""):
     return {prefix + to_reference_name(name, model.prefixes): value for name, value in model.state_dict().items()}
 
 
@@ -37,9 +37,9 @@ def snapshot(model):
 
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-def test_published_names_prefixes_and_wrappers(tmp_path, prefix, wrapper):
+def test_reference_names_load_with_prefixes_and_wrappers(tmp_path, prefix, wrapper):
     source, target = slim(), slim()
-    state = in_published_names(source, prefix)
+    state = in_reference_names(source, prefix)
     path = tmp_path / "model.pth"
     write_checkpoint(path, {wrapper: state, "epoch": 30, "optimizer": {"state": {}}} if wrapper else state)
     report = load_weights(target, path)
@@ -49,13 +49,13 @@ def test_published_names_prefixes_and_wrappers(tmp_path, prefix, wrapper):
     assert f"({REFERENCE}): {len(report.loaded)} loaded, 0 missing, 0 unexpected, 0 mismatched (100.0%" in str(report)
 
 
-def test_ours_are_called_ours():
+def test_own_state_dict_has_scheme_ours():
     source, target = slim(), slim()
     assert load_weights(target, {"model": source.state_dict(), "cfg": {}}).scheme == OURS
     assert same(source, target)
 
 
-def test_a_plain_module_loads_by_its_own_names():
+def test_plain_module_loads_by_its_own_names():
     source, target = nn.Linear(3, 2), nn.Linear(3, 2)
     report = load_weights(target, {f"module.{name}": value for name, value in source.state_dict().items()})
     assert (report.loaded, report.scheme) == (("weight", "bias"), OURS)
@@ -63,10 +63,10 @@ def test_a_plain_module_loads_by_its_own_names():
 
 
 @pytest.mark.parametrize("dimension", ["128", "512", "1"])
-def test_another_reid_dimension_keeps_its_own_layer_and_says_so(dimension):
+def test_other_reid_dimension_keeps_and_reports_the_layer(dimension):
     source, target = slim("MODEL.REID_DIM", dimension), slim()
     before = snapshot(target)
-    report = load_weights(target, in_published_names(source))
+    report = load_weights(target, in_reference_names(source))
     assert report.mismatched == ("heads.embedding.2.weight", "heads.embedding.2.bias")
     assert report.reinitialised == (f"heads.embedding (file {dimension}, network 64)",)
     assert f"\n  re-initialised: heads.embedding (file {dimension}, network 64)" in str(report)
@@ -75,10 +75,10 @@ def test_another_reid_dimension_keeps_its_own_layer_and_says_so(dimension):
         assert torch.equal(value, before[name] if name in report.mismatched else source.state_dict()[name]), name
 
 
-def test_centernet_s_coco_file():
+def test_centernet_coco_file_loads():
     """80 classes, two sides, no embedding, and the classifier that its DLA kept from ImageNet."""
     source, target = slim("MODEL.NUM_CLASSES", "80"), slim()
-    state = {name: value for name, value in in_published_names(source).items() if not name.startswith("id.")}
+    state = {name: value for name, value in in_reference_names(source).items() if not name.startswith("id.")}
     state |= {"wh.2.weight": torch.zeros(2, 8, 1, 1), "wh.2.bias": torch.zeros(2)}
     state |= {"base.fc.weight": torch.zeros(1000, 64, 1, 1), "base.fc.bias": torch.zeros(1000)}
     report = load_weights(target, {"epoch": 230, "state_dict": state})
@@ -89,13 +89,13 @@ def test_centernet_s_coco_file():
     assert report.loaded_fraction > 0.9
 
 
-def test_another_head_width_is_said_in_words():
+def test_other_head_width_is_described():
     report = load_weights(slim(), slim("MODEL.HEAD_CHANNELS", "16").state_dict())
     assert report.reinitialised[0] == "heads.heatmap (file 16 wide, network 8 wide)"
     assert len(report.reinitialised) == 4
 
 
-def test_a_layer_of_another_shape_is_left_whole():
+def test_mismatched_layer_keeps_weight_and_bias():
     """A weight's new start and a bias from the file would not belong together."""
     source, target = slim(), slim()
     before = snapshot(target)
@@ -112,7 +112,7 @@ def test_a_layer_of_another_shape_is_left_whole():
     ("architecture", "trunk"),
     [("resdcn_18", "resnet18"), ("resdcn_34", "resnet34"), ("resfpndcn_34", "resnet34"), ("resdcn_50", "resnet50")],
 )
-def test_imagenet_weights_in_torchvision_s_names(architecture, trunk):
+def test_torchvision_imagenet_weights_load(architecture, trunk):
     model = build_model(load_cfg(None, ["MODEL.BACKBONE", architecture]))
     state = torchvision.models.get_model(trunk).state_dict()
     report = load_weights(model, state)
@@ -123,7 +123,7 @@ def test_imagenet_weights_in_torchvision_s_names(architecture, trunk):
     assert torch.equal(model.state_dict()["backbone.layer4.1.conv2.weight"], state["layer4.1.conv2.weight"])
 
 
-def test_imagenet_weights_in_dla_s_own_names():
+def test_dla_imagenet_weights_load():
     source, target = slim(), slim()
     state = {f"{name}": value for name, value in source.backbone.state_dict().items()}
     state |= {"fc.weight": torch.zeros(1000, 64, 1, 1), "fc.bias": torch.zeros(1000)}
@@ -134,11 +134,11 @@ def test_imagenet_weights_in_dla_s_own_names():
     assert all(name.startswith(("neck.", "heads.")) for name in report.missing)
 
 
-def test_imagenet_weights_in_hrnet_s_names():
+def test_hrnet_imagenet_weights_load():
     overrides = ["MODEL.BACKBONE", "hrnet_18", "MODEL.WIDTH", "0.25", "MODEL.HEAD_CHANNELS", "8"]
     source, target = build_model(load_cfg(None, overrides)), build_model(load_cfg(None, overrides))
     names = ("conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition", "stage")
-    state = {name: value for name, value in in_published_names(source).items() if name.startswith(names)}
+    state = {name: value for name, value in in_reference_names(source).items() if name.startswith(names)}
     extra = {"incre_modules.0.0.conv1.weight": torch.zeros(1), "classifier.weight": torch.zeros(1000, 9)}
     report = load_weights(target, {**state, **extra})
     assert report.scheme == BACKBONE
@@ -146,36 +146,36 @@ def test_imagenet_weights_in_hrnet_s_names():
     assert same(source.backbone, target.backbone)
 
 
-def test_yolo_s_state_dict_without_the_published_prefix():
+def test_yolo_backbone_without_prefix_loads():
     overrides = ["MODEL.BACKBONE", "yolo", "MODEL.WIDTH", "0.25"]
     source, target = build_model(load_cfg(None, overrides)), build_model(load_cfg(None, overrides))
-    state = {name.removeprefix("backbone."): v for name, v in in_published_names(source).items() if "model." in name}
+    state = {name.removeprefix("backbone."): v for name, v in in_reference_names(source).items() if "model." in name}
     report = load_weights(target, state)
     assert not report.unexpected
     assert all(name.startswith("heads.") for name in report.missing)
     assert same(source.neck, target.neck)
 
 
-def test_files_older_than_the_batch_counters_lack_nothing():
-    state = {name: value for name, value in in_published_names(slim()).items() if "num_batches" not in name}
+def test_file_without_batch_counters_is_complete():
+    state = {name: value for name, value in in_reference_names(slim()).items() if "num_batches" not in name}
     report = load_weights(slim(), state)
     assert (report.missing, report.loaded_fraction) == ((), 1.0)
 
 
-def test_numpy_arrays_are_weights_too():
+def test_numpy_arrays_load():
     source, target = slim(), slim()
     load_weights(target, {name: value.numpy() for name, value in source.state_dict().items()})
     assert same(source, target)
 
 
-def test_half_precision_is_widened():
+def test_half_precision_is_converted_to_float32():
     source, target = slim(), slim()
     load_weights(target, {name: value.half() for name, value in source.state_dict().items()})
     assert target.heads["heatmap"][2].weight.dtype == torch.float32
 
 
-def test_missing_and_unexpected_names_are_listed():
-    state = in_published_names(slim())
+def test_missing_and_unexpected_names_are_reported():
+    state = in_reference_names(slim())
     del state["reg.0.bias"]
     report = load_weights(slim(), {**state, "extra.weight": torch.zeros(3)})
     assert report.missing == ("heads.offset.0.bias",)
@@ -183,14 +183,14 @@ def test_missing_and_unexpected_names_are_listed():
     assert "\n  missing: heads.offset.0.bias\n  unexpected: extra.weight" in str(report)
 
 
-def test_one_of_two_names_for_one_place_is_unexpected():
+def test_second_name_of_a_parameter_is_unexpected():
     state = slim().state_dict()
-    published = in_published_names(slim())
-    report = load_weights(slim(), {**published, "heads.heatmap.2.bias": state["heads.heatmap.2.bias"]})
+    reference = in_reference_names(slim())
+    report = load_weights(slim(), {**reference, "heads.heatmap.2.bias": state["heads.heatmap.2.bias"]})
     assert report.unexpected == ("heads.heatmap.2.bias",)
 
 
-def test_loading_almost_nothing_is_an_error_and_changes_nothing():
+def test_almost_no_match_raises_and_leaves_the_model():
     model = slim()
     before = snapshot(model)
     with pytest.raises(InputError, match=r"state dict: only \d+\.\d% of .* begin hm.2.bias, conv1"):
@@ -200,7 +200,7 @@ def test_loading_almost_nothing_is_an_error_and_changes_nothing():
     assert unchanged(model, before)
 
 
-def test_another_width_is_another_network(tmp_path):
+def test_other_width_raises(tmp_path):
     path = tmp_path / "wide.pth"
     write_checkpoint(path, slim("MODEL.WIDTH", "0.25").state_dict())
     with pytest.raises(InputError, match=rf"{path}: only \d\.\d% .* mismatched\)"):
@@ -208,10 +208,10 @@ def test_another_width_is_another_network(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_an_error_and_change_nothing(value):
+def test_nonfinite_values_raise_and_leave_the_model(value):
     model = slim()
     before = snapshot(model)
-    state = in_published_names(slim())
+    state = in_reference_names(slim())
     for name in ("wh.0.weight", "id.0.weight"):
         state[name] = torch.full_like(state[name], value)
     with pytest.raises(InputError, match=r"wh\.0\.weight holds values that are not finite"):
@@ -219,7 +219,7 @@ def test_values_that_are_not_finite_are_an_error_and_change_nothing(value):
     assert unchanged(model, before)
 
 
-def test_a_file_that_wraps_itself_ends():
+def test_self_referencing_file_raises():
     content = {"epoch": 1}
     content["model"] = content
     with pytest.raises(InputError, match="holds no weights"):

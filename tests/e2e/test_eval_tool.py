@@ -1,4 +1,4 @@
-"""`fairmot eval` as a user runs it."""
+"""`fairmot eval` end to end."""
 
 import argparse
 import json
@@ -68,7 +68,7 @@ def test_scores_a_folder_of_results(capsys, root):
     assert events[1:] == ["1,MATCH,1,3,1.000000", "2,MATCH,1,3,1.000000", "3,MISS,1,,", "4,MISS,1,,"]
 
 
-def test_without_events_and_by_motmetrics(capsys, root):
+def test_motmetrics_without_events(capsys, root):
     assert main(["eval", *options(root, "EVAL.EVENTS", "False", "EVAL.BACKEND", "motmetrics")]) == 0
     assert sorted(path.name for path in (root / "out").iterdir()) == ["metrics.json"]
     assert json.loads((root / "out" / "metrics.json").read_text())["COMBINED"]["MOTA"] == 0.75
@@ -78,13 +78,13 @@ def test_without_events_and_by_motmetrics(capsys, root):
     assert row.split()[:5] == ["SQUARE", "-", "-", "-", "50.0"]
 
 
-def test_a_configuration_file(capsys, root):
+def test_configuration_file_sets_the_protocol(capsys, root):
     (root / "eval.yaml").write_text("EVAL:\n  PROTOCOL: mot20\n")
     assert main(["eval", "--config", f"{root}/eval.yaml", *options(root)]) == 0
     assert capsys.readouterr().out.startswith("protocol mot20")
 
 
-def test_the_tool_needs_no_torch(root):
+def test_eval_of_results_does_not_import_torch(root):
     code = f"""
 import sys
 from fairmot.cli import run_tool
@@ -94,14 +94,14 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True)
 
 
-def test_the_shim(root):
+def test_tools_script_runs_eval(root):
     shim = [sys.executable, str(ROOT / "tools" / "eval.py"), *options(root)]
     done = subprocess.run(shim, cwd=root, check=True, capture_output=True, text=True)
     assert "COMBINED" in done.stdout
     assert done.stderr == ""
 
 
-def test_wrong_input_is_one_line(capsys, root):
+def test_invalid_input_gives_one_line(capsys, root):
     (root / "results" / "STREET.txt").write_text("1,3,10,10,20,40,0.9\n2,3,10,ten,20,40,0.9\n")
     assert "STREET.txt:2: not a row of numbers" in refuse(capsys, root)
     (root / "results" / "STREET.txt").write_text("1,3,10,10,20,40,0.9\n1,3,10,11,20,40,0.9\n")
@@ -112,14 +112,14 @@ def test_wrong_input_is_one_line(capsys, root):
     assert "STREET.txt: no such result file" in refuse(capsys, root)
 
 
-def test_wrong_classes_are_found_in_the_file(capsys, root):
+def test_invalid_classes_are_named_by_line(capsys, root):
     (root / "results" / "STREET.txt").write_text("1,3,10,10,20,40,0.9,2\n")
     assert "STREET.txt:1: class 2 in column 8: only people are scored" in refuse(capsys, root)
     (root / "gt" / "STREET" / "gt" / "gt.txt").write_text("1,1,10,10,20,40,1,1,1\n2,1,10,10,20,40,1,0,1\n")
     assert "gt.txt:2: class 0 is not one of MOTChallenge's, 1 to 13" in refuse(capsys, root)
 
 
-def test_wrong_use_is_one_line(capsys, root):
+def test_invalid_arguments_give_one_line(capsys, root):
     assert "either --results" in refuse(capsys, root, "--weights", "w.pt")
     assert "either --results" in refuse(capsys, root, without=["--results"])
     assert "needs --config" in refuse(capsys, root, "--weights", "w.pt", without=["--results"])
@@ -134,7 +134,7 @@ def test_wrong_use_is_one_line(capsys, root):
 
 @pytest.fixture
 def fake_tracker(monkeypatch, root):
-    """Stands in for the network: copies the results there are."""
+    """Replacement of the network: copies the existing results."""
     calls = []
 
     def track(cfg, *, weights, source, output, options):
@@ -154,14 +154,14 @@ def with_weights(root):
     return ["eval", "--config", f"{root}/model.yaml", "--weights", "w.pt", "--gt", f"{root}/gt"]
 
 
-def test_tracks_and_scores(capsys, root, fake_tracker):
+def test_weights_are_tracked_and_scored(capsys, root, fake_tracker):
     assert main([*with_weights(root), "--output", f"{root}/out"]) == 0
     call = {"weights": Path("w.pt"), "source": root / "gt", "output": root / "out" / "results"}
     assert fake_tracker == [argparse.Namespace(**call, options=TrackOptions())]
     assert json.loads((root / "out" / "metrics.json").read_text())["COMBINED"]["MOTA"] == 0.75
 
 
-def test_what_is_asked_for_beside_the_results_reaches_the_tracking(root, fake_tracker):
+def test_output_options_reach_the_tracking(root, fake_tracker):
     more = [
         "--video",
         "--json",
@@ -179,7 +179,7 @@ def test_what_is_asked_for_beside_the_results_reaches_the_tracking(root, fake_tr
     assert [call.options for call in fake_tracker] == [expected]
 
 
-def test_a_signal_during_the_tracking_gives_its_code(monkeypatch, capsys, root):
+def test_signal_during_tracking_sets_the_exit_code(monkeypatch, capsys, root):
     def track(*_, **__):
         raise Interrupted(signal.SIGTERM)
 
@@ -188,7 +188,7 @@ def test_a_signal_during_the_tracking_gives_its_code(monkeypatch, capsys, root):
     assert capsys.readouterr().err == "fairmot eval: interrupted\n"
 
 
-def test_the_table_and_json_lines_do_not_share_standard_output(capsys, root, fake_tracker):
+def test_json_lines_to_stdout_are_refused(capsys, root, fake_tracker):
     assert main([*with_weights(root), "--output", f"{root}/out", "--json", "-"]) == 2
     assert "--json -: the table is written to standard output" in capsys.readouterr().err
     assert fake_tracker == []

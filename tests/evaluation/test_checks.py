@@ -19,25 +19,25 @@ MOT17 = PROTOCOLS["mot17"]
         ([], [(2, 1, 0, 0, 9, 9, 1, 3)], "A results: class 3 in column 8: only people are scored"),
     ],
 )
-def test_tables_that_cannot_be_scored(sequence, gt, results, message):
+def test_invalid_tables_are_refused_with_the_row(sequence, gt, results, message):
     with pytest.raises(InputError) as caught:
         check_sequence(sequence(gt, results), MOT17)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("kind", [-1, 0, 3])
-def test_results_of_several_classes_need_one_of_them(sequence, kind):
+def test_results_of_several_classes_need_a_class(sequence, kind):
     scene = sequence([], [(2, 1, 0, 0, 9, 9, 1, 2), (2, 2, 0, 0, 9, 9, 1, kind)])
     with pytest.raises(InputError, match=f"A results: class {kind} in column 8: classes 1 to 2 are scored"):
         check_sequence(scene, MOT17, num_classes=2)
 
 
-def test_own_classes_count_from_1_to_any_number(sequence):
+def test_custom_classes_count_from_one_up(sequence):
     check_sequence(sequence([(2, 1, 0, 0, 9, 9, 1, 80)], []), CUSTOM)
     with pytest.raises(InputError, match="A ground truth: class 0 is not a number from 1 up"):
         check_sequence(sequence([(2, 1, 0, 0, 9, 9, 1, 0)], []), CUSTOM)
 
 
-def test_objects_of_two_classes_may_share_a_number(sequence):
+def test_objects_of_two_classes_may_have_one_identity(sequence):
     rows = [(2, 1, 0, 0, 9, 9, 1, 1), (2, 1, 0, 0, 9, 9, 1, 2)]
     check_sequence(sequence(rows, rows), MOT17, num_classes=2)

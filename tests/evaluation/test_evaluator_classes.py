@@ -1,4 +1,4 @@
-"""Several classes: each is scored apart, and sums are sums."""
+"""Evaluator with several classes: scores of each class and their sums."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def crossing(*, confused=0, frames=10):
     return gt, results
 
 
-def test_worked_example(sequence):
+def test_scores_of_a_worked_example(sequence):
     """People: 10 found, 2 of 12 results wrong. Cars: 10 found, by two tracks of 5."""
     report = evaluate_tables([sequence(*crossing(confused=2), length=10)], classes=TWO)
     assert list(report.to_dict()) == ["COMBINED", "A", "A/pedestrian", "A/car", "COMBINED/pedestrian", "COMBINED/car"]
@@ -52,14 +52,14 @@ def test_worked_example(sequence):
     assert report.sequences["COMBINED/car"] == pytest.approx(cars)
 
 
-def test_the_right_box_with_the_wrong_class_is_wrong_twice(sequence):
+def test_wrong_class_is_a_miss_and_a_false_positive(sequence):
     gt, results = crossing()
     swapped = [(*row[:7], 3 - row[7]) for row in results]
     scores = evaluate_tables([sequence(gt, swapped, length=10)], classes=TWO).combined
     assert [scores[name] for name in ("CLR_TP", "CLR_FP", "CLR_FN")] == [0, 20, 20]
 
 
-def test_own_classes_are_numbered_in_the_list_s_order(sequence):
+def test_custom_classes_are_numbered_by_the_list(sequence):
     gt, results = crossing(confused=2)
     own = [(*row[:7], 1 if row[7] == PEDESTRIAN else 2) for row in gt]
     report = evaluate_tables([sequence(own, results, length=10)], classes=("walker", "tram"))
@@ -68,7 +68,7 @@ def test_own_classes_are_numbered_in_the_list_s_order(sequence):
     assert report.combined["MOTA"] == pytest.approx(17 / 20)
 
 
-def test_one_class_that_is_no_pedestrian(sequence):
+def test_single_class_other_than_pedestrian(sequence):
     gt, results = crossing()
     cars = [(*row[:7], -1) for row in results if row[7] == 2]
     report = evaluate_tables([sequence(gt, cars, length=10)], classes=("car",))
@@ -77,12 +77,12 @@ def test_one_class_that_is_no_pedestrian(sequence):
 
 
 @pytest.mark.parametrize("backend", ["trackeval", "motmetrics"])
-def test_a_class_scores_like_its_own_tables_alone(random_sequence, backend):
+def test_class_scores_equal_those_of_its_own_tables(random_sequence, backend):
     scenes = [classed(random_sequence(seed, name=name), seed) for seed, name in ((5, "A"), (6, "B"))]
     evaluator = Evaluator("mot17", backend=backend, classes=TWO)
     report = evaluator.evaluate(scenes)
-    for place, kind in enumerate(TWO, 1):
-        alone = [replace(scene, results=unclassed(scene.results[scene.results.classes == place])) for scene in scenes]
+    for index, kind in enumerate(TWO, 1):
+        alone = [replace(scene, results=unclassed(scene.results[scene.results.classes == index])) for scene in scenes]
         single = replace(evaluator, classes=(kind,)).evaluate(alone)
         assert report.sequences[f"COMBINED/{kind}"] == pytest.approx(single.combined)
         for name in ("A", "B"):
@@ -104,18 +104,18 @@ def test_counts_add_up_over_classes_and_sequences(random_sequence, seed):
     scenes = [classed(random_sequence(seed + number, name=name), seed) for number, name in enumerate("AB")]
     rows = Evaluator("mot17", classes=TWO).evaluate(scenes).to_dict()
     for count in COUNTS:
-        for whole in ("A", "B", "COMBINED"):
-            assert rows[whole][count] == sum(rows[f"{whole}/{kind}"][count] for kind in TWO)
+        for name in ("A", "B", "COMBINED"):
+            assert rows[name][count] == sum(rows[f"{name}/{kind}"][count] for kind in TWO)
         for kind in ("", "/pedestrian", "/car"):
             assert rows[f"COMBINED{kind}"][count] == rows[f"A{kind}"][count] + rows[f"B{kind}"][count]
 
 
-def test_a_sequence_is_trackeval_s_detection_averaged_combination_of_its_classes(random_sequence):
+def test_sequence_equals_trackevals_detection_average(random_sequence):
     scene = classed(random_sequence(11, people=9, frames=30), 11)
     report = Evaluator("mot17", classes=TWO).evaluate([scene])
     raw = {}
-    for place, (kind, number) in enumerate(zip(TWO, (PEDESTRIAN, CAR), strict=True), 1):
-        part = replace(scene, results=scene.results[scene.results.classes == place])
+    for index, (kind, number) in enumerate(zip(TWO, (PEDESTRIAN, CAR), strict=True), 1):
+        part = replace(scene, results=scene.results[scene.results.classes == index])
         raw[kind] = score_sequence(preprocess_sequence(part, PROTOCOLS["mot17"].for_class(number)))
     quiet = {"PRINT_CONFIG": False}
     for family, metric in (("HOTA", HOTA()), ("CLEAR", CLEAR(quiet)), ("Identity", Identity(quiet))):
@@ -131,7 +131,7 @@ def test_events_of_each_class(sequence):
     assert report.events["A/car"].count("SWITCH") == 1
 
 
-def test_class_lists_and_rules_that_do_not_go_together(sequence):
+def test_classes_that_contradict_the_protocol_are_refused(sequence):
     classless, with_classes = sequence([(1, 1, 0, 0, 9, 9)], []), sequence([(1, 1, 0, 0, 9, 9, 1, 1)], [])
     with pytest.raises(
         InputError,
@@ -148,7 +148,7 @@ def test_class_lists_and_rules_that_do_not_go_together(sequence):
     assert choose_protocol([with_classes], classes=("boat",)).protocol.name == "custom"
 
 
-def test_class_6_is_in_question_for_people_only(sequence):
+def test_class_6_is_ambiguous_for_people_only(sequence):
     scene = sequence([(1, 1, 0, 0, 9, 9, 1, 6)], [])
     with pytest.raises(InputError, match="class 6 are distractors in MOT20"):
         choose_protocol([scene], classes=TWO)

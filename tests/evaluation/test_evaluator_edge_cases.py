@@ -1,4 +1,4 @@
-"""The made-up results where scorers usually go wrong, against TrackEval's own answers."""
+"""Synthetic edge cases against TrackEval's scores."""
 
 import json
 
@@ -22,7 +22,7 @@ def evaluate(eval_data, results, backend="trackeval"):
 
 
 @pytest.mark.parametrize("results", SETS)
-def test_equal_the_official_scores(eval_data, expected, results):
+def test_scores_equal_trackeval(eval_data, expected, results):
     report = evaluate(eval_data, results)
     assert report.protocol == "mot17"
     assert "class 6" in report.reason
@@ -34,14 +34,14 @@ def test_equal_the_official_scores(eval_data, expected, results):
 
 
 @pytest.mark.parametrize("results", SETS)
-def test_identity_counts_of_motmetrics_are_the_same(eval_data, expected, results):
+def test_identity_counts_of_motmetrics_equal_trackeval(eval_data, expected, results):
     scores = evaluate(eval_data, results, "motmetrics").combined
     for key in ("IDTP", "IDFP", "IDFN", "IDF1", "IDP", "IDR"):
         assert scores[key] == pytest.approx(expected[results]["COMBINED"][key], abs=1e-9), key
 
 
-def test_clear_counts_of_motmetrics_differ_where_tracks_break(eval_data, expected):
-    """What docs/evaluation.md tells: noisy results, 214 switches by motmetrics and 252 by TrackEval."""
+def test_clear_counts_of_motmetrics_differ_at_gaps(eval_data, expected):
+    """As in docs/evaluation.md: noisy results, 214 switches by motmetrics and 252 by TrackEval."""
     scores, official = evaluate(eval_data, "noisy", "motmetrics").combined, expected["noisy"]["COMBINED"]
     assert (scores["IDSW"], official["IDSW"]) == (214, 252)
     assert (scores["CLR_TP"], official["CLR_TP"]) == (2119, 2122)
@@ -50,7 +50,7 @@ def test_clear_counts_of_motmetrics_differ_where_tracks_break(eval_data, expecte
     assert "HOTA" not in scores
 
 
-def test_mostly_tracked_begins_at_80_percent_in_motmetrics_and_above_it_in_trackeval(eval_data, expected):
+def test_mostly_tracked_includes_80_percent_in_motmetrics_only(eval_data, expected):
     scores, official = evaluate(eval_data, "ordinary", "motmetrics").combined, expected["ordinary"]["COMBINED"]
     assert (scores["MT"], official["MT"]) == (38, 36)
     for key in ("CLR_TP", "CLR_FP", "CLR_FN", "IDSW", "MOTA", "MOTP"):
@@ -58,7 +58,7 @@ def test_mostly_tracked_begins_at_80_percent_in_motmetrics_and_above_it_in_track
 
 
 @pytest.mark.parametrize("folder", ["mot17-mini", "mot17-half/val", "mot17-half/train"])
-def test_auto_knows_the_real_sequences(eval_data, folder):
+def test_auto_detects_mot17_of_real_sequences(eval_data, folder):
     sequence_set = read_ground_truth(eval_data.parent / folder)
     report = Evaluator().evaluate(sequence_set.sequences)
     assert (report.protocol, report.combined["MOTA"]) == ("mot17", 0.0)

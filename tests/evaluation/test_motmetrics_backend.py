@@ -5,8 +5,8 @@ from fairmot.evaluation.evaluator import Evaluator
 from fairmot.evaluation.motmetrics_backend import format_events
 
 
-def test_each_event_of_a_worked_example(sequence):
-    """Found, missed beside a false positive, found by another track."""
+def test_events_of_a_worked_example(sequence):
+    """A match, a miss next to a false positive, a switch."""
     gt = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
     results = [(1, 4, 0, 0, 10, 20), (2, 4, 50, 0, 10, 20), (3, 5, 0, 0, 10, 16)]
     report = Evaluator(events=True).evaluate([sequence(gt, results, length=3)])
@@ -18,7 +18,7 @@ def test_each_event_of_a_worked_example(sequence):
     assert np.isnan(events.ious).tolist() == [False, True, True, False]
 
 
-def test_events_add_up_to_the_counts(random_sequence):
+def test_events_sum_to_the_counts(random_sequence):
     scene = random_sequence(11, frames=40, people=9)
     report = Evaluator(backend="motmetrics", events=True).evaluate([scene])
     events, scores = report.events["A"], report.combined
@@ -29,7 +29,7 @@ def test_events_add_up_to_the_counts(random_sequence):
     assert (np.diff(events.frames) >= 0).all()
 
 
-def test_no_events_unless_asked_for(random_sequence):
+def test_events_are_off_by_default(random_sequence):
     assert Evaluator().evaluate([random_sequence(1)]).events == {}
 
 
@@ -42,11 +42,11 @@ def test_identity_counts_equal_trackevals(random_sequence, seed):
             assert scores[key] == pytest.approx(official.to_dict()[name][key], abs=1e-9), (name, key)
 
 
-def test_a_pairing_outlives_a_gap_in_motmetrics_only(sequence):
-    """Track 1 is lost for frame 2 (where only a stranger is seen) and comes back beside a tighter newcomer.
+def test_match_is_kept_across_a_gap_in_motmetrics_only(sequence):
+    """Track 1 is missing in frame 2 and returns next to a new track with a tighter box.
 
-    TrackEval keeps a pair that was matched in the frame just before, and none here: the tighter box wins, a switch.
-    motmetrics keeps the last pair however old it is: track 1 goes on.
+    TrackEval prefers matches of the previous frame only: the tighter box wins, a switch. motmetrics prefers the last
+    match of any age: track 1 continues.
     """
     gt = [(f, 7, 0, 0, 10, 20, 1, 1) for f in (1, 2, 3)]
     results = [(1, 1, 0, 0, 10, 20), (2, 3, 500, 0, 10, 20), (3, 1, 0, 0, 10, 15), (3, 2, 0, 0, 10, 19)]
@@ -55,7 +55,7 @@ def test_a_pairing_outlives_a_gap_in_motmetrics_only(sequence):
     assert switches == [1, 0]
 
 
-def test_motp_is_an_overlap_and_combines_by_matches(sequence):
+def test_motp_is_an_iou_weighted_by_matches(sequence):
     gt = [(1, 7, 0, 0, 10, 10, 1, 1)]
     scenes = [
         sequence(gt, [(1, 1, 0, 0, 10, 8)], name="A", length=1),

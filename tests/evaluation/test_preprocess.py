@@ -28,12 +28,12 @@ def test_labels_and_overlaps(sequence):
 
 
 @pytest.mark.parametrize("kind", [2, STATIC, DISTRACTOR, 12])
-def test_a_result_on_a_distractor_is_taken_out(sequence, kind):
+def test_result_on_a_distractor_is_removed(sequence, kind):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, kind)], [(1, 5, 1, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT17)) == (0, 0)
 
 
-def test_a_result_on_another_class_stays_as_false_positive(sequence):
+def test_result_on_another_class_is_a_false_positive(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 1, CAR)], [(1, 5, 1, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
 
@@ -44,28 +44,28 @@ def test_class_6_is_a_distractor_in_mot20_only(sequence):
     assert left(preprocess_sequence(scene, MOT20)) == (0, 0)
 
 
-def test_mot15_scores_whatever_is_marked(sequence):
+def test_mot15_scores_all_flagged_boxes(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 1, -1), (1, 2, 50, 0, 10, 10, 0, -1)], [(1, 5, 1, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT15)) == (1, 1)
 
 
-def test_people_marked_zero_are_not_scored_and_results_on_them_stay(sequence):
+def test_unflagged_people_are_not_scored_results_stay(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, PERSON)], [(1, 5, 0, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
 
 
-def test_all_truth_is_matched_before_distractors_take_results_out(sequence):
+def test_all_boxes_are_matched_before_distractors(sequence):
     """One result, on a person beside whom a distractor stands at IoU 0.67: the person has it, so it stays."""
     scene = sequence([(1, 1, 0, 0, 10, 10, 1, PERSON), (1, 2, 2, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT17)) == (1, 1)
 
 
-def test_people_marked_zero_take_part_in_that_match(sequence):
+def test_unflagged_people_take_part_in_the_matching(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, PERSON), (1, 2, 2, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT17)) == (0, 1)
 
 
-def test_of_two_results_the_distractors_one_goes(sequence):
+def test_of_two_results_the_one_on_the_distractor_goes(sequence):
     scene = sequence(
         [(1, 1, 0, 0, 10, 10, 1, PERSON), (1, 2, 2, 0, 10, 10, 0, DISTRACTOR)],
         [(1, 5, 2, 0, 10, 10), (1, 6, 0, 0, 10, 10)],
@@ -75,35 +75,35 @@ def test_of_two_results_the_distractors_one_goes(sequence):
     assert preprocessed.ious[0].tolist() == [[1.0]]
 
 
-def test_overlap_of_exactly_one_half_is_a_match(sequence):
+def test_iou_of_one_half_is_a_match(sequence):
     on_half = sequence([(1, 1, 0, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 20)])
     below = sequence([(1, 1, 0, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 0, 0, 10, 20.01)])
     assert left(preprocess_sequence(on_half, MOT17)) == (0, 0)
     assert left(preprocess_sequence(below, MOT17)) == (0, 1)
 
 
-def test_a_class_that_a_file_never_marks_counts_whole(sequence):
-    """As in training: MOT17 marks people only, so that its cars are all marked 0."""
+def test_class_without_flags_is_scored_completely(sequence):
+    """As in training: MOT17 flags people only."""
     cars = [(1, number, 20 * number, 0, 10, 10, 0, CAR) for number in (1, 2)]
     person = (1, 5, 200, 0, 10, 10, 0, PERSON)
     assert left(preprocess_sequence(sequence([*cars, person], []), MOT17.for_class(CAR))) == (2, 0)
-    marked = (1, 3, 60, 0, 10, 10, 1, CAR)
-    assert left(preprocess_sequence(sequence([*cars, marked], []), MOT17.for_class(CAR))) == (1, 0)
+    flagged = (1, 3, 60, 0, 10, 10, 1, CAR)
+    assert left(preprocess_sequence(sequence([*cars, flagged], []), MOT17.for_class(CAR))) == (1, 0)
     assert left(preprocess_sequence(sequence([person], []), MOT17)) == (0, 0)
 
 
-def test_distractors_are_those_of_people_alone(sequence):
+def test_distractors_apply_to_people_only(sequence):
     scene = sequence([(1, 1, 0, 0, 10, 10, 0, DISTRACTOR)], [(1, 5, 1, 0, 10, 10)])
     assert left(preprocess_sequence(scene, MOT17.for_class(PERSON))) == (0, 0)
     assert left(preprocess_sequence(scene, MOT17.for_class(CAR))) == (0, 1)
 
 
-def test_nothing_at_all(sequence):
+def test_empty_sequence(sequence):
     preprocessed = preprocess_sequence(sequence([], [], length=2), MOT17)
     assert [iou.shape for iou in preprocessed.ious] == [(0, 0), (0, 0)]
 
 
-def test_tables_are_left_alone(random_sequence):
+def test_tables_are_not_changed(random_sequence):
     scene = random_sequence(1)
     before = scene.results.boxes_tlwh.copy(), scene.ground_truth.ids.copy()
     preprocess_sequence(scene, MOT17)

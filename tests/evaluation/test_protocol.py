@@ -21,11 +21,11 @@ def gt_of(*classes):
         ("anything", (), "mot17"),
     ],
 )
-def test_auto_reads_names_and_columns(sequence, name, classes, chosen):
+def test_auto_uses_names_and_columns(sequence, name, classes, chosen):
     assert choose_protocol([sequence(gt_of(*classes), [], name=name)]).protocol.name == chosen
 
 
-def test_auto_says_why(sequence):
+def test_auto_gives_the_reason(sequence):
     assert "MOT20" in choose_protocol([sequence(gt_of(1), [], name="MOT20-01")]).reason
     assert "class 6" in choose_protocol([sequence(gt_of(1), [], name="SYN-1")]).reason
     assert "no class column" in choose_protocol([sequence(gt_of(-1), [])]).reason
@@ -35,26 +35,26 @@ def test_auto_says_why(sequence):
     "infos",
     [
         [{"name": "STREET"}],
-        [{"name": "MOT17-02", "named": False}],
+        [{"name": "MOT17-02", "has_name": False}],
         [{"name": "MOT17-02"}, {"name": "MOT20-01"}],
         [{"name": "MOT20-01"}, {"name": "STREET"}],
     ],
 )
-def test_auto_refuses_to_guess_where_class_6_counts(sequence, infos):
-    """A name that only the folder gives is no evidence, nor are names of two benchmarks."""
+def test_auto_refuses_ambiguous_class_6(sequence, infos):
+    """A name from the folder and names of two benchmarks do not decide."""
     scenes = [sequence(gt_of(1, 6), [], **info) for info in infos]
     with pytest.raises(InputError, match=r"class 6 are distractors in MOT20 .* set EVAL.PROTOCOL"):
         choose_protocol(scenes)
     assert choose_protocol(scenes, "mot20").protocol.name == "mot20"
 
 
-def test_auto_does_not_mix_truth_with_and_without_classes(sequence):
+def test_auto_refuses_mixed_class_columns(sequence):
     scenes = [sequence(gt_of(1), [], name="A"), sequence(gt_of(-1), [], name="B"), sequence([], [], name="C")]
     with pytest.raises(InputError, match="B ground truth: no class column"):
         choose_protocol(scenes)
 
 
-def test_a_named_protocol_needs_its_classes(sequence):
+def test_named_protocol_needs_a_class_column(sequence):
     scene = sequence(gt_of(-1), [])
     with pytest.raises(
         InputError, match=r"A ground truth: no class column, which EVAL.PROTOCOL mot17 needs; use mot15"
@@ -64,6 +64,6 @@ def test_a_named_protocol_needs_its_classes(sequence):
     assert choose_protocol([sequence([], [])], "mot17").protocol.name == "mot17"
 
 
-def test_unknown_protocol():
+def test_unknown_protocol_is_refused():
     with pytest.raises(InputError, match="unknown 'mot18'; choose from auto, mot15"):
         choose_protocol([], "mot18")

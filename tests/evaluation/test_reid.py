@@ -1,4 +1,4 @@
-"""Verification scores: by hand, against all pairs at once, and over the boxes that scoring counts."""
+"""Verification scores: worked examples, brute force, and selection of the scored boxes."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def brute_force(embeddings, identities, far):
 
 @given(seed=st.integers(0, 10**6), boxes=st.integers(8, 60), people=st.integers(2, 4), far=st.sampled_from(reid.FARS))
 @settings(deadline=None, max_examples=40)
-def test_scores_are_those_of_all_pairs_at_once(seed, boxes, people, far):
+def test_rates_equal_brute_force(seed, boxes, people, far):
     """Two similarities nearer to one another than 1e-5 may change places, which moves the rate by a pair or two."""
     embeddings, identities = random_people(np.random.default_rng(seed), boxes, people)
     scores = score_embeddings(embeddings, identities, fars=[far])
@@ -44,7 +44,7 @@ def test_scores_are_those_of_all_pairs_at_once(seed, boxes, people, far):
         assert scores.rates[far] == pytest.approx(expected, abs=2.5 / scores.genuine)
 
 
-def test_perfect_embeddings_accept_every_genuine_pair():
+def test_perfect_embeddings_have_tpr_one():
     identities = np.repeat(np.arange(5), 4)
     scores = score_embeddings(np.eye(5)[identities], identities)
     assert scores.to_dict() == {
@@ -56,14 +56,14 @@ def test_perfect_embeddings_accept_every_genuine_pair():
     }
 
 
-def test_embeddings_that_know_nothing_accept_as_many_of_either():
+def test_random_embeddings_have_tpr_equal_to_far():
     rng = np.random.default_rng(0)
     scores = score_embeddings(unit(rng.normal(size=(1500, 16))), rng.integers(0, 20, 1500))
     assert scores.rates[0.1] == pytest.approx(0.1, abs=0.01)
     assert scores.rates[0.01] == pytest.approx(0.01, abs=0.003)
 
 
-def test_three_boxes_by_hand():
+def test_worked_example_of_three_boxes():
     """The one genuine pair has similarity 0.8, the impostors' have 0.6 and 0.96: a FAR of a half lets the higher in."""
     embeddings = np.array([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8]])
     scores = score_embeddings(embeddings, np.array([0, 0, 1]), fars=[0.49, 0.5])
@@ -71,7 +71,7 @@ def test_three_boxes_by_hand():
     assert (scores.genuine, scores.impostor) == (1, 2)
 
 
-def test_pairs_of_one_similarity_are_accepted_together_or_not_at_all():
+def test_equal_similarities_are_accepted_together():
     """All embeddings equal: every threshold accepts all impostors or none."""
     scores = score_embeddings(np.ones((6, 1)), np.array([0, 0, 0, 1, 1, 1]), fars=[0.1, 0.99, 1.0])
     assert scores.rates == {0.1: 0.0, 0.99: 0.0, 1.0: 1.0}
@@ -82,13 +82,13 @@ def test_pairs_of_one_similarity_are_accepted_together_or_not_at_all():
     [([], (0, 0)), ([3], (0, 0)), ([3, 4], (0, 1)), ([3, 3], (1, 0))],
     ids=["no box", "one box", "no genuine pair", "no impostor"],
 )
-def test_what_cannot_be_measured_is_null(identities, pairs):
+def test_undefined_rates_are_null(identities, pairs):
     scores = score_embeddings(np.ones((len(identities), 2)) / np.sqrt(2), np.array(identities, dtype=np.int64))
     assert (scores.genuine, scores.impostor) == pairs
     assert [value for name, value in scores.to_dict().items() if "TPR" in name] == [None] * 4
 
 
-def test_boxes_of_two_classes_are_no_pair():
+def test_pairs_are_within_one_class():
     embeddings, identities = random_people(np.random.default_rng(1), 60, 3)
     classes = np.arange(60) % 2
     scores = score_embeddings(embeddings, identities, classes=classes)
@@ -98,18 +98,18 @@ def test_boxes_of_two_classes_are_no_pair():
     assert scores.boxes == 60
 
 
-def test_blocks_change_nothing_and_bound_the_memory(monkeypatch):
+def test_block_size_does_not_change_scores(monkeypatch):
     embeddings, identities = random_people(np.random.default_rng(2), 150, 12)
-    whole = score_embeddings(embeddings, identities)
+    expected = score_embeddings(embeddings, identities)
     monkeypatch.setattr(reid, "BLOCK", 32)
     seen = []
     parts = score_embeddings(embeddings, identities, progress=lambda blocks: seen.extend(blocks) or blocks)
-    assert parts == whole
+    assert parts == expected
     assert len(seen) == 5 * 6 / 2
     assert all(span.stop - span.start == 32 for block in seen for span in block)
 
 
-def test_wrong_shapes_are_refused():
+def test_wrong_shapes_are_refused_by_name():
     with pytest.raises(ValueError, match="identities"):
         score_embeddings(np.ones((3, 2)), np.zeros(2, dtype=np.int64))
     with pytest.raises(ValueError, match="classes"):
@@ -120,13 +120,13 @@ def test_wrong_shapes_are_refused():
     ("protocol", "names", "ids", "kinds"),
     [
         pytest.param(PROTOCOLS["mot17"], ["pedestrian"], [0, 4], [0, 0], id="people"),
-        pytest.param(PROTOCOLS["mot17"], ["car", "pedestrian"], [0, 2, 4], [1, 0, 1], id="cars, which are not marked"),
-        pytest.param(PROTOCOLS["mot15"], ["pedestrian"], [0, 3, 4], [0, 0, 0], id="gt without classes"),
-        pytest.param(CUSTOM, ["tram", "bus"], [0, 3, 4], [0, 1, 0], id="classes of one's own"),
+        pytest.param(PROTOCOLS["mot17"], ["car", "pedestrian"], [0, 2, 4], [1, 0, 1], id="cars without flags"),
+        pytest.param(PROTOCOLS["mot15"], ["pedestrian"], [0, 3, 4], [0, 0, 0], id="ground truth without classes"),
+        pytest.param(CUSTOM, ["tram", "bus"], [0, 3, 4], [0, 1, 0], id="custom classes"),
     ],
 )
-def test_the_boxes_are_those_that_scoring_counts(sequence, protocol, names, ids, kinds):
-    """Five boxes: a person, one marked 0, a car, something that looks like a person, a person."""
+def test_scored_boxes_follow_the_protocol(sequence, protocol, names, ids, kinds):
+    """Five boxes: a person, one with flag 0, a car, a distractor, a person."""
     classes = [1, 1, 3, 2 if names == ["tram", "bus"] else 8, 1]
     marked = zip([1, 0, 0, 1, 1], classes, strict=True)
     gt = [(1, number, 0, 0, 9, 9, mark, kind) for number, (mark, kind) in enumerate(marked)]

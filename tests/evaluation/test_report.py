@@ -8,7 +8,7 @@ from fairmot.structures.report import EvalReport, EventTable
 
 def test_table_is_aligned_with_combined_last(sequence):
     gt = [(1, 1, 0, 0, 10, 10, 1, 1)]
-    scenes = [sequence(gt, gt and [(1, 5, 0, 0, 10, 10)], name="A"), sequence(gt, [], name="LONGER")]
+    scenes = [sequence(gt, [(1, 5, 0, 0, 10, 10)], name="A"), sequence(gt, [], name="LONGER")]
     assert format_table(Evaluator().evaluate(scenes)).splitlines() == [
         "sequence   HOTA   DetA   AssA   MOTA   IDF1  IDSW  Frag  FP  FN  MT  PT  ML",
         "A         100.0  100.0  100.0  100.0  100.0     0     0   0   0   1   0   0",
@@ -17,12 +17,12 @@ def test_table_is_aligned_with_combined_last(sequence):
     ]
 
 
-def test_values_that_a_backend_does_not_have_are_dashes():
+def test_missing_values_are_dashes():
     report = EvalReport({"MOTA": -0.5, "IDSW": 3}, {}, protocol="mot17", reason="")
     assert format_table(report).splitlines()[1].split()[:5] == ["COMBINED", "-", "-", "-", "-50.0"]
 
 
-def test_event_columns_have_one_length():
-    whole = np.zeros(2, dtype=np.int64)
+def test_event_columns_of_two_lengths_are_refused():
+    column = np.zeros(2, dtype=np.int64)
     with pytest.raises(ValueError, match="ious"):
-        EventTable(whole, np.array(["FP", "FP"]), whole, whole, np.zeros(3))
+        EventTable(column, np.array(["FP", "FP"]), column, column, np.zeros(3))

@@ -34,7 +34,7 @@ def test_reads_all_sequences_or_one(root):
     assert one.notes == (f"{root / 'results'}: no ground truth for A.txt; not scored",)
 
 
-def test_results_may_be_called_as_the_folder_or_as_seqinfo_says(root):
+def test_results_are_named_by_folder_or_seqinfo(root):
     (root / "gt" / "A").rename(root / "gt" / "A-folder")
     assert len(add_results(read_ground_truth(root / "gt"), root / "results").sequences[0].results)
     (root / "results" / "A.txt").rename(root / "results" / "A-folder.txt")
@@ -42,7 +42,7 @@ def test_results_may_be_called_as_the_folder_or_as_seqinfo_says(root):
 
 
 @pytest.mark.parametrize(("images", "length"), [(0, 12), (5, 12), (12, 12), (15, 12)])
-def test_length_is_what_images_or_truth_reach(root, images, length):
+def test_length_is_covered_by_images_or_ground_truth(root, images, length):
     add_images(root, "A", images)
     assert read_ground_truth(root / "gt" / "A").sequences[0].info.length == length
 
@@ -85,7 +85,7 @@ def test_wrong_lines_of_results_are_named(root, text, message):
         add_results(read_ground_truth(root / "gt"), root / "results")
 
 
-def test_wrong_lines_of_truth_are_named(root):
+def test_invalid_ground_truth_lines_are_named(root):
     path = root / "gt" / "A" / "gt" / "gt.txt"
     path.write_text("1,1,0,0,9,9,1,1,1\n1,2,0,0,9,9,1,1,1\n1,1,0,0,9,9,1,1,1\n")
     with pytest.raises(InputError, match=r"gt\.txt:3: identity 1 is in frame 1 twice"):

@@ -35,8 +35,8 @@ def table(frames, ids, boxes=None, *, confidences=None, classes=None) -> BoxTabl
 
 
 @st.composite
-def sightings(draw) -> BoxTable:
-    """Rows in any order: tracks with gaps, identities shared by two classes, boxes anywhere."""
+def tables(draw) -> BoxTable:
+    """Rows in any order: tracks with gaps, identities of two classes, random boxes."""
     keys = draw(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 3), st.integers(1, 2)), unique=True, max_size=40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     frames, ids, classes = np.array(keys, dtype=np.int64).reshape(-1, 3).T
@@ -49,8 +49,8 @@ def keys_of(rows: BoxTable) -> list[tuple[int, int, int]]:
 
 
 def row_of(rows: BoxTable, frame: int) -> BoxTable:
-    (place,) = np.flatnonzero(rows.frames == frame)
-    return rows[[place]]
+    (row,) = np.flatnonzero(rows.frames == frame)
+    return rows[[row]]
 
 
 both = pytest.mark.parametrize(
@@ -65,17 +65,17 @@ both = pytest.mark.parametrize(
 
 class TestBoth:
     @both
-    @given(rows=sightings(), max_gap=st.integers(0, 12))
+    @given(rows=tables(), max_gap=st.integers(0, 12))
     @settings(max_examples=60)
     def test_gaps_are_filled_and_nothing_else(self, interpolate, rows, max_gap):
         found = interpolate(rows, max_gap)
-        wanted = set(keys_of(rows))
-        for identity, kind in {key[1:] for key in wanted}:
-            seen = sorted(key[0] for key in wanted if key[1:] == (identity, kind))
+        expected = set(keys_of(rows))
+        for identity, kind in {key[1:] for key in expected}:
+            seen = sorted(key[0] for key in expected if key[1:] == (identity, kind))
             for before, after in pairwise(seen):
                 if after - before - 1 <= max_gap:
-                    wanted |= {(frame, identity, kind) for frame in range(before, after)}
-        assert keys_of(found) == sorted(wanted)  # each once, by frame, then identity, then class
+                    expected |= {(frame, identity, kind) for frame in range(before, after)}
+        assert keys_of(found) == sorted(expected)  # each once, by frame, then identity, then class
         assert (found.boxes_tlwh[:, 2:] > 0).all()
         assert np.issubdtype(found.frames.dtype, np.integer)
         assert found.columns == 10
@@ -87,44 +87,44 @@ class TestBoth:
         st.tuples(*[st.integers(-16, 16)] * 2, *[st.integers(-1, 1)] * 2),
     )
     @settings(max_examples=30)
-    def test_who_walks_at_a_constant_velocity_is_restored(self, interpolate, frames, start, velocity):
+    def test_constant_velocity_is_restored(self, interpolate, frames, start, velocity):
         kept = np.array(sorted({1, *frames}))
-        whole = np.arange(1, kept[-1] + 1)
-        boxes = np.array(start) + whole[:, None] * np.array(velocity)
+        full = np.arange(1, kept[-1] + 1)
+        boxes = np.array(start) + full[:, None] * np.array(velocity)
         found = interpolate(table(kept, np.ones(len(kept)), boxes[kept - 1]), 250)
-        np.testing.assert_array_equal(found.frames, whole)
+        np.testing.assert_array_equal(found.frames, full)
         np.testing.assert_allclose(found.boxes_tlwh, boxes, atol=1e-6)
 
     @both
-    def test_the_gap_counts_missing_frames(self, interpolate):
+    def test_gap_is_the_number_of_missing_frames(self, interpolate):
         rows = table([1, 5, 10], [1, 1, 1])  # 3 frames are missing, then 4
         assert interpolate(rows, 3).frames.tolist() == [1, 2, 3, 4, 5, 10]
         assert interpolate(rows, 2).frames.tolist() == [1, 5, 10]
         assert interpolate(rows, 4).frames.tolist() == list(range(1, 11))
 
     @both
-    def test_a_filled_row_takes_the_lower_confidence_and_the_tracks_class(self, interpolate):
+    def test_filled_row_has_lower_confidence_and_the_class(self, interpolate):
         rows = table([1, 4], [7, 7], confidences=[0.9, 0.3], classes=[2, 2])
         filled = row_of(interpolate(rows, 5), 2)
         assert (filled.confidences[0], filled.classes[0], filled.ids[0], filled.lines[0]) == (0.3, 2, 7, 0)
         assert filled.visibilities[0] == 1
 
     @both
-    def test_one_identity_in_two_classes_is_two_tracks(self, interpolate):
+    def test_identity_of_two_classes_is_two_tracks(self, interpolate):
         rows = table([1, 3, 1, 3], [1, 1, 2, 1], classes=[1, 2, 1, 1])
         assert keys_of(interpolate(rows, 9)) == [(1, 1, 1), (1, 2, 1), (2, 1, 1), (3, 1, 1), (3, 1, 2)]
 
     @both
-    def test_an_empty_table_stays_empty(self, interpolate):
+    def test_empty_table_stays_empty(self, interpolate):
         assert len(interpolate(table([], []), 9)) == 0
 
     @both
-    def test_a_track_that_is_twice_in_a_frame_is_refused(self, interpolate):
+    def test_repeated_track_in_a_frame_is_refused(self, interpolate):
         with pytest.raises(ValueError, match="table: identity 4 is in frame 2 twice"):
             interpolate(table([2, 1, 2], [4, 4, 4]), 9)
 
     @both
-    def test_the_table_is_not_changed(self, interpolate):
+    def test_input_table_is_not_changed(self, interpolate):
         rows = table([9, 1, 4], [1, 1, 1], [[0, 0, 5, 5], [9, 9, 7, 7], [3, 3, 4, 9]])
         boxes, frames = rows.boxes_tlwh.copy(), rows.frames.copy()
         interpolate(rows, 9)
@@ -133,23 +133,23 @@ class TestBoth:
 
 
 class TestInterpolateLinear:
-    @given(rows=sightings(), max_gap=st.integers(0, 40))
+    @given(rows=tables(), max_gap=st.integers(0, 40))
     @settings(max_examples=60)
-    def test_what_was_seen_stays_to_the_last_bit(self, rows, max_gap):
+    def test_existing_rows_are_bit_identical(self, rows, max_gap):
         found = interpolate_linear(rows, max_gap=max_gap)
         seen = found[found.lines > 0]
         order = np.lexsort((rows.classes, rows.ids, rows.frames))
         for name in ("frames", "ids", "boxes_tlwh", "confidences", "classes", "visibilities", "lines"):
             np.testing.assert_array_equal(getattr(seen, name), getattr(rows, name)[order])
 
-    def test_boxes_lie_on_the_straight_line(self):
+    def test_filled_boxes_are_linear(self):
         rows = table([1, 5], [1, 1], [[0, 0, 10, 40], [8, -4, 14, 60]])
         np.testing.assert_allclose(row_of(interpolate_linear(rows, max_gap=3), 4).boxes_tlwh, [[6, -3, 13, 55]])
 
 
 class TestInterpolateGaussian:
     def wave(self, length: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
-        """True boxes of a walk in curves, and jittered ones."""
+        """Boxes of a curved path, and noisy ones."""
         times = np.arange(length)
         true = np.column_stack(
             [3 * times + 40 * np.sin(times / 40), 9 * np.cos(times / 30), 40 + 5 * np.sin(times / 50), 100 + times / 9]
@@ -161,14 +161,14 @@ class TestInterpolateGaussian:
         return float(np.abs(np.diff(boxes[:, 0] + boxes[:, 2] / 2, n=2)).max())
 
     @pytest.mark.parametrize("length", [40, WINDOW, WINDOW + 1, 1300])
-    def test_jitter_is_smoothed_whatever_the_length(self, length):
+    def test_noise_is_smoothed_at_any_length(self, length):
         true, noisy = self.wave(length, 2.0)
         found = interpolate_gaussian(table(np.arange(length) + 1, np.ones(length), noisy), max_gap=9, tau=10.0)
         errors = [np.sqrt(((boxes - true) ** 2).mean()) for boxes in (found.boxes_tlwh, noisy)]
         assert errors[0] < 0.6 * errors[1]
-        assert self.jumps(found.boxes_tlwh) < 0.35 * self.jumps(noisy)  # at the windows' borders too
+        assert self.jumps(found.boxes_tlwh) < 0.35 * self.jumps(noisy)  # also at window borders
 
-    def test_a_gap_in_a_curve_is_filled_nearer_to_the_truth_than_by_a_straight_line(self):
+    def test_gap_in_a_curve_is_closer_than_linear(self):
         true, noisy = self.wave(160, 0.2)
         kept = np.r_[0:70, 90:160]
         rows = table(kept + 1, np.ones(len(kept)), noisy[kept])
@@ -176,18 +176,18 @@ class TestInterpolateGaussian:
         errors = [np.abs(found.boxes_tlwh[70:90, :2] - true[70:90, :2]).mean() for found in (curved, straight)]
         assert errors[0] < errors[1]
 
-    def test_one_window_is_the_regression_of_the_paper_about_a_line(self):
+    def test_one_window_equals_the_paper_about_a_line(self):
         _, noisy = self.wave(60, 2.0)
         times = np.arange(60.0)
         scale = 10 * np.log(10**3 / 60)
         kernel = np.exp(-((times[:, None] - times) ** 2) / (2 * scale**2))
         centre = noisy[:, 0] + noisy[:, 2] / 2
         line = np.polyval(np.polyfit(times, centre, 1), times)
-        wanted = line + kernel @ np.linalg.solve(kernel + 1e-6 * np.eye(60), centre - line)
+        expected = line + kernel @ np.linalg.solve(kernel + 1e-6 * np.eye(60), centre - line)
         found = interpolate_gaussian(table(times + 1, np.ones(60), noisy), max_gap=9, tau=10.0).boxes_tlwh
-        np.testing.assert_allclose(found[:, 0] + found[:, 2] / 2, wanted, atol=1e-4)
+        np.testing.assert_allclose(found[:, 0] + found[:, 2] / 2, expected, atol=1e-4)
 
-    def test_what_an_open_gap_parts_is_smoothed_apart(self):
+    def test_segments_are_smoothed_separately(self):
         _, noisy = self.wave(60, 2.0)
         near, far = np.arange(60) + 1, np.arange(60) + 200
         alone = interpolate_gaussian(table(near, np.ones(60), noisy), max_gap=9, tau=10.0)
@@ -195,67 +195,67 @@ class TestInterpolateGaussian:
         together = interpolate_gaussian(rows, max_gap=9, tau=10.0)
         np.testing.assert_array_equal(together.boxes_tlwh[:60], alone.boxes_tlwh)
 
-    def test_a_single_sighting_stays(self):
+    def test_single_row_is_unchanged(self):
         rows = table([5], [1], [[1, 2, 3, 4]])
         np.testing.assert_allclose(interpolate_gaussian(rows, max_gap=9, tau=10.0).boxes_tlwh, [[1, 2, 3, 4]])
 
-    def test_no_box_gets_smaller_than_any_that_was_seen(self):
+    def test_boxes_are_not_smaller_than_the_smallest(self):
         boxes = np.array([[0, 0, 100, 200]] * 10 + [[0, 0, 2, 3]] * 3 + [[0, 0, 100, 200]] * 10, dtype=float)
         found = interpolate_gaussian(table(np.arange(23) + 1, np.ones(23), boxes), max_gap=9, tau=10.0)
         assert (found.boxes_tlwh[:, 2:] >= (2, 3)).all()
 
-    @pytest.mark.parametrize("smooth", [1.0, 0.0, -3.0])
-    def test_a_smoothness_of_one_or_less_is_refused(self, smooth):
+    @pytest.mark.parametrize("tau", [1.0, 0.0, -3.0])
+    def test_tau_of_one_or_less_is_refused(self, tau):
         with pytest.raises(ValueError, match=r"tau: .* is not above 1"):
-            interpolate_gaussian(table([1], [1]), max_gap=9, tau=smooth)
+            interpolate_gaussian(table([1], [1]), max_gap=9, tau=tau)
 
 
 class TestDropShort:
-    @given(rows=sightings(), min_length=st.integers(0, 12))
+    @given(rows=tables(), min_length=st.integers(0, 12))
     @settings(max_examples=60)
-    def test_tracks_stay_whole_or_go_whole(self, rows, min_length):
+    def test_tracks_are_kept_or_dropped_completely(self, rows, min_length):
         kept = keys_of(drop_short(rows, min_track_length=min_length))
         lengths: dict[tuple[int, int], int] = {}
         for _, *track in keys_of(rows):
             lengths[tuple(track)] = lengths.get(tuple(track), 0) + 1
         assert kept == sorted(key for key in keys_of(rows) if lengths[key[1:]] >= min_length)
 
-    def test_gaps_do_not_count(self):
+    def test_gaps_do_not_count_as_rows(self):
         assert len(drop_short(table([1, 9], [1, 1]), min_track_length=3)) == 0
 
 
-class TestRefine:
+class TestPostprocess:
     rows = table([1, 3, 6, 1, 9], [1, 1, 1, 2, 2])
 
-    def test_short_tracks_go_before_gaps_are_filled(self):
+    def test_short_tracks_are_dropped_before_filling(self):
         found = postprocess(self.rows, PostprocessOptions("linear", max_gap=9, min_track_length=3))
         assert keys_of(found) == [(frame, 1, -1) for frame in range(1, 7)]
 
-    def test_in_a_film_that_is_shorter_still_whole_tracks_stay(self):
+    def test_short_sequence_keeps_complete_tracks(self):
         few = table([1, 2, 3, 2, 3], [1, 1, 1, 2, 2])
         assert set(postprocess(few, PostprocessOptions(min_track_length=8)).ids.tolist()) == {1}
         assert len(postprocess(few[:0], PostprocessOptions(min_track_length=8))) == 0
 
-    def test_without_steps_only_the_order_is_made(self):
+    def test_without_steps_rows_are_sorted(self):
         assert keys_of(postprocess(self.rows, PostprocessOptions())) == sorted(keys_of(self.rows))
 
-    def test_the_gaussian_one_smooths_by_its_own_key(self):
+    def test_gaussian_uses_tau(self):
         rng = np.random.default_rng(0)
         rows = table(np.arange(1, 61), np.ones(60), rng.normal((0, 0, 50, 90), 4, (60, 4)))
         found = postprocess(rows, PostprocessOptions("gaussian", tau=8.0))
-        wanted = interpolate_gaussian(rows, max_gap=20, tau=8.0)
-        np.testing.assert_array_equal(found.boxes_tlwh, wanted.boxes_tlwh)
+        expected = interpolate_gaussian(rows, max_gap=20, tau=8.0)
+        np.testing.assert_array_equal(found.boxes_tlwh, expected.boxes_tlwh)
         assert np.abs(found.boxes_tlwh - rows.boxes_tlwh).max() > 1
 
-    def test_unknown_choices_are_refused_by_name(self):
+    def test_invalid_options_are_refused(self):
         with pytest.raises(ValueError, match="interpolate: unknown 'cubic'"):
             PostprocessOptions("cubic")
         with pytest.raises(ValueError, match="tau: 1 is not above 1"):
             PostprocessOptions("gaussian", tau=1)
 
 
-def test_ten_thousand_frames_cost_as_much_a_frame_as_a_thousand(monkeypatch):
-    """By the sizes of the systems that are solved, since no test is a clock."""
+def test_cost_is_linear_in_the_length(monkeypatch):
+    """Cost by the sizes of the solved systems."""
     solved: list[int] = []
 
     def counting(matrix):

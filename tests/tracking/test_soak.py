@@ -1,7 +1,7 @@
-"""A tracker that never stops: memory stays flat and identities stay right, frame after frame.
+"""Long-run test of the tracker: bounded memory and correct identities over many frames.
 
-People come and go in lanes that are far apart. In even lanes the same person comes back each time, in odd lanes
-somebody new. Who is away for less than the buffer comes back as a lost track, others only where faces are remembered.
+People visit lanes that are far apart. In even lanes the same person returns each time, in odd lanes a new one. A person
+who is away for less than the buffer is recovered from a lost track, others only from the gallery.
 """
 
 import gc
@@ -26,47 +26,47 @@ STATUS = Path("/proc/self/status")
 LANES, STAY, DIMENSIONS = 6, 40, 64
 HALF = np.array([20.0, 50.0])  # of a box, px
 AWAY = (10, 45, 60, 60, 75, 50)  # frames, by lane
-BUFFER, REMEMBERED = 30, 100  # frames
+BUFFER, GALLERY_AGE = 30, 100  # frames
 PLAIN = TrackerOptions(max_lost=BUFFER)
 FULL = TrackerOptions(
     max_lost=BUFFER,
     second=SecondAssociation(),
     ocr_threshold=0.7,
-    gallery=GalleryOptions(max_age=REMEMBERED, threshold=0.25),
+    gallery=GalleryOptions(max_age=GALLERY_AGE, threshold=0.25),
 )
-MOST_HELD = 2 * LANES + 2  # all lanes, the lost of the visits before, false alarms of two frames
-MOST_TRACED, MOST_RESIDENT = 64 * 1024, 8 * 2**20  # bytes that may come on top in all
+MAX_TRACKS = 2 * LANES + 2  # all lanes, lost tracks of earlier visits, false alarms of two frames
+MAX_TRACED, MAX_RESIDENT = 64 * 1024, 8 * 2**20  # bytes of growth
 
 
-class Sight(NamedTuple):
-    """A frame: N detections, (N,) the lane of each or -1 for a false alarm, (N,) the number of the visit there."""
+class LabelledFrame(NamedTuple):
+    """N detections of a frame, (N,) their lanes or -1 for false alarms, (N,) the numbers of the visits."""
 
     detections: Detections
     lanes: np.ndarray
     visits: np.ndarray
 
 
-def watch(seed: int, *, shy: float) -> Iterator[Sight]:
-    """Yield frames without end; `shy` is the share of detections of a low score."""
+def render(seed: int, *, low_scores: float) -> Iterator[LabelledFrame]:
+    """Yield frames without end; `low_scores` is the fraction of detections of a low score."""
     rng = make_rng(seed)
     lanes, stay = np.arange(LANES), np.full(LANES, STAY)
     periods = stay + np.array(AWAY)
-    looks = units(rng.normal(size=(LANES, DIMENSIONS)))
+    vectors = units(rng.normal(size=(LANES, DIMENSIONS)))
     frame = 0
     while True:
         visits, since = np.divmod(frame + 7 * lanes, periods)
-        strangers = (since == 0) & (lanes % 2 == 1)
-        looks[strangers] = units(rng.normal(size=(int(strangers.sum()), DIMENSIONS)))
-        here = np.flatnonzero(since < stay)
-        centres = np.array([200.0, 300.0]) + np.outer(here, [300, 0]) + rng.normal(size=(len(here), 2))
-        embeddings = looks[here]
-        scores = np.where((rng.random(len(here)) < shy) & (since[here] > 1), 0.2, 0.8)
-        if frame and rng.random() < 0.2:  # never twice in one place, hence no track
+        newcomers = (since == 0) & (lanes % 2 == 1)
+        vectors[newcomers] = units(rng.normal(size=(int(newcomers.sum()), DIMENSIONS)))
+        present = np.flatnonzero(since < stay)
+        centres = np.array([200.0, 300.0]) + np.outer(present, [300, 0]) + rng.normal(size=(len(present), 2))
+        embeddings = vectors[present]
+        scores = np.where((rng.random(len(present)) < low_scores) & (since[present] > 1), 0.2, 0.8)
+        if frame and rng.random() < 0.2:  # never twice at one position, hence no track
             centres = np.concatenate([centres, [[3000 + 100 * (frame % 40), 300]]])
             embeddings = np.concatenate([embeddings, units(rng.normal(size=(1, DIMENSIONS)))])
-            scores, here = np.append(scores, 0.6), np.append(here, -1)
+            scores, present = np.append(scores, 0.6), np.append(present, -1)
         boxes_xyxy = np.concatenate([centres - HALF, centres + HALF], axis=1)
-        yield Sight(Detections(boxes_xyxy, scores, embeddings), here, visits[here])
+        yield LabelledFrame(Detections(boxes_xyxy, scores, embeddings), present, visits[present])
         frame += 1
 
 
@@ -75,39 +75,39 @@ def units(rows: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class Judge:
-    """Knows who each track ought to be, and remembers no more than a line a lane."""
+class IdentityChecker:
+    """Checks the identities of tracks against the lanes and visits, with one entry per lane."""
 
-    knows_faces: bool
+    has_gallery: bool
     identities: dict[int, int] = field(default_factory=dict)
     visits: dict[int, int] = field(default_factory=lambda: defaultdict(lambda: -1))
     newest: int = 0
-    seen: int = 0
+    count: int = 0
 
-    def check(self, sight: Sight, tracks: Tracks) -> None:
-        """Raise AssertionError where a person's identity changes, or is somebody else's."""
-        lanes, visits = sight.lanes[tracks.detection_index].tolist(), sight.visits[tracks.detection_index].tolist()
+    def check(self, frame: LabelledFrame, tracks: Tracks) -> None:
+        """Raise AssertionError where a person's identity changes, or was another person's."""
+        lanes, visits = frame.lanes[tracks.detection_index].tolist(), frame.visits[tracks.detection_index].tolist()
         assert len(set(lanes)) == len(lanes)
         assert -1 not in lanes, "a false alarm has become a track"
         for identity, lane, visit in zip(tracks.ids.tolist(), lanes, visits, strict=True):
-            self.seen += 1
-            if self.stays(lane, visit):
+            self.count += 1
+            if self.is_same_person(lane, visit):
                 assert identity == self.identities[lane], f"lane {lane}, visit {visit}: {self.identities[lane]} before"
             else:
-                assert identity > self.newest, f"lane {lane}, visit {visit}: {identity} was somebody else"
+                assert identity > self.newest, f"lane {lane}, visit {visit}: {identity} was another person"
             self.newest = max(self.newest, identity)
             self.identities[lane], self.visits[lane] = identity, visit
 
-    def stays(self, lane: int, visit: int) -> bool:
-        """Whether a lane's person is the one of the last sight, as far as a tracker can tell."""
+    def is_same_person(self, lane: int, visit: int) -> bool:
+        """Whether a lane's person has the identity of the last match."""
         if lane not in self.identities:
             return False
-        comes_back = lane % 2 == 0 and (self.knows_faces or AWAY[lane] < BUFFER)
-        return visit == self.visits[lane] or comes_back
+        returns = lane % 2 == 0 and (self.has_gallery or AWAY[lane] < BUFFER)
+        return visit == self.visits[lane] or returns
 
 
 def resident_bytes() -> int:
-    """What the process has in memory; 0 where the system does not tell."""
+    """Return the resident memory of the process; 0 where it is unknown."""
     gc.collect()
     if not STATUS.is_file():
         return 0
@@ -115,26 +115,28 @@ def resident_bytes() -> int:
     return int(lines["VmRSS"].split()[0]) * 1024
 
 
-def run(tracker: JointTracker, judge: Judge, sights: Iterator[Sight], frames: int) -> int:
-    """Track and judge `frames` frames; return the most bytes that the tracker took when written out."""
+def run(tracker: JointTracker, checker: IdentityChecker, frames_of: Iterator[LabelledFrame], frames: int) -> int:
+    """Track and check `frames` frames; return the largest pickled size of the tracker."""
     most = 0
     for number in range(frames):
-        sight = next(sights)
-        judge.check(sight, tracker.update(sight.detections))
-        assert tracker.num_tracks <= MOST_HELD
+        frame = next(frames_of)
+        checker.check(frame, tracker.update(frame.detections))
+        assert tracker.num_tracks <= MAX_TRACKS
         if number % 100 == 0:
             most = max(most, len(pickle.dumps(tracker)))
     return most
 
 
-def traced_growth(tracker: JointTracker, judge: Judge, sights: Iterator[Sight], frames: int) -> int:
-    """Track `frames` frames; return how many bytes more are allocated after them than before."""
+def traced_growth(
+    tracker: JointTracker, checker: IdentityChecker, frames_of: Iterator[LabelledFrame], frames: int
+) -> int:
+    """Track `frames` frames; return the growth of allocated bytes."""
     tracemalloc.start()
     try:
-        run(tracker, judge, sights, 10)
+        run(tracker, checker, frames_of, 10)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
-        run(tracker, judge, sights, frames)
+        run(tracker, checker, frames_of, frames)
         gc.collect()
         return tracemalloc.get_traced_memory()[0] - before
     finally:
@@ -145,31 +147,35 @@ def traced_growth(tracker: JointTracker, judge: Judge, sights: Iterator[Sight], 
     ("settled", "traced", "more"), [(300, 100, 200), pytest.param(10_000, 10_000, 80_000, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("options", [PLAIN, FULL], ids=["plain", "full"])
-def test_memory_is_flat_and_identities_stay_right(
+def test_memory_is_bounded_and_identities_are_correct(
     options: TrackerOptions, settled: int, traced: int, more: int
 ) -> None:
-    tracker, judge, sights = JointTracker(options), Judge(knows_faces=options.gallery is not None), watch(5, shy=0.05)
-    early = run(tracker, judge, sights, settled)
+    tracker, checker, sights = (
+        JointTracker(options),
+        IdentityChecker(has_gallery=options.gallery is not None),
+        render(5, low_scores=0.05),
+    )
+    early = run(tracker, checker, sights, settled)
     resident = resident_bytes()
-    assert traced_growth(tracker, judge, sights, traced) < MOST_TRACED
-    late = run(tracker, judge, sights, more)
-    assert resident_bytes() - resident < MOST_RESIDENT
+    assert traced_growth(tracker, checker, sights, traced) < MAX_TRACED
+    late = run(tracker, checker, sights, more)
+    assert resident_bytes() - resident < MAX_RESIDENT
     assert late < 1.2 * early
-    assert judge.seen > (settled + traced + more) * LANES / 4
+    assert checker.count > (settled + traced + more) * LANES / 4
 
 
 @pytest.mark.parametrize("frames", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [PLAIN, FULL], ids=["plain", "full"])
-def test_nobody_for_long_leaves_nothing_behind(options: TrackerOptions, frames: int) -> None:
-    tracker, sights = JointTracker(options), watch(6, shy=0)
+def test_many_empty_frames_free_all_state(options: TrackerOptions, frames: int) -> None:
+    tracker, sights = JointTracker(options), render(6, low_scores=0)
     before = [tracker.update(next(sights).detections) for _ in range(20)][-1]
-    nobody = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, DIMENSIONS)))
+    empty = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, DIMENSIONS)))
     sizes = []
     for number in range(1, frames + 1):
-        assert len(tracker.update(nobody)) == 0
+        assert len(tracker.update(empty)) == 0
         if number > BUFFER + 1:
             assert tracker.num_tracks == 0
-        if number > REMEMBERED + 1:
+        if number > GALLERY_AGE + 1:
             sizes.append(len(pickle.dumps(tracker)))
     assert max(sizes) - min(sizes) < 64
     after = [tracker.update(next(sights).detections) for _ in range(3)][-1]
@@ -177,30 +183,30 @@ def test_nobody_for_long_leaves_nothing_behind(options: TrackerOptions, frames: 
     assert after.ids.min() > before.ids.max()
 
 
-class Hoarder(JointTracker):
-    """A tracker with a leak: it keeps what it said of every frame."""
+class LeakingTracker(JointTracker):
+    """Tracker with a memory leak: it keeps the tracks of every frame."""
 
     def __init__(self) -> None:
         super().__init__(PLAIN)
-        self.said: list[Tracks] = []
+        self.kept: list[Tracks] = []
 
     def update(self, detections: Detections, **facts: Any) -> Tracks:
         tracks = super().update(detections, **facts)
-        self.said.append(tracks)
+        self.kept.append(tracks)
         return tracks
 
 
-def test_the_meters_see_a_leak() -> None:
-    tracker, judge, sights = Hoarder(), Judge(knows_faces=False), watch(5, shy=0.05)
-    early = run(tracker, judge, sights, 400)
-    assert traced_growth(tracker, judge, sights, 100) > MOST_TRACED
-    assert run(tracker, judge, sights, 200) > 1.2 * early
+def test_memory_meters_detect_a_leak() -> None:
+    tracker, checker, sights = LeakingTracker(), IdentityChecker(has_gallery=False), render(5, low_scores=0.05)
+    early = run(tracker, checker, sights, 400)
+    assert traced_growth(tracker, checker, sights, 100) > MAX_TRACED
+    assert run(tracker, checker, sights, 200) > 1.2 * early
 
 
-def test_the_judge_sees_what_is_wrong() -> None:
-    """A tracker whose buffer is too short gives new identities to people who come back, and is found out."""
-    sights = watch(5, shy=0.05)
+def test_identity_checker_detects_errors() -> None:
+    """A tracker with too short a buffer gives new identities to returning people."""
+    sights = render(5, low_scores=0.05)
     with pytest.raises(AssertionError, match="lane 0"):
-        run(JointTracker(TrackerOptions(max_lost=1)), Judge(knows_faces=False), sights, 200)
+        run(JointTracker(TrackerOptions(max_lost=1)), IdentityChecker(has_gallery=False), sights, 200)
     with pytest.raises(AssertionError, match="before"):
-        run(JointTracker(PLAIN), Judge(knows_faces=True), watch(5, shy=0.05), 300)
+        run(JointTracker(PLAIN), IdentityChecker(has_gallery=True), render(5, low_scores=0.05), 300)

@@ -1,4 +1,4 @@
-"""FairMOT: one-shot multi-object tracking, trained fairly. Names load on first use, so `import fairmot` is cheap."""
+"""FairMOT: one-shot multi-object tracking. Names are imported on first use, so that `import fairmot` is fast."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

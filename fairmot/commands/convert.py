@@ -1,4 +1,4 @@
-"""`fairmot convert`: published weights into ours and back, name by name; no value changes."""
+"""`fairmot convert`: weights between the parameter names of the reference implementation and of this package."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ from fairmot.models.weight_names import BACKBONE, HEAD_PREFIXES, OURS, to_own_na
 from fairmot.models.weights import LoadReport, WeightMatch, match_state_dict, match_weights, tensors_of
 from fairmot.utils.errors import InputError
 
-SIDES = ("fairmot", "published")
-SIZES = {  # key <- the first axis of this weight in the file
+NAMINGS = ("fairmot", "published")
+SIZES = {  # key: weight whose first dimension gives its value
     "MODEL.NUM_CLASSES": "heads.heatmap.2.weight",
     "MODEL.REID_DIM": "heads.embedding.2.weight",
     "MODEL.HEAD_CHANNELS": "heads.heatmap.0.weight",
@@ -34,7 +34,7 @@ fairmot convert --input runs/mot17/best.pt --output reference.pth --to published
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the tool's options."""
+    """Declare the options of `fairmot convert`."""
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="checkpoint in either naming")
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="file to write; an existing file is replaced"
@@ -42,12 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML configuration (default: the checkpoint's, or inferred)"
     )
-    parser.add_argument("--to", choices=SIDES, help="naming to write (default: the other one)")
+    parser.add_argument("--to", choices=NAMINGS, help="naming to write (default: the other one)")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE dla_34")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the tool."""
+    """Convert, and print the architecture, the load report and the output file."""
     print(locate(arguments.input))
     done = convert(
         arguments.input,
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     model = done.cfg.MODEL
     print(
-        f"MODEL.BACKBONE {model.BACKBONE}{' (guessed)' if done.guessed else ''}, WIDTH {model.WIDTH}, "
+        f"MODEL.BACKBONE {model.BACKBONE}{' (inferred)' if done.is_inferred else ''}, WIDTH {model.WIDTH}, "
         f"REID_DIM {model.REID_DIM}, NUM_CLASSES {model.NUM_CLASSES}, HEAD_CHANNELS {model.HEAD_CHANNELS}"
     )
     print(done.report)
@@ -68,25 +68,25 @@ def main(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was done: the load report, the configuration (guessed or given), the side whose names were written."""
+    """Result of a conversion: load report, configuration, whether the backbone was inferred, naming written."""
 
     report: LoadReport
     cfg: CfgNode
-    guessed: bool
+    is_inferred: bool
     to: str
 
 
 def convert(
     source: Path, output: Path, *, config: Path | None = None, overrides: Sequence[str] = (), to: str | None = None
 ) -> Conversion:
-    """Write the weights of `source` to `output` in the other side's names (or those of `to`).
+    """Write the weights of `source` to `output` in the other naming, or in `to`; values are not changed.
 
-    Ours holds `model`, `cfg` and `epoch`; published, `state_dict` and `epoch`. All tensors of the file go along, those
-    that the network does not know too, so that a way there and back gives the same names and values.
-    Raises InputError, with nothing written: output is input or a folder, or the file fits no network known here.
+    A file in our naming contains `model`, `cfg` and `epoch`; in the reference's, `state_dict` and `epoch`. Tensors that
+    the network does not have are kept too, so that a conversion and its reverse give the same names and values.
+    Raises InputError, with nothing written: output is the input or a folder, or the file fits no known network.
     """
     if output.is_dir():
-        raise InputError(f"--output: {output} is a folder, a file is wanted")
+        raise InputError(f"--output: {output} is a folder, not a file")
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"--output: {output} is the input; choose another name")
     content = read_checkpoint(source)
@@ -94,17 +94,19 @@ def convert(
     options = [*_saved_options(content, config), *overrides]
     sizes = _sizes(given, load_cfg(config, options))
     _require_agreement(overrides, sizes, label=str(source))
-    guessed = config is None and "MODEL.BACKBONE" not in options[::2]
-    if guessed:
-        options += ["MODEL.BACKBONE", _guess_backbone(given, [*options, *sizes], label=str(source))]
+    is_inferred = config is None and "MODEL.BACKBONE" not in options[::2]
+    if is_inferred:
+        options += ["MODEL.BACKBONE", _infer_backbone(given, [*options, *sizes], label=str(source))]
     cfg = load_cfg(config, [*options, *sizes])
     model = _on_meta(cfg)
     match = match_weights(model, content, label=str(source))
     if len(match.tensors) < len(given):
-        raise InputError(f"{source}: two of its names are one of ours: {', '.join(match.report.unexpected)}")
+        raise InputError(
+            f"{source}: several of its names map to the same parameter: {', '.join(match.report.unexpected)}"
+        )
     to = to or ("published" if match.report.scheme == OURS else "fairmot")
     write_checkpoint(output, _written(match, model, cfg, to=to, epoch=_epoch(content)))
-    return Conversion(match.report, cfg, guessed, to)
+    return Conversion(match.report, cfg, is_inferred, to)
 
 
 def _written(match: WeightMatch, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
@@ -115,13 +117,13 @@ def _written(match: WeightMatch, model: JointDetector, cfg: CfgNode, *, to: str,
 
 
 def _on_meta(cfg: CfgNode) -> JointDetector:
-    """Return the network without values: names and shapes cost next to nothing."""
+    """Return the network on the meta device: names and shapes without values."""
     with torch.device("meta"):
         return build_model(cfg)
 
 
 def _saved_options(content: Mapping[str, Any], config: Path | None) -> list[str]:
-    """Return the configuration that our checkpoints hold, as overrides; a `--config` takes its place."""
+    """Return the configuration of a checkpoint as overrides; none with `--config`."""
     if config is not None or not isinstance(content.get("cfg"), Mapping):
         return []
     return _as_overrides(cfg_to_dict(cfg_from_dict(content["cfg"])))
@@ -137,10 +139,7 @@ def _as_overrides(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def _sizes(given: Mapping[str, torch.Tensor], cfg: CfgNode) -> list[str]:
-    """Return, as overrides, what the shapes of the file's heads say.
-
-    Where `cfg` has embeddings of the file's length, nested ones maybe, its MODEL.REID_DIM stays.
-    """
+    """Return the sizes of the file's heads as overrides; no MODEL.REID_DIM where that of `cfg` fits."""
     shapes = {to_own_name(bare, HEAD_PREFIXES): given[name].shape for name, bare in unwrapped(given).items()}
     found = {key: shapes[name][0] for key, name in SIZES.items() if shapes.get(name)}
     if found.get("MODEL.REID_DIM") == max(embedding_lengths(cfg)):
@@ -149,11 +148,11 @@ def _sizes(given: Mapping[str, torch.Tensor], cfg: CfgNode) -> list[str]:
 
 
 def _require_agreement(overrides: Sequence[str], sizes: Sequence[str], *, label: str) -> None:
-    """A size that the user gives and the file contradicts is a mistake, not a wish: values are not converted."""
-    wanted = dict(zip(overrides[::2], overrides[1::2], strict=False))
+    """Raise InputError for a size among the overrides that contradicts the file."""
+    given = dict(zip(overrides[::2], overrides[1::2], strict=False))
     for key, size in zip(sizes[::2], sizes[1::2], strict=True):
-        if wanted.get(key, size) != size:
-            raise InputError(f"{label}: {key} is {size} in the file, not {wanted[key]}")
+        if given.get(key, size) != size:
+            raise InputError(f"{label}: {key} is {size} in the file, not {given[key]}")
 
 
 def _epoch(content: Mapping[str, Any]) -> int:
@@ -165,8 +164,8 @@ def _epoch(content: Mapping[str, Any]) -> int:
         return 0
 
 
-def _guess_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, label: str) -> str:
-    """Return the architecture that shares the largest part of its values and the file's."""
+def _infer_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, label: str) -> str:
+    """Return the architecture with the largest overlap (intersection over union of values) with the file."""
     size = sum(value.numel() for value in given.values())
     scores: dict[str, float] = {}
     for name in BACKBONES:
@@ -174,9 +173,9 @@ def _guess_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, la
         match = match_state_dict(model, given)
         shared = sum(value.numel() for value in match.matching.values())
         own = sum(value.numel() for value in model.state_dict().values())
-        is_alone = match.report.scheme == BACKBONE
-        scores[name] = 0.0 if is_alone else shared / max(1, size + own - shared)
+        is_backbone_only = match.report.scheme == BACKBONE
+        scores[name] = 0.0 if is_backbone_only else shared / max(1, size + own - shared)
     best = max(scores, key=lambda name: scores[name])
     if scores[best] < 0.5:
-        raise InputError(f"{label}: its names and shapes fit no architecture; name one (MODEL.BACKBONE, MODEL.WIDTH)")
+        raise InputError(f"{label}: its names and shapes fit no known architecture; set MODEL.BACKBONE and MODEL.WIDTH")
     return best

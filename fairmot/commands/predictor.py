@@ -1,7 +1,7 @@
-"""A checkpoint as a function from images to detections: the Python way in.
+"""Predictor of a checkpoint, from images to detections, for use from Python.
 
-With a network that is trained, `predictor = fairmot.load_predictor("best.pt")` is one line. Here is one that is not, to
-have something to load: it sees three boxes of 32 x 32 pixels in anything.
+`predictor = fairmot.load_predictor("best.pt")` loads a trained network. The example saves an untrained one, which
+detects three boxes of 32 x 32 pixels in any image.
 
 >>> from tempfile import TemporaryDirectory
 >>> import numpy as np, torch, fairmot
@@ -17,7 +17,7 @@ have something to load: it sees three boxes of 32 x 32 pixels in anything.
 ...     predictor = fairmot.load_predictor(Path(folder) / "best.pt", ["PREDICT.TOP_K", "3"])
 >>> frame = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 
-Tracks of a frame, (H, W, 3) RGB uint8, and of the next one, with what each has to tell:
+Tracks of a frame, (H, W, 3) RGB uint8, and of the next one:
 
 >>> tracker = fairmot.JointTracker()
 >>> tracks = tracker.update(predictor(frame))
@@ -39,7 +39,6 @@ from torch import nn
 
 from fairmot.commands.run import resolve_device
 from fairmot.config.load import cfg_from_dict, load_cfg
-from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
 from fairmot.formats.checkpoint import read_checkpoint
@@ -49,21 +48,22 @@ from fairmot.models.inference import prepare_for_inference
 from fairmot.models.weights import load_weights, match_weights
 from fairmot.utils.errors import InputError
 
-_SECTIONS = ("MODEL", "INPUT", "PREDICT")  # what a predictor reads, beside DATA.CLASSES
+_SECTIONS = ("MODEL", "INPUT", "PREDICT")  # sections that a predictor reads, besides DATA.CLASSES
 
 
 def load_predictor(
     weights: str | Path, overrides: Sequence[Any] = (), *, config: str | Path | None = None, device: str = "auto"
 ) -> Predictor:
-    """Return the predictor of a checkpoint, its batch norms folded: (H, W, 3) RGB uint8 -> `Detections`.
+    """Return the predictor of a checkpoint, with folded batch norms: (H, W, 3) RGB uint8 -> `Detections`.
 
-    weights: a file, or the URL of one whose name ends in its SHA-256.
-    overrides: KEY VALUE KEY VALUE ..., over the configuration that the checkpoint holds.
-    config: a YAML file in that configuration's place; needed for files that hold none, published ones for example.
+    weights: a file, or a URL whose file name ends in its SHA-256.
+    overrides: KEY VALUE KEY VALUE ..., applied to the checkpoint's configuration.
+    config: a YAML file instead of that configuration; required for checkpoints without one, such as those of the
+        reference implementation.
     device: `auto` (a GPU, or the CPU where there is none), `cpu`, `cuda`, `cuda:N`.
 
-    Warns where the file leaves a part of the network without weights. Raises InputError: a file that is missing, no
-    checkpoint, without a configuration or of another network; an unknown key or value; no such device.
+    Warns if a part of the network gets no weights. Raises InputError: a missing file, no checkpoint, no configuration,
+    weights of another network, an unknown key or value, an unavailable device.
     """
     path = locate(weights).path
     content = read_checkpoint(path)
@@ -73,26 +73,21 @@ def load_predictor(
     model.load_state_dict(match.matching, strict=False)
     if match.report.missing or match.report.mismatched:
         warnings.warn(f"{path}: {match.report}", stacklevel=2)
-    where = resolve_device(cfg.DEVICE)
-    return build_predictor(cfg, prepare_for_inference(model.to(where)), device=where)
+    torch_device = resolve_device(cfg.DEVICE)
+    return build_predictor(cfg, prepare_for_inference(model.to(torch_device)), device=torch_device)
 
 
 def _saved(content: Mapping[str, Any], path: Path, config: str | Path | None) -> list[Any]:
-    """Return what a checkpoint's configuration says of its network and input, as overrides; a file takes its place."""
+    """Return the model and input keys of a checkpoint's configuration as overrides; none with a file."""
     if config is not None:
         return []
     if not isinstance(content.get("cfg"), Mapping):
-        raise InputError(f"{path}: holds no configuration; name a YAML file: config=...")
+        raise InputError(f"{path}: contains no configuration; give a YAML file: config=...")
     saved = cfg_from_dict(content["cfg"])
-    return ["DATA.CLASSES", saved.DATA.CLASSES, *(item for name in _SECTIONS for item in _flat(saved[name], name))]
-
-
-def _flat(node: CfgNode, prefix: str) -> list[Any]:
-    """Return KEY VALUE KEY VALUE ... of a section without sections below it."""
-    return [item for key, value in node.items() for item in (f"{prefix}.{key}", value)]
+    pairs = [(f"{section}.{key}", value) for section in _SECTIONS for key, value in saved[section].items()]
+    return ["DATA.CLASSES", saved.DATA.CLASSES, *(item for pair in pairs for item in pair)]
 
 
 def load_file(model: nn.Module, file: LocalFile) -> str:
-    """Load `file` into `model`; return which file it was (path, size, SHA-256) and the load report."""
-    report = load_weights(model, file.path)
-    return f"{file}\n{report}"
+    """Load `file` into `model`; return a description of the file (path, size, SHA-256) and the load report."""
+    return f"{file}\n{load_weights(model, file.path)}"

@@ -1,4 +1,4 @@
-"""What every job needs at its start: output folder, seeds, device, log."""
+"""Setup of a job: output folder, seeds, device and log."""
 
 import logging
 import random
@@ -22,7 +22,7 @@ from fairmot.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Run:
-    """One job under way."""
+    """Context of a running job."""
 
     output: Path
     device: torch.device
@@ -31,9 +31,9 @@ class Run:
 
 
 def start_run(cfg: CfgNode, output: Path, world: Distributed | None = None) -> Run:
-    """Make the output folder, seed everything, choose the device, open the log, write the effective configuration.
+    """Create the output folder, set the seeds, select the device, open the log, write the effective configuration.
 
-    Of several processes the first one writes; the others only say warnings.
+    Only rank 0 writes files; the other ranks log warnings only.
     """
     world = world or Distributed()
     device = resolve_device(cfg.DEVICE, world)
@@ -45,34 +45,34 @@ def start_run(cfg: CfgNode, output: Path, world: Distributed | None = None) -> R
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"OUTPUT: {output} is a file, not a folder") from None
     except OSError as error:
-        raise InputError(f"OUTPUT: {output} cannot be made: {error.strerror}") from None
+        raise InputError(f"OUTPUT: {output} cannot be created: {error.strerror}") from None
     write_text(output / "config.yaml", dump_cfg(cfg))
     return Run(output, device, open_log(output / "run.log"), world)
 
 
 def log_name(world: Distributed) -> str:
-    """Return the name of this process's logger."""
+    """Return the name of this rank's logger."""
     return "fairmot" if world.is_main_process else f"fairmot.{world.rank}"
 
 
 def seed_libraries(seed: int) -> None:
-    """Seed what libraries draw from; our own draws take a generator."""
+    """Seed the global generators of Python, NumPy and PyTorch; our own draws take a generator."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     torch.manual_seed(seed)
 
 
 def reading_bar(blocks: Iterable[Annotations], total: int) -> Iterable[Annotations]:
-    """Show the reading of labels where it may take a while."""
+    """Show a progress bar over the reading of labels that may take long."""
     return tqdm(
         blocks, total=total, desc="reading labels", unit="part", leave=False, disable=None if total > 1 else True
     )
 
 
 def resolve_device(name: str, world: Distributed | None = None) -> torch.device:
-    """Return the torch device for DEVICE: `auto` is a GPU, or the CPU where there is none.
+    """Return the device for DEVICE: `auto` is a GPU, or the CPU where there is none.
 
-    Of several processes on a machine each gets its own GPU. InputError where there are too few.
+    Each process of a machine gets its own GPU; InputError where there are too few.
     """
     world = world or Distributed()
     has_gpus = torch.cuda.is_available()
@@ -83,27 +83,27 @@ def resolve_device(name: str, world: Distributed | None = None) -> torch.device:
         return device
     if world.world_size > 1:
         if device.index is not None:
-            raise InputError(f"DEVICE = {name!r}: one GPU for {world.world_size} processes; auto gives each its own")
+            raise InputError(f"DEVICE = {name!r}: one GPU for {world.world_size} processes; auto selects one for each")
         device = torch.device("cuda", world.local_rank)
     if (device.index or 0) >= torch.cuda.device_count():
-        wanted = f" for {world.local_world_size} processes" if world.world_size > 1 else ""
-        raise InputError(f"DEVICE = {name!r}: this machine has {torch.cuda.device_count()} CUDA devices{wanted}")
+        users = f" for {world.local_world_size} processes" if world.world_size > 1 else ""
+        raise InputError(f"DEVICE = {name!r}: this machine has {torch.cuda.device_count()} CUDA devices{users}")
     return device
 
 
-class _Screen(logging.StreamHandler[TextIO]):
-    """Is quiet where nobody reads it any more: the run goes on, and its log file has all."""
+class _ConsoleHandler(logging.StreamHandler[TextIO]):
+    """Ignores a closed pipe: the run continues, and its log file is complete."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Report what went wrong with a record, but for a reader that is gone."""
+        """Report a failed write, except to a closed pipe."""
         if not isinstance(sys.exc_info()[1], BrokenPipeError):
             super().handleError(record)
 
 
 def open_log(path: Path | None, *, name: str = "fairmot") -> logging.Logger:
-    """Return the logger that writes plain lines to stdout and, with the time, to `path`.
+    """Return the logger that writes lines to stdout and, with the time, to `path`.
 
-    Without a path it writes warnings alone, with its name, to stderr.
+    Without a path it writes only warnings, with its name, to stderr.
     """
     log = logging.getLogger(name)
     log.setLevel(logging.INFO if path else logging.WARNING)
@@ -111,9 +111,9 @@ def open_log(path: Path | None, *, name: str = "fairmot") -> logging.Logger:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
-    screen = _Screen(sys.stdout if path else sys.stderr)
-    screen.setFormatter(logging.Formatter("%(message)s" if path else "%(name)s: %(message)s"))
-    log.addHandler(screen)
+    console = _ConsoleHandler(sys.stdout if path else sys.stderr)
+    console.setFormatter(logging.Formatter("%(message)s" if path else "%(name)s: %(message)s"))
+    log.addHandler(console)
     if path:
         file = logging.FileHandler(path, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

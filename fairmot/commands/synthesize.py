@@ -1,4 +1,4 @@
-"""`fairmot synthesize`: render the synthetic world as MOTChallenge sequences, or as still images like CrowdHuman's."""
+"""`fairmot synthesize`: synthetic datasets, as MOTChallenge sequences or as still images in CrowdHuman's layout."""
 
 import argparse
 import re
@@ -21,7 +21,7 @@ from fairmot.utils.parallel import parallel_map
 from fairmot.utils.seed import make_rng
 
 MOT, CROWDHUMAN = "mot", "crowdhuman"
-FRAMES = {MOT: 300, CROWDHUMAN: 1}  # of each world, where --frames does not say
+FRAMES = {MOT: 300, CROWDHUMAN: 1}  # default of --frames
 
 EXAMPLES = """\
 fairmot synthesize --output runs/world --sequences 4 --frames 300 --seed 1
@@ -56,19 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Render every sequence or still image, and print what is in them."""
+    """Render all sequences or still images and print their statistics."""
     cfg = load_cfg(arguments.config, arguments.overrides)
     if arguments.layout not in FRAMES:
         raise InputError(f"--layout: unknown {arguments.layout!r}; choose from {', '.join(FRAMES)}")
+    if arguments.sequences < 1:
+        raise InputError(f"--sequences: {arguments.sequences} is below 1")
     seed = cfg.SEED if arguments.seed is None else arguments.seed
-    plans = [_options(arguments, sequence_seed(seed, index)) for index in range(_count(arguments.sequences))]
+    plans = [_options(arguments, sequence_seed(seed, index)) for index in range(arguments.sequences)]
     if arguments.layout == CROWDHUMAN:
         print(synthesize_stills(plans, arguments.output, overwrite=arguments.overwrite))
         return 0
     for options in plans:
         require_new_folder(arguments.output / options.name, overwrite=arguments.overwrite)
     if len(plans) == 1:
-        print(synthesize(plans[0], arguments.output, overwrite=arguments.overwrite, shows_frames=True))
+        print(synthesize(plans[0], arguments.output, overwrite=arguments.overwrite, shows_progress=True))
         return 0
     render = partial(synthesize, root=arguments.output, overwrite=arguments.overwrite)
     lines = parallel_map(render, plans)
@@ -79,20 +81,20 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def sequence_seed(seed: int, index: int) -> int:
-    """The seed of sequence `index` (from 0) of a call: eight digits that depend on both."""
+    """Return the seed of sequence `index` (from 0): eight digits."""
     if seed < 0:
         raise InputError(f"--seed: {seed} is below 0")
     return int(make_rng(seed, index).integers(10**8))
 
 
-def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False, shows_frames: bool = False) -> str:
-    """Render one sequence under `root` and return a line on what is in it."""
+def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False, shows_progress: bool = False) -> str:
+    """Render one sequence under `root` and return one line of its statistics."""
     started = time.perf_counter()
-    disabled = None if shows_frames else True
+    disabled = None if shows_progress else True
     with tqdm(total=options.frames, desc=options.name, unit="frame", disable=disabled, leave=False) as bar:
-        truth = write_sequence(build_world(options), root, overwrite=overwrite, progress=bar.update)
+        ground_truth = write_sequence(build_world(options), root, overwrite=overwrite, progress=bar.update)
     rate = options.frames / (time.perf_counter() - started)
-    found = measure_occlusion(truth, options.size_hw)
+    found = measure_occlusion(ground_truth, options.size_hw)
     return (
         f"{root / options.name}: {options.frames} frames, {found.people} people, {found.boxes} boxes, "
         f"{found.crossings} pairs cross at IoU > 0.3, {found.occlusions} occlusions of 10 frames and more at "
@@ -101,21 +103,15 @@ def synthesize(options: WorldOptions, root: Path, *, overwrite: bool = False, sh
 
 
 def synthesize_stills(plans: Sequence[WorldOptions], root: Path, *, overwrite: bool = False) -> str:
-    """Render every frame of `plans` as a still image under `root` and return a line on what is in them."""
+    """Render each frame of `plans` as a still image under `root` and return one line of their statistics."""
     started = time.perf_counter()
     require_new_still_images(root, overwrite=overwrite)
     worlds = write_still_images(plans, root, overwrite=overwrite)
-    shown = tqdm(worlds, total=len(plans), desc="rendering", unit="scene", disable=None, leave=False)
-    records = [record for some in shown for record in some]
+    progress = tqdm(worlds, total=len(plans), desc="rendering", unit="scene", disable=None, leave=False)
+    records = [record for scene in progress for record in scene]
     rate = len(records) / (time.perf_counter() - started)
     people, ignored = count_rows(records)
     return f"{root / ANNOTATION}: {len(records)} images, {people} people, {ignored} ignored, {rate:.1f} images/s"
-
-
-def _count(sequences: int) -> int:
-    if sequences < 1:
-        raise InputError(f"--sequences: {sequences} is below 1")
-    return sequences
 
 
 def _options(arguments: argparse.Namespace, seed: int) -> WorldOptions:

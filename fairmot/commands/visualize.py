@@ -1,4 +1,4 @@
-"""Pictures of a job: tracked frames with a contact sheet of them, heatmaps of a training batch."""
+"""Visualization: tracked frames, a contact sheet of them, heatmaps of a training batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ SHEET_COLUMNS = 3
 
 
 class TrackPainter:
-    """Draws tracks on the frames of one sequence, and keeps some frames, spread over it, for a sheet.
+    """Draws tracks on the frames of one sequence, and keeps evenly spaced frames for a contact sheet.
 
-    trail: frames that the trails go back.
+    trail: length of the drawn trajectories in frames.
     """
 
     def __init__(self, *, trail: int = 30) -> None:
@@ -42,12 +42,12 @@ class TrackPainter:
         if self._count % self._step == 0:
             self._tiles.append((frame, drawn))
         self._count += 1
-        if len(self._tiles) == 2 * SHEET_TILES:  # keep every second and look half as often: evenly spread, bounded
+        if len(self._tiles) == 2 * SHEET_TILES:  # keep every second frame and halve the sampling rate
             self._tiles, self._step = self._tiles[::2], self._step * 2
 
     @contextmanager
     def sheet(self, path: Path) -> Iterator[None]:
-        """When the block succeeds, write the frames that were kept as one picture; nothing where none was drawn."""
+        """Write the contact sheet when the block succeeds; nothing if no frame was drawn."""
         yield
         if not self._tiles:
             return
@@ -59,9 +59,9 @@ class TrackPainter:
 
 
 def heatmap_comparison(result: StepResult, *, most: int = 4) -> list[ImageArray]:
-    """Return, for up to `most` images of a batch, the predicted heatmap beside the truth, drawn over the image."""
+    """Return, for up to `most` images of a batch, the predicted and the target heatmap, drawn over the image."""
     pixels = (result.batch.images_B3HW[:most].permute(0, 2, 3, 1) * 255).round().byte()
     images = np.ascontiguousarray(pixels.cpu().numpy())
     predicted = result.outputs.heatmap[:most].sigmoid().amax(dim=1).cpu().numpy()
-    truth = result.batch.heatmap_BCHW[:most].amax(dim=1).cpu().numpy()
-    return [heatmap_pair(image, p, t) for image, p, t in zip(images, predicted, truth, strict=True)]
+    target = result.batch.heatmap_BCHW[:most].amax(dim=1).cpu().numpy()
+    return [heatmap_pair(image, p, t) for image, p, t in zip(images, predicted, target, strict=True)]

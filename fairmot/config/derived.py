@@ -1,12 +1,12 @@
-"""What several parts read from the MODEL section about embeddings."""
+"""Values derived from several configuration keys."""
 
 from typing import Any
 
 
 def embedding_lengths(cfg: Any) -> tuple[int, ...]:
-    """Return the lengths that are trained as embeddings, longest first: of the whole one and of its nested prefixes.
+    """Return the trained embedding dimensions, largest first: that of the full embedding and those of its prefixes.
 
-    The whole is as long as the longest of MODEL.REID_DIM and MODEL.REID_NESTED; without REID_NESTED that is REID_DIM.
+    The full embedding has the largest of MODEL.REID_DIM and MODEL.REID_NESTED.
 
     >>> from fairmot.config.load import load_cfg
     >>> embedding_lengths(load_cfg(None, ["MODEL.REID_NESTED", "(16, 128)"]))

@@ -39,7 +39,7 @@ def load_cfg(path: str | Path | None = None, overrides: Sequence[str] = ()) -> C
 
 
 def cfg_from_dict(tree: Mapping[str, Any]) -> CfgNode:
-    """Return the frozen configuration a checkpoint holds as nested dicts; checked like a file."""
+    """Return the frozen configuration of nested dicts, as in a checkpoint; checked like a file."""
     cfg = default_cfg()
     _merge_layer(cfg, tree, source="checkpoint")
     validate_cfg(cfg)
@@ -48,7 +48,7 @@ def cfg_from_dict(tree: Mapping[str, Any]) -> CfgNode:
 
 
 def cfg_to_dict(cfg: CfgNode) -> dict[str, Any]:
-    """Return plain nested dicts with lists for tuples: what YAML and checkpoints hold."""
+    """Return nested dicts with lists for tuples, as in YAML files and checkpoints."""
     return {
         key: cfg_to_dict(value) if isinstance(value, CfgNode) else list(value) if isinstance(value, tuple) else value
         for key, value in cfg.items()
@@ -60,11 +60,11 @@ def dump_cfg(cfg: CfgNode) -> str:
     return yaml.safe_dump(cfg_to_dict(cfg), sort_keys=False)
 
 
-def _read_chain(path: Path, seen: tuple[Path, ...]) -> list[tuple[Path, dict[str, Any]]]:
+def _read_chain(path: Path, visited: tuple[Path, ...]) -> list[tuple[Path, dict[str, Any]]]:
     """Return [(file, tree)] from the furthest `_BASE_` to `path`."""
     if path.suffix not in (".yaml", ".yml"):
         raise InputError(f"{path}: a configuration is a .yaml file")
-    if path.resolve() in seen:
+    if path.resolve() in visited:
         raise InputError(f"{path}: _BASE_ leads back to itself")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -75,12 +75,12 @@ def _read_chain(path: Path, seen: tuple[Path, ...]) -> list[tuple[Path, dict[str
     if not isinstance(tree, dict):
         raise InputError(f"{path}: a configuration is a mapping of keys, not a {type(tree).__name__}")
     base = tree.pop("_BASE_", None)
-    earlier = [] if base is None else _read_chain(path.parent / str(base), (*seen, path.resolve()))
+    earlier = [] if base is None else _read_chain(path.parent / str(base), (*visited, path.resolve()))
     return [*earlier, (path, tree)]
 
 
 def _merge_layer(cfg: CfgNode, tree: Mapping[str, Any], *, source: str) -> None:
-    """Merge one file's keys; the preset that it names comes first, so that the keys beside it win."""
+    """Merge the keys of one file, its preset first, so that the other keys take precedence."""
     tracker = tree.get("TRACKER")
     if isinstance(tracker, Mapping) and "PRESET" in tracker:
         _apply_preset(cfg, tracker["PRESET"])
@@ -88,7 +88,7 @@ def _merge_layer(cfg: CfgNode, tree: Mapping[str, Any], *, source: str) -> None:
 
 
 def _apply_preset(cfg: CfgNode, name: Any) -> None:
-    """Set the keys of a preset; a name that is none is left for `validate_cfg` to refuse."""
+    """Set the keys of a preset; an unknown name is refused by `validate_cfg`."""
     if isinstance(name, str) and name in PRESETS:
         for key, value in preset_keys(name, default_cfg().TRACKER).items():
             cfg.TRACKER[key] = value

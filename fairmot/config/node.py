@@ -1,4 +1,4 @@
-"""The only file that knows yacs: a strict, truly frozen configuration node."""
+"""Configuration node over yacs, immutable once frozen. The only module that imports yacs."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from fairmot.utils.errors import InputError
 
 
 class CfgNode(YacsNode):  # type: ignore[misc]
-    """yacs's node, frozen for good once frozen: item assignment and merges raise too.
+    """yacs node that refuses item assignment and merges once frozen.
 
-    Values are read as attributes (`cfg.MODEL.WIDTH`). Changing a value goes through `fairmot.config.load`.
+    Values are read as attributes (`cfg.MODEL.WIDTH`) and set by `fairmot.config.load`.
     """
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -24,9 +24,9 @@ class CfgNode(YacsNode):  # type: ignore[misc]
         super().__delitem__(key)
 
     def merge_from_file(self, cfg_filename: str) -> None:
-        """Not for use: a Python config would be executed."""
+        """Refuse: a Python file would be executed."""
         raise InputError(f"{cfg_filename}: use fairmot.config.load.load_cfg")
 
     def merge_from_list(self, cfg_list: list[Any]) -> None:
-        """Not for use: yacs's own merge checks neither types nor names as ours does."""
+        """Refuse: yacs does not check the types of tuples."""
         raise InputError(f"{cfg_list}: use fairmot.config.load.load_cfg")

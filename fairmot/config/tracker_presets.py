@@ -1,7 +1,6 @@
-"""Named trackers: what each changes of the published defaults of the TRACKER keys.
+"""Tracker presets: the TRACKER keys in which each differs from the defaults.
 
-A preset that a file or a command line names is a whole tracker: it sets every TRACKER key but those that belong to the
-detector and the data (KEPT); keys that stand beside it win.
+A preset sets every TRACKER key except those of the detector and the data (KEPT); keys given with it take precedence.
 """
 
 from typing import Any
@@ -12,8 +11,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "jde": {"APPEARANCE_METRIC": "euclidean", "APPEARANCE_THRESHOLD": 0.7},
     # Zhang et al., ByteTrack (2022), on FairMOT's detections: a second association of low scores
     "byte": {"SECOND_ASSOCIATION": True, "SECOND_THRESHOLD": 0.1, "SECOND_OVERLAP_THRESHOLD": 0.5},
-    # What measured best on detections made from training sequences (docs/tracking.md); it was not chosen on what it is
-    # scored on. Camera motion needs the pictures, or a cache that holds it; the last three keys act at the end.
+    # Best on detections simulated from training sequences (docs/tracking_gains.md), not selected on the test sequences.
+    # Camera motion needs the images, or a cache that contains it; the last three keys act after the last frame.
     "strong": {
         "SECOND_ASSOCIATION": True,
         "SECOND_THRESHOLD": 0.2,
@@ -37,5 +36,5 @@ KEPT = ("PRESET", "CONF_THRESHOLD", "MIN_AREA", "MAX_ASPECT", "CAMERA_FILE", "CA
 
 
 def preset_keys(name: str, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the value of each key that the preset `name` sets; `defaults` are all TRACKER keys'."""
+    """Return the keys and values that the preset `name` sets; `defaults`: those of all TRACKER keys."""
     return {key: PRESETS[name].get(key, value) for key, value in defaults.items() if key not in KEPT}

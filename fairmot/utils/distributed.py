@@ -1,4 +1,4 @@
-"""Several processes that train one model: which one this is, and what they tell one another."""
+"""Distributed training: rank of this process, collectives, sharded tables and the process group."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ from fairmot.utils.errors import InputError
 from fairmot.utils.rendezvous import rendezvous
 
 CONNECTION_ERRORS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport")
-JOIN_TIMEOUT = timedelta(minutes=10)  # for the others to start
-COLLECTIVE_TIMEOUT = timedelta(hours=1)  # the others wait so long for one: the first reads labels, and scores, alone
+JOIN_TIMEOUT = timedelta(minutes=10)  # for all ranks to start
+COLLECTIVE_TIMEOUT = timedelta(hours=1)  # the other ranks wait while rank 0 reads labels or scores
 
 
 @dataclass(frozen=True)
 class Distributed:
-    """This process among those that `torchrun` started; a process started without it is alone.
+    """Rank of this process among those started by `torchrun`, with collectives; a single process without it.
 
-    rank: from 0, the first of which writes files and speaks; local_rank: on this machine; size: processes in all;
-    local_world_size: on this machine; restarts: number of restarts by torchrun after a failure; launch: names
-    that torchrun.
+    rank: from 0; rank 0 writes files and logs. local_rank: on this machine. world_size, local_world_size: number of
+    processes, and of those on this machine. restarts: number of restarts by torchrun after a failure. launch:
+    identifies the torchrun.
 
-    All processes must make the same calls in the same order. A call raises RuntimeError when another one has ended.
+    All ranks must make the same calls in the same order. A call raises RuntimeError if another rank has exited.
     """
 
     rank: int = 0
@@ -40,11 +40,11 @@ class Distributed:
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this is the process that writes and speaks for all."""
+        """Whether this is rank 0, which writes files and logs."""
         return self.rank == 0
 
     def all_reduce(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the sum of all processes' `values`, on every one; alone the tensor itself."""
+        """Return the sum of `values` over all ranks; `values` itself with one process."""
         if self.world_size == 1:
             return values
         total = values.clone()
@@ -52,7 +52,7 @@ class Distributed:
         return total
 
     def all_gather_object(self, value: Any) -> list[Any]:
-        """Return all processes' values, which are pickled, by rank."""
+        """Return the (picklable) values of all ranks, in their order."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -60,7 +60,7 @@ class Distributed:
         return values
 
     def broadcast_object(self, value: Any = None) -> Any:
-        """Return the first process's `value`, which is pickled, on every one."""
+        """Return the (picklable) `value` of rank 0 on every rank."""
         if self.world_size == 1:
             return value
         values = [value]
@@ -68,14 +68,14 @@ class Distributed:
         return values[0]
 
     def broadcast_module(self, module: nn.Module) -> None:
-        """Give `module` the first process's values: statistics of batch norms differ until then."""
+        """Copy parameters and buffers of rank 0, among them batch norm statistics, to every rank."""
         if self.world_size > 1:
             for tensor in (*module.parameters(), *module.buffers()):
                 distributed.broadcast(tensor.detach(), src=0)
 
     @contextmanager
     def main_process_first(self) -> Iterator[None]:
-        """Let the first process do the block before the others; where it fails there, all end."""
+        """Run the block on rank 0 before the other ranks; InputError on these if it fails there."""
         if self.is_main_process:
             is_done = False
             try:
@@ -85,19 +85,17 @@ class Distributed:
                 self.broadcast_object(is_done)
         else:
             if not self.broadcast_object():
-                raise InputError(f"process {self.rank}: ended with process 0, whose message tells why")
+                raise InputError(f"rank {self.rank}: stopped because rank 0 failed; see its message")
             yield
 
 
 def is_sharded(parameter: nn.Parameter) -> bool:
-    """Whether each process holds rows of its own of a table, so that its values and gradient are not to be joined."""
+    """Whether each rank holds its own rows of a table, whose values and gradients must not be reduced."""
     return bool(getattr(parameter, "is_sharded", False))
 
 
 def shard_range(world: Distributed, total: int) -> range:
-    """Return the rows that this process holds of a table of `total` that all share: a run of its own, by rank.
-
-    The runs are equally long, or differ by one row.
+    """Return the contiguous rows of this rank's shard of a table of `total` rows; shards differ by at most one row.
 
     >>> [shard_range(Distributed(rank=rank, world_size=3), 10) for rank in range(3)]
     [range(0, 3), range(3, 6), range(6, 10)]
@@ -106,16 +104,16 @@ def shard_range(world: Distributed, total: int) -> range:
 
 
 def all_gather_stacked(world: Distributed, values: torch.Tensor) -> torch.Tensor:
-    """Return all processes' `values`, which have one shape, with a first dimension more, by rank."""
+    """Return the `values` (...) of all ranks, of equal shape, as (world_size, ...)."""
     if world.world_size == 1:
         return values[None]
-    everyone = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(world.world_size)]
-    distributed.all_gather(everyone, values.contiguous())
-    return torch.stack(everyone)
+    gathered = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(world.world_size)]
+    distributed.all_gather(gathered, values.contiguous())
+    return torch.stack(gathered)
 
 
 def all_gather_concatenated(world: Distributed, values: torch.Tensor) -> list[torch.Tensor]:
-    """Return all processes' `values`, by rank: of one shape but for the first dimension, which may be 0."""
+    """Return the `values` (N, ...) of all ranks; N may differ between ranks and may be 0."""
     if world.world_size == 1:
         return [values]
     lengths = all_gather_stacked(world, torch.tensor(len(values), device=values.device)).tolist()
@@ -127,9 +125,9 @@ def all_gather_concatenated(world: Distributed, values: torch.Tensor) -> list[to
 
 
 def gather_shards(world: Distributed, own: torch.Tensor) -> torch.Tensor:
-    """Return the whole of a table split by `shard_range`, on the first process and on the CPU; elsewhere no row.
+    """Return the full table of the shards made by `shard_range`, on the CPU of rank 0; on other ranks no rows.
 
-    Alone the tensor itself. Nobody needs memory for more than that: the rows are sent into their places.
+    Shards are received in place, so that rank 0 needs no second copy. With one process returns `own` itself.
     """
     if world.world_size == 1:
         return own
@@ -139,17 +137,17 @@ def gather_shards(world: Distributed, own: torch.Tensor) -> torch.Tensor:
         if own.numel():
             distributed.send(own, dst=0)
         return own[:0]
-    whole = own.new_empty((total, *own.shape[1:]))
-    whole[: len(own)] = own
+    table = own.new_empty((total, *own.shape[1:]))
+    table[: len(own)] = own
     for rank in range(1, world.world_size):
-        run = shard_range(Distributed(rank=rank, world_size=world.world_size), total)
-        if whole[run.start : run.stop].numel():
-            distributed.recv(whole[run.start : run.stop], src=rank)
-    return whole
+        rows = shard_range(Distributed(rank=rank, world_size=world.world_size), total)
+        if table[rows.start : rows.stop].numel():
+            distributed.recv(table[rows.start : rows.stop], src=rank)
+    return table
 
 
 def distributed_from_env(environment: Mapping[str, str] = os.environ) -> Distributed:
-    """Return the place that torchrun's variables give this process; InputError where one of them is no number."""
+    """Return the rank given by torchrun's environment variables; InputError where one is missing or no number."""
     names = {
         "rank": "RANK",
         "local_rank": "LOCAL_RANK",
@@ -163,25 +161,25 @@ def distributed_from_env(environment: Mapping[str, str] = os.environ) -> Distrib
     for field, name in names.items():
         text = environment.get(name, "1" if field == "local_world_size" else "0")
         if not text.isdigit():
-            raise InputError(f"the environment's {name} = {text!r} is no number; start the processes with torchrun")
+            raise InputError(
+                f"environment variable {name} = {text!r} is not a number; start the processes with torchrun"
+            )
         values[field] = int(text)
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if values["world_size"] > 1 and name not in environment:
-            raise InputError(
-                f"the environment has {names['world_size']} but no {name}; start the processes with torchrun"
-            )
+            raise InputError(f"environment variable {name} is missing; start the processes with torchrun")
     launch = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {gethostname()} {os.getppid()}"
     return Distributed(**values, launch=launch)
 
 
 def is_connection_error(error: RuntimeError) -> bool:
-    """Whether PyTorch raised `error` over the processes' connection."""
+    """Whether PyTorch raised `error` because a connection between ranks failed."""
     return isinstance(error, distributed.DistError) or any(sign in str(error) for sign in CONNECTION_ERRORS)
 
 
 @contextmanager
 def process_group(world: Distributed, device: torch.device) -> Iterator[None]:
-    """Connect the processes for the block: gloo, and NCCL beside it on GPUs. Alone nothing happens."""
+    """Initialize the process group for the block: gloo, and NCCL on GPUs. No effect with one process."""
     if world.world_size == 1:
         yield
         return
@@ -189,8 +187,8 @@ def process_group(world: Distributed, device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        kept = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timeout=JOIN_TIMEOUT)
-        store = rendezvous(kept, rank=world.rank, size=world.world_size, patience=JOIN_TIMEOUT)
+        agent_store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timeout=JOIN_TIMEOUT)
+        store = rendezvous(agent_store, rank=world.rank, world_size=world.world_size, timeout=JOIN_TIMEOUT)
         distributed.init_process_group(
             backend, store=store, rank=world.rank, world_size=world.world_size, timeout=COLLECTIVE_TIMEOUT
         )
@@ -199,22 +197,22 @@ def process_group(world: Distributed, device: torch.device) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if device.type == "cpu":  # NCCL would wait for those that wait for this one
+        if device.type == "cpu":  # NCCL would deadlock: the other ranks wait for this one
             distributed.destroy_process_group()
         raise
     distributed.destroy_process_group()
 
 
 def balance_load(weights: Sequence[float], parts: int) -> list[list[int]]:
-    """Return which of the weighted things each of `parts` takes, by their places: heaviest first, to the least laden.
+    """Return, for each of `parts`, the indices of the weights assigned to it: heaviest first, to the smallest load.
 
     >>> balance_load([3, 9, 4, 5], 2)
     [[0, 1], [2, 3]]
     """
     loads = [0.0] * parts
-    shares: list[list[int]] = [[] for _ in range(parts)]
-    for place in sorted(range(len(weights)), key=lambda place: -weights[place]):
+    assigned: list[list[int]] = [[] for _ in range(parts)]
+    for index in sorted(range(len(weights)), key=lambda index: -weights[index]):
         lightest = loads.index(min(loads))
-        loads[lightest] += weights[place]
-        shares[lightest].append(place)
-    return [sorted(share) for share in shares]
+        loads[lightest] += weights[index]
+        assigned[lightest].append(index)
+    return [sorted(indices) for indices in assigned]

@@ -1,4 +1,4 @@
-"""One function over many items, in processes side by side."""
+"""Parallel map over processes."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +17,17 @@ R = TypeVar("R")
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def parallel_map(function: Callable[[T], R], items: Sequence[T], *, processes: int = 0, chunk: int = 1) -> Iterator[R]:
     """Yield `function(item)` in the order of `items`.
 
-    processes: 0 = one a core; with one, or one item, the work is done here. chunk: items sent at a time.
-    Forked, not spawned: they start in milliseconds, and a script without a main guard may call this.
+    processes: 0 = one per core; with one, or one item, everything runs in this process. chunk: items sent at a time.
+    Processes are forked, not spawned: they start in milliseconds, and a script needs no main guard.
 
-    Raises what `function` raises; InputError where a process is killed.
+    Raises what `function` raises; InputError if a process is killed.
     """
     processes = min(processes or available_cores(), len(items))
     if processes <= 1:
@@ -37,14 +37,14 @@ def parallel_map(function: Callable[[T], R], items: Sequence[T], *, processes: i
         try:
             yield from pool.map(function, items, chunksize=chunk)
         except BrokenProcessPool:
-            raise InputError("a process at work was ended; is there enough memory?") from None
+            raise InputError("a worker process was killed; is there enough memory?") from None
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _one_thread_in_opencv() -> Iterator[None]:
-    """End OpenCV's threads: a forked process would wait forever for those that only its parent has."""
+    """Stop OpenCV's threads: a forked process would wait forever for threads that only its parent has."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

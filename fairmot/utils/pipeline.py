@@ -1,12 +1,12 @@
-"""Work on a stream of items in steps that overlap: a thread a step, short queues between them, the order kept.
+"""Pipeline of processing steps over a stream of items: one thread per step, bounded queues between them, order kept.
 
     clock = StageClock()
     with Pipeline(items, [Step("double", lambda item: 2 * item)], clock=clock) as results:
         for result in results:
             ...
 
-What comes out equals what one thread would give, item for item. Steps gain where their work releases the interpreter's
-lock, as NumPy, OpenCV, PyTorch, FFmpeg and files do.
+The results equal those of a single thread. Steps run in parallel where their work releases the interpreter lock, as
+NumPy, OpenCV, PyTorch, FFmpeg and file access do.
 """
 
 import threading
@@ -18,18 +18,19 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-PATIENCE = 1.0  # seconds that leaving a pipeline waits for a thread which is held up by its source
+JOIN_TIMEOUT = 1.0  # seconds to wait, on leaving a pipeline, for a thread that is blocked by its source
+_END = object()
 
 
 class Step(NamedTuple):
-    """What is done with each item, under a name for the clock."""
+    """Processing of one item, under a name for the clock."""
 
     name: str
     work: Callable[[Any], Any]
 
 
 class StageClock:
-    """Seconds by stage: `busy` at work, `starved` while it waited for an item, `blocked` while the next took none."""
+    """Seconds by stage: `busy` working, `starved` waiting for an item, `blocked` waiting for the next stage."""
 
     def __init__(self) -> None:
         self.busy: defaultdict[str, float] = defaultdict(float)
@@ -39,30 +40,13 @@ class StageClock:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the clock was made."""
+        """Seconds since the clock was created."""
         return time.perf_counter() - self._started
-
-    @contextmanager
-    def work(self, stage: str) -> Iterator[None]:
-        """Count the block's time as work of `stage`."""
-        with _adding(self.busy, stage):
-            yield
-
-    @contextmanager
-    def starve(self, stage: str) -> Iterator[None]:
-        """Count the block's time as waiting of `stage` for an item."""
-        with _adding(self.starved, stage):
-            yield
-
-    @contextmanager
-    def block(self, stage: str) -> Iterator[None]:
-        """Count the block's time as waiting of `stage` for the next one."""
-        with _adding(self.blocked, stage):
-            yield
 
 
 @contextmanager
-def _adding(seconds: defaultdict[str, float], stage: str) -> Iterator[None]:
+def add_time(seconds: defaultdict[str, float], stage: str) -> Iterator[None]:
+    """Add the duration of the block to `seconds[stage]`."""
     started = time.perf_counter()
     try:
         yield
@@ -71,75 +55,76 @@ def _adding(seconds: defaultdict[str, float], stage: str) -> Iterator[None]:
 
 
 class _Channel:
-    """A queue from one thread to another; either end can close it.
+    """Queue from one thread to another; either end can close it.
 
-    room: items that it holds beyond the one that the taker waits for; 0 makes the giver wait for a taker.
+    capacity: queued items beyond the one that a waiting receiver takes; 0 makes the sender wait for a receiver.
     """
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
         self._items: deque[Any] = deque()
         self._change = threading.Condition()
-        self._takers = 0
+        self._receivers = 0
         self._ended = False
         self._closed = False
         self._error: BaseException | None = None
 
-    def is_wanted(self) -> bool:
-        """Wait until there is room for an item; False when nobody will take any more."""
+    def wait_for_room(self) -> bool:
+        """Wait until an item can be queued; False when none will be taken any more."""
         with self._change:
-            self._change.wait_for(lambda: self._closed or self._ended or len(self._items) < self._room + self._takers)
+            self._change.wait_for(
+                lambda: self._closed or self._ended or len(self._items) < self._capacity + self._receivers
+            )
             return not (self._closed or self._ended)
 
     def put(self, item: Any) -> None:
-        """Add an item; without effect on a channel that is closed or ended."""
+        """Queue an item; no effect on a channel that is closed or ended."""
         with self._change:
             if not self._closed and not self._ended:
                 self._items.append(item)
                 self._change.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say that no item follows; the taker gets `error` in its place, after the items before it."""
+        """Declare that no item follows; after the queued items the receiver gets `error`, if any."""
         with self._change:
             if not self._ended:
                 self._ended, self._error = True, error
                 self._change.notify_all()
 
     def close(self) -> None:
-        """Say that no item will be taken any more."""
+        """Declare that no item will be taken any more."""
         with self._change:
             self._closed = True
             self._items.clear()
             self._change.notify_all()
 
-    def take(self) -> tuple[Any] | None:
-        """Wait for an item and return it in a tuple; None at the end."""
+    def take(self) -> Any:
+        """Wait for an item and return it; _END at the end."""
         with self._change:
-            self._takers += 1
+            self._receivers += 1
             self._change.notify_all()
             try:
                 self._change.wait_for(lambda: self._items or self._ended or self._closed)
             finally:
-                self._takers -= 1
+                self._receivers -= 1
             if self._items:
                 self._change.notify_all()
-                return (self._items.popleft(),)
+                return self._items.popleft()
             if self._error is not None:
                 raise self._error
-            return None
+            return _END
 
 
 class Pipeline:
-    """Takes `items` through `steps`; a context manager that is iterated once.
+    """Passes `items` through `steps`: a context manager that is iterated once.
 
-    items: taken one at a time, and only when the first step waits for one: a source that drops what is late decides by
-        what is needed. steps: one or more; each sees the items in order, one at a time.
-    clock: told how long each step works and waits. room: items that may lie between two steps.
-    threads: False does all in the caller's thread, one item after the other.
-    release: called on leaving, before the threads are waited for: makes a source that has nothing to give let go.
+    items: taken one at a time, and only when the first step waits for one, so that a live source decides as late as
+        possible which frames to drop. steps: one or more; each processes the items in order, one at a time.
+    clock: measures how long each step works and waits. capacity: maximum number of items between two steps.
+    threads: False processes everything in the caller's thread, one item after the other.
+    release: called on leaving, before the threads are joined; unblocks a source that is waiting.
 
-    An error comes out in its item's place: what was before it comes out first, as it would from one thread. Leaving the
-    block ends all threads, whether or not the items are at their end.
+    An error is raised in the position of its item, after the results before it. Leaving the block stops all threads.
     """
 
     def __init__(
@@ -148,22 +133,22 @@ class Pipeline:
         steps: Sequence[Step],
         *,
         clock: StageClock,
-        room: int = 2,
+        capacity: int = 2,
         threads: bool = True,
         release: Callable[[], None] = lambda: None,
     ) -> None:
         if not steps:
-            raise ValueError("steps: at least one is wanted")
+            raise ValueError("steps: expected at least one")
         self._items = iter(items)
         self._steps = steps
         self._clock = clock
         self._release = release
         self._stopped = False
-        self._channels = [_Channel(0), *(_Channel(room) for _ in steps)] if threads else []
+        self._channels = [_Channel(0), *(_Channel(capacity) for _ in steps)] if threads else []
         self._threads: list[threading.Thread] = []
 
     def stop(self) -> None:
-        """Take no further item; those under way come out. May be called from any thread and from a signal's handler."""
+        """Take no further item; those in progress are finished. Callable from any thread and from a signal handler."""
         self._stopped = True
         if self._channels:
             self._channels[0].end()
@@ -172,18 +157,14 @@ class Pipeline:
         if not self._channels:
             yield from self._run_serially()
             return
-        last = self._channels[-1]
-        while True:
-            taken = last.take()
-            if taken is None:
-                return
-            yield taken[0]
+        while (item := self._channels[-1].take()) is not _END:
+            yield item
 
     def __enter__(self) -> Self:
         if self._channels:
             self._start("items", self._feed)
-            for place, step in enumerate(self._steps):
-                self._start(step.name, partial(self._run, place, step))
+            for index, step in enumerate(self._steps):
+                self._start(step.name, partial(self._run, step, *self._channels[index : index + 2]))
         return self
 
     def __exit__(
@@ -196,7 +177,7 @@ class Pipeline:
         for thread in self._threads[1:]:
             thread.join()
         for thread in self._threads[:1]:
-            thread.join(PATIENCE)
+            thread.join(JOIN_TIMEOUT)
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=f"pipeline {name}", daemon=True)
@@ -205,60 +186,51 @@ class Pipeline:
 
     def _run_serially(self) -> Iterator[Any]:
         while not self._stopped:
-            with self._clock.starve(self._steps[0].name):
-                taken = _next(self._items)
-            if taken is None:
+            with add_time(self._clock.starved, self._steps[0].name):
+                item = next(self._items, _END)
+            if item is _END:
                 return
-            item = taken[0]
             for step in self._steps:
-                with self._clock.work(step.name):
+                with add_time(self._clock.busy, step.name):
                     item = step.work(item)
             yield item
 
     def _feed(self) -> None:
-        """Take items from the source while the first step wants them."""
+        """Take items from the source while the first step waits for them."""
         out = self._channels[0]
         try:
-            while out.is_wanted() and not self._stopped and (taken := _next(self._items)) is not None:
-                out.put(taken[0])
+            while out.wait_for_room() and not self._stopped and (item := next(self._items, _END)) is not _END:
+                out.put(item)
             out.end()
         except BaseException as error:
             out.end(error)
 
-    def _run(self, place: int, step: Step) -> None:
-        given, out = self._channels[place], self._channels[place + 1]
+    def _run(self, step: Step, source: _Channel, out: _Channel) -> None:
         try:
-            while self._has_room(step, out) and (taken := self._take(step, given)) is not None:
-                with self._clock.work(step.name):
-                    item = step.work(taken[0])
+            while True:
+                with add_time(self._clock.blocked, step.name):
+                    has_room = out.wait_for_room()
+                if not has_room:
+                    break
+                with add_time(self._clock.starved, step.name):
+                    item = source.take()
+                if item is _END:
+                    break
+                with add_time(self._clock.busy, step.name):
+                    item = step.work(item)
                 out.put(item)
             out.end()
         except BaseException as error:
             out.end(error)
         finally:
-            given.close()
-
-    def _has_room(self, step: Step, out: _Channel) -> bool:
-        with self._clock.block(step.name):
-            return out.is_wanted()
-
-    def _take(self, step: Step, given: _Channel) -> tuple[Any] | None:
-        with self._clock.starve(step.name):
-            return given.take()
-
-
-def _next(items: Iterator[Any]) -> tuple[Any] | None:
-    """Return the next item in a tuple, None at the end."""
-    for item in items:
-        return (item,)
-    return None
+            source.close()
 
 
 def describe_speed(clock: StageClock, frames: int, *, first: str | None = None) -> str:
-    """Return one line: frames a second from end to end, and each stage's share of that time at work.
+    """Return one line: frames per second from end to end, and the fraction of the time that each stage is busy.
 
-    Stages overlap, so the shares can add up to more than 100 %. first: the stage that frames come to, of which it is
-    told how long it waited, for frames and for the stages after it; None leaves that out.
+    Stages overlap, so the fractions may add up to more than 100 %. first: the first stage, of which the time spent
+    waiting for frames and for the next stages is added; None omits it.
     """
     elapsed = max(clock.elapsed, 1e-9)
     busy = ", ".join(f"{name} {100 * seconds / elapsed:.1f} %" for name, seconds in clock.busy.items())

@@ -1,4 +1,4 @@
-"""Typed registry for open sets: names that other code may add to (backbones, data sets)."""
+"""Typed registry of named values to which other code may add, such as backbones."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Name -> value. Duplicates raise; an unknown name lists the choices.
+    """Mapping of names to values. A duplicate name raises ValueError, an unknown one InputError with the choices.
 
     >>> colours: Registry[str] = Registry("COLOUR")
     >>> _ = colours.register("red")("#f00")

@@ -1,7 +1,7 @@
-"""Fresh keys in a store that outlives its processes.
+"""Rendezvous of ranks in a store that outlives restarts.
 
-torchrun keeps one store over its restarts (PyTorch 2.5 and later), in which processes started anew would find, and
-call, the addresses of those that have ended (pytorch/pytorch issue 135712).
+torchrun keeps one store over its restarts (PyTorch 2.5 and later); restarted ranks would find the addresses of exited
+ones in it (pytorch/pytorch issue 135712). Restart counts differ between nodes and cannot serve as a prefix.
 """
 
 import time
@@ -12,49 +12,53 @@ from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 
 from fairmot.utils.errors import InputError
 
-PAUSE = 0.05  # seconds between looks
+POLL_INTERVAL = 0.05  # seconds
 
 
-def rendezvous(store: Store, *, rank: int, size: int, patience: timedelta) -> PrefixStore:
-    """Return a part of `store` that the `size` processes alive now have to themselves; each of them calls this.
+def rendezvous(store: Store, *, rank: int, world_size: int, timeout: timedelta) -> PrefixStore:
+    """Return a part of `store` that only the current `world_size` ranks use; each of them calls this.
 
-    Each says under its rank that it is here, by a name of its own; the first answers to that name and waits for a word
-    back, so that what an earlier process left in the store is never taken for an answer.
+    Every rank publishes a random identifier. Rank 0 replies to each identifier with its own and waits for the
+    acknowledgement, so that keys of exited ranks are never taken for answers.
 
-    Raises InputError where the others do not come within `patience`.
+    Raises InputError if a rank does not join within `timeout`.
     """
-    own, deadline = uuid4().hex, time.monotonic() + patience.total_seconds()
-    meeting = PrefixStore("fairmot", store)
+    own, deadline = uuid4().hex, _Deadline(timeout)
+    shared = PrefixStore("fairmot", store)
     if rank == 0:
-        _welcome(meeting, own, set(range(1, size)), deadline)
-        return PrefixStore(own, meeting)
-    meeting.set(f"here/{rank}", own)
-    _wait_for(meeting, f"for/{own}", deadline, missing="process 0")
-    first = meeting.get(f"for/{own}").decode()
-    meeting.set(f"seen/{first}/{rank}", "")
-    return PrefixStore(first, meeting)
+        _accept(shared, own, set(range(1, world_size)), deadline)
+        return PrefixStore(own, shared)
+    shared.set(f"joined/{rank}", own)
+    while not shared.check([f"reply/{own}"]):
+        deadline.wait("rank 0")
+    leader = shared.get(f"reply/{own}").decode()
+    shared.set(f"acknowledged/{leader}/{rank}", "")
+    return PrefixStore(leader, shared)
 
 
-def _welcome(meeting: Store, own: str, missing: set[int], deadline: float) -> None:
-    answered: dict[int, str] = {}
+def _accept(shared: Store, own: str, missing: set[int], deadline: "_Deadline") -> None:
+    """Reply to the ranks in `missing` until each has acknowledged."""
+    replied: dict[int, str] = {}
     while missing:
         for rank in sorted(missing):
-            if meeting.check([f"seen/{own}/{rank}"]):
+            if shared.check([f"acknowledged/{own}/{rank}"]):
                 missing.discard(rank)
-            elif meeting.check([f"here/{rank}"]):
-                guest = meeting.get(f"here/{rank}").decode()
-                if answered.get(rank) != guest:
-                    meeting.set(f"for/{guest}", own)
-                    answered[rank] = guest
-        _pause(deadline, missing=f"process {', '.join(map(str, sorted(missing)))}")
+            elif shared.check([f"joined/{rank}"]):
+                identifier = shared.get(f"joined/{rank}").decode()
+                if replied.get(rank) != identifier:
+                    shared.set(f"reply/{identifier}", own)
+                    replied[rank] = identifier
+        deadline.wait(f"rank {', '.join(map(str, sorted(missing)))}")
 
 
-def _wait_for(meeting: Store, key: str, deadline: float, *, missing: str) -> None:
-    while not meeting.check([key]):
-        _pause(deadline, missing=missing)
+class _Deadline:
+    def __init__(self, timeout: timedelta) -> None:
+        self._seconds = timeout.total_seconds()
+        self._end = time.monotonic() + self._seconds
 
-
-def _pause(deadline: float, *, missing: str) -> None:
-    if time.monotonic() > deadline:
-        raise InputError(f"{missing} did not come: has it ended, or can its machine not be reached?")
-    time.sleep(PAUSE)
+    def wait(self, missing: str) -> None:
+        """Sleep for the poll interval; InputError after the deadline."""
+        if time.monotonic() > self._end:
+            advice = "check that it is running and reachable"
+            raise InputError(f"{missing} did not join within {self._seconds:g} s; {advice}")
+        time.sleep(POLL_INTERVAL)

@@ -1,10 +1,10 @@
-"""Seeds. Every random draw takes a generator made here from what it depends on, and nothing else."""
+"""Seeded random generators: each random draw takes one whose seed is all that the draw depends on."""
 
 import numpy as np
 
 
 def make_rng(*keys: int) -> np.random.Generator:
-    """Return a generator that depends on `keys` alone, e.g. (SEED, epoch, sample index).
+    """Return a generator seeded by `keys`, e.g. (SEED, epoch, sample index).
 
     >>> float(make_rng(1, 2).random()) == float(make_rng(1, 2).random())
     True

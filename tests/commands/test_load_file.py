@@ -1,4 +1,4 @@
-"""MODEL.WEIGHTS and --weights as a user meets them."""
+"""Weights of `MODEL.WEIGHTS` and `--weights` on the command line."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ from fairmot.models.build import build_model
 
 SLIM = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "16"]
 SMALL = [*SLIM, "INPUT.SIZE_HW", "(64, 96)", "SOLVER.BATCH_SIZE", "1", "DATA.WORKERS", "0", "SOLVER.MAX_STEPS", "1"]
-URL = "http://127.0.0.1:9/start.pth"  # nobody listens there
+URL = "http://127.0.0.1:9/start.pth"  # no server
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def world(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """A start in torch.hub's cache, and its digest."""
+    """Initial weights in the cache of torch.hub, and their digest."""
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     path = tmp_path / "hub" / "checkpoints" / "start.pth"
     path.parent.mkdir(parents=True)
@@ -38,7 +38,7 @@ def start(tmp_path, monkeypatch):
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_run_says_what_it_started_from(world, start, tmp_path):
+def test_run_log_describes_the_initial_weights(world, start, tmp_path):
     path, digest = start
     options = ["DATA.ROOT", str(world), "OUTPUT", str(tmp_path / "run"), "DEVICE", "cpu", *SMALL]
     train(load_cfg(None, [*options, "MODEL.WEIGHTS", URL, "MODEL.WEIGHTS_SHA256", digest[:12]]))
@@ -69,7 +69,7 @@ def test_a_run_says_what_it_started_from(world, start, tmp_path):
         "no hexadecimal",
     ],
 )
-def test_a_wrong_start_is_one_line_before_anything_is_written(world, start, tmp_path, capsys, options, message):
+def test_invalid_weights_are_one_line_and_write_nothing(world, start, tmp_path, capsys, options, message):
     config = tmp_path / "c.yaml"
     config.write_text(f"MODEL: {{WEIGHTS: {start[0]}}}\n")
     output = tmp_path / "run"
@@ -81,7 +81,7 @@ def test_a_wrong_start_is_one_line_before_anything_is_written(world, start, tmp_
     assert not output.exists()
 
 
-def test_track_goes_through_the_same_loader(world, start, tmp_path, capsys):
+def test_track_reports_the_weights(world, start, tmp_path, capsys):
     path, digest = start
     output = tmp_path / "tracks"
     arguments = ["track", "--weights", str(path), "--input", str(world), "--output", str(output), "DEVICE", "cpu"]

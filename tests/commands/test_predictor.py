@@ -1,4 +1,4 @@
-"""A checkpoint becomes a predictor by what it holds, and what it lacks is said."""
+"""Predictor built from a checkpoint and its configuration."""
 
 import warnings
 
@@ -26,7 +26,7 @@ def model():
 
 @pytest.fixture
 def saved(tmp_path, model):
-    """Save the network with a configuration, or with what is given instead of one."""
+    """Save the network, with a configuration unless `cfg` is None."""
 
     def write(cfg=SLIM + INPUT, state=None):
         content = {"model": model.state_dict() if state is None else state}
@@ -44,7 +44,7 @@ def same(found, expected):
     np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=1e-4)
 
 
-def test_the_checkpoint_s_own_configuration_builds_it(saved, model):
+def test_predictor_uses_the_checkpoint_cfg(saved, model):
     predictor = load_predictor(str(saved()), device="cpu")
     assert (predictor.input_hw, predictor.top_k, predictor.device.type) == ((64, 96), 5, "cpu")
     assert not predictor.model.training
@@ -55,7 +55,7 @@ def test_the_checkpoint_s_own_configuration_builds_it(saved, model):
     same(predictor(FRAME), expected)
 
 
-def test_overrides_come_last(saved):
+def test_overrides_change_the_checkpoint_cfg(saved):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is missing
         predictor = load_predictor(saved(), ["INPUT.SIZE_HW", (32, 64), "PREDICT.TOP_K", "2"])
@@ -63,30 +63,30 @@ def test_overrides_come_last(saved):
     assert len(predictor(FRAME)) == 2
 
 
-def test_a_file_without_a_configuration_needs_one(saved, tmp_path):
+def test_checkpoint_without_cfg_needs_a_file(saved, tmp_path):
     weights = saved(cfg=None)
-    with pytest.raises(InputError, match=r"best\.pt: holds no configuration; name a YAML file: config="):
+    with pytest.raises(InputError, match=r"best\.pt: contains no configuration; give a YAML file: config="):
         load_predictor(weights)
     config = tmp_path / "slim.yaml"
     config.write_text("MODEL: {WIDTH: 0.125, HEAD_CHANNELS: 8, REID_DIM: 4}\nINPUT: {SIZE_HW: [64, 96]}\n")
     assert load_predictor(weights, config=config).input_hw == (64, 96)
 
 
-def test_a_given_configuration_takes_the_saved_one_s_place(saved, tmp_path):
+def test_config_file_replaces_the_checkpoint_cfg(saved, tmp_path):
     config = tmp_path / "slim.yaml"
     config.write_text("MODEL: {WIDTH: 0.125, HEAD_CHANNELS: 8, REID_DIM: 4}\nINPUT: {SIZE_HW: [32, 32]}\n")
     predictor = load_predictor(saved(), config=str(config))
     assert (predictor.input_hw, predictor.top_k) == ((32, 32), load_cfg().PREDICT.TOP_K)
 
 
-def test_several_classes(tmp_path):
+def test_predictor_of_several_classes(tmp_path):
     options = [*SLIM, *INPUT, "DATA.CLASSES", ("pedestrian", "car"), "MODEL.NUM_CLASSES", "2"]
     cfg = load_cfg(None, options)
     write_checkpoint(tmp_path / "two.pt", {"model": build_model(cfg).state_dict(), "cfg": cfg_to_dict(cfg)})
     assert set(load_predictor(tmp_path / "two.pt")(FRAME).class_index.tolist()) <= {0, 1}
 
 
-def test_a_head_without_weights_is_a_warning(saved, model):
+def test_head_without_weights_is_a_warning(saved, model):
     state = {name: value for name, value in model.state_dict().items() if not name.startswith("heads.embedding")}
     with pytest.warns(UserWarning, match=r"best\.pt: weights.*\n  missing: heads\.embedding"):
         load_predictor(saved(state=state))
@@ -101,12 +101,12 @@ def test_a_head_without_weights_is_a_warning(saved, model):
         ([], "cuda:99", "this machine has"),
     ],
 )
-def test_mistakes_are_named(saved, overrides, device, message):
+def test_invalid_override_or_device_is_refused(saved, overrides, device, message):
     with pytest.raises(InputError, match=message):
         load_predictor(saved(), overrides, device=device)
 
 
-def test_a_file_that_is_none(tmp_path):
+def test_missing_or_invalid_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.pt: no such file"):
         load_predictor(tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("not weights")

@@ -30,7 +30,7 @@ def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def test_a_sequence_is_a_motchallenge_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sequence_is_a_motchallenge_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [*SMALL, "--output", str(tmp_path / "syn"), "--sequences", "2", "--seed", "3", "--fps", "25"]
     assert run_tool("synthesize", argv) == 0
     sequences = find_sequences(tmp_path / "syn")
@@ -53,7 +53,7 @@ def test_a_sequence_is_a_motchallenge_folder(tmp_path: Path, capsys: pytest.Capt
     assert "frames/s" in lines[0]
 
 
-def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+def test_same_seed_in_another_process_gives_same_bytes(tmp_path: Path) -> None:
     argv = [*SMALL, "--preset", "hard", "--seed", "7"]
     assert run_tool("synthesize", [*argv, "--output", str(tmp_path / "one")]) == 0
     code = "import sys; from fairmot.cli import run_tool; sys.exit(run_tool('synthesize', sys.argv[1:]))"
@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(tmp_path: Path) -
     assert filecmp.cmpfiles(tmp_path / "one", tmp_path / "two", names, shallow=False)[0] == names
 
 
-def test_another_seed_gives_another_sequence(tmp_path: Path) -> None:
+def test_other_seed_gives_another_sequence(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         assert run_tool("synthesize", [*SMALL, "--seed", seed, "--output", str(tmp_path)]) == 0
     first, second = find_sequences(tmp_path)
@@ -76,12 +76,12 @@ def test_seeds_of_sequences_differ() -> None:
     assert len(seeds) == 400
 
 
-def test_the_seed_comes_from_the_configuration_unless_given(tmp_path: Path) -> None:
+def test_seed_defaults_to_the_configuration(tmp_path: Path) -> None:
     assert run_tool("synthesize", [*SMALL, "--output", str(tmp_path), "SEED", "12"]) == 0
     assert [folder.name for folder in find_sequences(tmp_path)] == [f"SYN-easy-{sequence_seed(12, 0):04d}"]
 
 
-def test_what_exists_is_refused_unless_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_sequence_needs_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [*SMALL, "--seed", "1", "--output", str(tmp_path)]
     assert run_tool("synthesize", argv) == 0
     folder = find_sequences(tmp_path)[0]
@@ -126,16 +126,16 @@ def test_stills_are_read_as_crowdhuman(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"3 images, {len(block.ids)} people, {block.left_out} ignored" in line
 
 
-def test_stills_hold_what_the_renderer_says(tmp_path: Path) -> None:
+def test_stills_equal_the_rendered_ground_truth(tmp_path: Path) -> None:
     argv = [*STILLS, "--preset", "hard", "--frames", "2", "--output", str(tmp_path)]
     assert run_tool("synthesize", argv) == 0
     options = WorldOptions("hard", sequence_seed(3, 0), 2, (90, 160))
     frames = list(Renderer(build_world(options)).frames())
     expected, hidden = [], 0
     for frame in frames:
-        is_seen = np.isin(frame.ground_truth.ids, frame.instances)
-        expected.append(frame.ground_truth[is_seen & (frame.ground_truth.classes == PEDESTRIAN)].boxes_tlwh)
-        hidden += int((is_seen & (frame.ground_truth.classes != PEDESTRIAN)).sum())
+        is_visible = np.isin(frame.ground_truth.ids, frame.instances)
+        expected.append(frame.ground_truth[is_visible & (frame.ground_truth.classes == PEDESTRIAN)].boxes_tlwh)
+        hidden += int((is_visible & (frame.ground_truth.classes != PEDESTRIAN)).sum())
     block = stills(tmp_path)
     assert block.counts.tolist() == [len(boxes) for boxes in expected]
     assert np.array_equal(block.boxes_tlwh, np.concatenate(expected).round(2).astype(np.float32))
@@ -149,7 +149,7 @@ def test_stills_hold_what_the_renderer_says(tmp_path: Path) -> None:
     assert {row["extra"]["occ"] for row in rows} == {0, 1}
 
 
-def test_each_box_of_the_stills_is_an_identity_to_pretrain_on(tmp_path: Path) -> None:
+def test_box_identity_config_gives_each_box_an_identity(tmp_path: Path) -> None:
     argv = [*STILLS, "--sequences", "2", "--people", "4", "--output", str(tmp_path / "stills")]
     assert run_tool("synthesize", argv) == 0
     pretraining = load_cfg(CONFIGS / "synthetic_box_identity.yaml", ["DATA.ROOT", str(tmp_path)])
@@ -161,7 +161,7 @@ def test_each_box_of_the_stills_is_an_identity_to_pretrain_on(tmp_path: Path) ->
     assert dict(pretraining.MODEL) == {**finetuning.MODEL, "WEIGHTS": ""}
 
 
-def test_stills_are_the_same_in_one_process_and_in_two(tmp_path: Path) -> None:
+def test_stills_do_not_depend_on_the_process_count(tmp_path: Path) -> None:
     plans = [WorldOptions("easy", seed, 1, (90, 160)) for seed in (1, 2, 1)]
     for processes in (1, 2):
         assert (
@@ -193,7 +193,7 @@ def test_stills_replace_only_stills(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / ANNOTATION).exists()
 
 
-def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_stills_leave_existing_files_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_tool("synthesize", [*STILLS, "--output", str(tmp_path)]) == 0
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     monkeypatch.setattr("fairmot.synthetic.write.cv2.imencode", lambda *_: (False, None))
@@ -219,7 +219,7 @@ def test_stills_that_fail_leave_what_was_there(tmp_path: Path, monkeypatch: pyte
         (["--layout", "crowdhuman", "--frames", "0"], "frames"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(
+def test_invalid_option_is_one_line_and_exit_code_2(
     argv: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_tool("synthesize", ["--output", str(tmp_path / "syn"), *argv]) == 2
@@ -229,5 +229,5 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert not (tmp_path / "syn").exists()
 
 
-def test_the_output_is_needed() -> None:
+def test_output_is_required() -> None:
     assert run_tool("synthesize", []) == 2

@@ -130,6 +130,6 @@ def test_input_error_of_main_process_ends_all_in_lines(world, tmp_path):
     output = process.stdout.read()
     assert process.wait(timeout=60) != 0
     assert "fairmot train: DATA.TRAIN: 'none': no such folder" in output
-    assert "process 1: ended with process 0, whose message tells why" in output
+    assert "rank 1: stopped because rank 0 failed; see its message" in output
     assert 'File "' + str(tmp_path) not in output
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Who a process is, how work is shared out; what processes tell one another is tested in tests/engine and tests/e2e."""
+"""Rank from the environment and load balancing; collectives are tested in tests/engine and tests/e2e."""
 
 import pytest
 import torch
@@ -15,30 +15,30 @@ TORCHRUN = {
 }  # fmt: skip
 
 
-def test_without_torchrun_a_process_is_alone():
+def test_environment_without_torchrun_is_one_process():
     assert distributed_from_env({}) == Distributed()
     assert Distributed().is_main_process
 
 
-def test_torchrun_s_variables_give_the_place():
+def test_environment_of_torchrun_gives_the_rank():
     world = distributed_from_env(TORCHRUN)
     assert world == Distributed(rank=3, local_rank=1, world_size=4, local_world_size=2, restarts=1, launch=world.launch)
     assert world.launch.startswith("a-run ")
     assert not world.is_main_process
 
 
-def test_a_world_without_a_meeting_place_is_refused():
+def test_missing_master_address_is_refused():
     without = {name: text for name, text in TORCHRUN.items() if name != "MASTER_ADDR"}
-    with pytest.raises(InputError, match="no MASTER_ADDR"):
+    with pytest.raises(InputError, match="MASTER_ADDR is missing"):
         distributed_from_env(without)
 
 
-def test_a_variable_that_is_no_number_is_named():
+def test_variable_that_is_not_a_number_is_named():
     with pytest.raises(InputError, match="RANK = 'first'"):
         distributed_from_env({**TORCHRUN, "RANK": "first"})
 
 
-def test_alone_nothing_is_sent():
+def test_collectives_of_one_process_return_their_input():
     world, values, layer = Distributed(), torch.tensor([1.0, 2.0]), nn.Linear(2, 2)
     assert world.all_reduce(values) is values
     assert world.all_gather_object("a") == ["a"]
@@ -49,14 +49,14 @@ def test_alone_nothing_is_sent():
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.integers(1, 6))
-def test_shares_hold_everything_once_and_are_even(weights, parts):
-    shares = balance_load(weights, parts)
-    assert len(shares) == parts
-    assert sorted(place for share in shares for place in share) == list(range(len(weights)))
-    loads = [sum(weights[place] for place in share) for share in shares]
+def test_balance_load_assigns_each_index_once_and_evenly(weights, parts):
+    assigned = balance_load(weights, parts)
+    assert len(assigned) == parts
+    assert sorted(index for indices in assigned for index in indices) == list(range(len(weights)))
+    loads = [sum(weights[index] for index in indices) for indices in assigned]
     assert max(loads) - min(loads) <= max(weights, default=0)
 
 
-def test_lost_contact_is_told_from_other_errors():
+def test_connection_error_is_distinguished_from_other_errors():
     assert is_connection_error(RuntimeError("[.../gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:3288"))
     assert not is_connection_error(RuntimeError("shape mismatch"))

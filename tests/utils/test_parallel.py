@@ -25,14 +25,14 @@ def die(item):
     os._exit(9)
 
 
-@pytest.mark.parametrize(("processes", "items", "is_here"), [(2, 9, False), (1, 9, True), (2, 1, True), (2, 0, True)])
-def test_results_come_in_order_and_small_work_stays_here(processes, items, is_here):
+@pytest.mark.parametrize(("processes", "items", "is_local"), [(2, 9, False), (1, 9, True), (2, 1, True), (2, 0, True)])
+def test_results_are_ordered_and_small_work_stays_local(processes, items, is_local):
     results = list(parallel_map(process_of, range(items), processes=processes))
     assert [item for item, _ in results] == list(range(items))
-    assert all((process == os.getpid()) == is_here for _, process in results)
+    assert all((process == os.getpid()) == is_local for _, process in results)
 
 
-def test_opencv_works_in_the_processes_although_it_has_threads_here():
+def test_opencv_works_in_forked_processes():
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)
     try:
@@ -43,12 +43,12 @@ def test_opencv_works_in_the_processes_although_it_has_threads_here():
         cv2.setNumThreads(before)
 
 
-def test_mistakes_and_killed_processes_are_one_line():
+def test_errors_and_killed_processes_raise_input_error():
     with pytest.raises(InputError, match="item 0"):
         list(parallel_map(refuse, range(4), processes=2))
-    with pytest.raises(InputError, match="was ended; is there enough memory"):
+    with pytest.raises(InputError, match="was killed; is there enough memory"):
         list(parallel_map(die, range(4), processes=2))
 
 
-def test_cores():
+def test_available_cores_is_at_most_the_cpu_count():
     assert 1 <= available_cores() <= (os.cpu_count() or 1)

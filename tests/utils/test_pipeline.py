@@ -21,16 +21,16 @@ def doubled(item):
 
 
 @settings(max_examples=25)
-@given(items=st.lists(st.integers(), max_size=12), steps=st.integers(1, 4), room=st.integers(1, 3))
-def test_threads_give_what_one_thread_gives_in_its_order(items, steps, room):
+@given(items=st.lists(st.integers(), max_size=12), steps=st.integers(1, 4), capacity=st.integers(1, 3))
+def test_threads_give_the_results_of_one_thread_in_order(items, steps, capacity):
     chain = [Step(f"step {number}", doubled) for number in range(steps)]
     expected = [item * 2**steps for item in items]
-    assert run(items, chain, room=room) == expected
+    assert run(items, chain, capacity=capacity) == expected
     assert run(items, chain, threads=False) == expected
 
 
-def test_steps_overlap_and_never_more_than_there_is_room_for():
-    """The second step of one item waits for the first step of the next: only threads side by side come to an end."""
+def test_steps_of_successive_items_overlap():
+    """The second step of an item waits for the first step of the next one, which needs two threads."""
     met = threading.Barrier(2, timeout=20)
     started = []
 
@@ -50,17 +50,17 @@ def test_steps_overlap_and_never_more_than_there_is_room_for():
 
 
 @BOTH
-@pytest.mark.parametrize("place", ["source", "first", "last"])
-def test_an_error_comes_in_its_item_s_place_and_ends_all_threads(place, threads):
+@pytest.mark.parametrize("stage", ["source", "first", "last"])
+def test_error_is_raised_in_order_and_stops_all_threads(stage, threads):
     def source() -> Iterator[int]:
         yield from (1, 2)
-        if place == "source":
+        if stage == "source":
             raise OSError("no third")
         yield from range(3, 1000)
 
     def step(name):
         def work(item):
-            if name == place and item == 3:
+            if name == stage and item == 3:
                 raise OSError("no third")
             return item
 
@@ -75,7 +75,7 @@ def test_an_error_comes_in_its_item_s_place_and_ends_all_threads(place, threads)
 
 
 @BOTH
-def test_leaving_early_ends_the_threads_of_an_endless_source(threads):
+def test_leaving_early_stops_threads_of_endless_source(threads):
     def endless():
         number = 0
         while True:
@@ -93,7 +93,7 @@ def test_leaving_early_ends_the_threads_of_an_endless_source(threads):
 
 
 @BOTH
-def test_stop_lets_those_under_way_come_out(threads):
+def test_stop_finishes_items_in_progress(threads):
     taken = []
 
     def endless():
@@ -101,19 +101,19 @@ def test_stop_lets_those_under_way_come_out(threads):
             taken.append(len(taken))
             yield taken[-1]
 
-    given_out = []
+    results = []
     with Pipeline(
         endless(), [Step("same", int), Step("double", doubled)], clock=StageClock(), threads=threads
     ) as pipeline:
         for item in pipeline:
-            given_out.append(item)
+            results.append(item)
             if item == 10:
                 pipeline.stop()
-    assert given_out == [2 * number for number in range(len(given_out))]
-    assert len(taken) - 1 <= len(given_out) <= len(taken)
+    assert results == [2 * number for number in range(len(results))]
+    assert len(taken) - 1 <= len(results) <= len(taken)
 
 
-def test_stop_does_not_wait_for_a_source_that_gives_nothing():
+def test_stop_does_not_wait_for_a_blocked_source():
     release = threading.Event()
 
     def dead():
@@ -130,27 +130,27 @@ def test_stop_does_not_wait_for_a_source_that_gives_nothing():
     assert threading.active_count() == before
 
 
-def test_the_source_is_asked_only_when_an_item_is_wanted():
-    """What is asked for while the first step works would be late by then."""
-    asked, working = [], threading.Event()
+def test_source_is_read_only_when_the_first_step_waits():
+    """A frame taken while the first step works would be outdated by then."""
+    taken, working = [], threading.Event()
 
     def source():
         for number in range(3):
-            asked.append(number)
+            taken.append(number)
             yield number
 
     def slow(item):
         if item == 1:
             time.sleep(0.05)
-            working.asked = list(asked)
+            working.taken = list(taken)
         return item
 
     assert run(source(), [Step("slow", slow)]) == [0, 1, 2]
-    assert working.asked == [0, 1]
+    assert working.taken == [0, 1]
 
 
 @BOTH
-def test_the_clock_tells_work_from_waiting(threads):
+def test_clock_distinguishes_work_from_waiting(threads):
     def slow_source():
         for number in range(3):
             time.sleep(0.01)
@@ -170,6 +170,6 @@ def test_the_clock_tells_work_from_waiting(threads):
     assert clock.elapsed >= 0.07
 
 
-def test_a_pipeline_without_steps_is_a_mistake():
+def test_pipeline_without_steps_is_refused():
     with pytest.raises(ValueError, match="steps"):
         Pipeline([], [], clock=StageClock())

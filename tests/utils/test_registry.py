@@ -4,7 +4,7 @@ from fairmot.utils.errors import InputError
 from fairmot.utils.registry import Registry
 
 
-def test_names_are_kept_sorted_and_found() -> None:
+def test_registered_names_are_sorted_and_found() -> None:
     registry: Registry[int] = Registry("MODEL.BACKBONE")
     registry.register("b")(2)
     registry.register("a")(1)
@@ -14,14 +14,14 @@ def test_names_are_kept_sorted_and_found() -> None:
     assert registry["b"] == 2
 
 
-def test_a_name_cannot_be_taken_twice() -> None:
+def test_duplicate_name_raises() -> None:
     registry: Registry[int] = Registry("MODEL.BACKBONE")
     registry.register("a")(1)
     with pytest.raises(ValueError, match="'a' is registered twice"):
         registry.register("a")
 
 
-def test_an_unknown_name_lists_the_choices() -> None:
+def test_unknown_name_lists_the_choices() -> None:
     registry: Registry[int] = Registry("MODEL.BACKBONE")
     registry.register("dla_34")(1)
     with pytest.raises(InputError, match=r"MODEL\.BACKBONE: unknown 'dla34'; choose from dla_34"):

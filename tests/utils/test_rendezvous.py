@@ -1,4 +1,4 @@
-"""Processes that share a store with the traces of earlier ones find one another."""
+"""Rendezvous in a store that contains keys of exited ranks."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,31 +18,33 @@ def server():
 
 
 def gather(server, *, note):
-    """Let SIZE threads with clients of their own meet; each leaves `note` and reads the first one's."""
+    """Run the rendezvous in SIZE threads; rank 0 stores `note`. Return what each rank reads."""
 
-    def take_part(rank):
-        store = rendezvous(TCPStore("localhost", server.port), rank=rank, size=SIZE, patience=timedelta(seconds=20))
+    def join(rank):
+        store = rendezvous(
+            TCPStore("localhost", server.port), rank=rank, world_size=SIZE, timeout=timedelta(seconds=20)
+        )
         if rank == 0:
             store.set("note", note)
         return store.get("note").decode()
 
     with ThreadPoolExecutor(SIZE) as pool:
-        return list(pool.map(take_part, range(SIZE)))
+        return list(pool.map(join, range(SIZE)))
 
 
-def test_each_meeting_reads_its_own_notes_whatever_earlier_ones_left(server):
+def test_each_rendezvous_has_a_store_of_its_own(server):
     for number in range(4):
-        assert gather(server, note=f"meeting {number}") == [f"meeting {number}"] * SIZE
+        assert gather(server, note=f"round {number}") == [f"round {number}"] * SIZE
 
 
-def test_a_place_taken_by_one_that_ended_before_the_first_came_is_taken_again(server):
-    """Process 1 says that it is here and is killed; its follower comes while the first one already answers."""
-    TCPStore("localhost", server.port).set("fairmot/here/1", "a process that ended")
+def test_rank_that_joined_and_exited_is_replaced(server):
+    """Rank 1 joins and is killed; its successor joins while rank 0 already replies."""
+    TCPStore("localhost", server.port).set("fairmot/joined/1", "an exited rank")
     assert gather(server, note="again") == ["again"] * SIZE
 
 
-@pytest.mark.parametrize(("rank", "missing"), [(0, "process 1, 2 did not come"), (2, "process 0 did not come")])
-def test_who_is_missing_is_named(rank, missing):
+@pytest.mark.parametrize(("rank", "missing"), [(0, "rank 1, 2 did not join within 0.3 s"), (2, "rank 0 did not join")])
+def test_missing_rank_is_named(rank, missing):
     server = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     with pytest.raises(InputError, match=missing):
-        rendezvous(server, rank=rank, size=SIZE, patience=timedelta(seconds=0.3))
+        rendezvous(server, rank=rank, world_size=SIZE, timeout=timedelta(seconds=0.3))

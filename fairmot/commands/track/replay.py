@@ -14,7 +14,7 @@ from fairmot.formats.detection_cache import DetectionCache, read_cache
 from fairmot.formats.text_io import LineStream, require_different_file
 from fairmot.tracking.build import build_postprocess
 from fairmot.utils.errors import InputError
-from fairmot.utils.pipeline import Pipeline, StageClock, Step, describe_speed
+from fairmot.utils.pipeline import Pipeline, StageClock, Step, add_time, describe_speed
 
 
 def replay(
@@ -31,7 +31,7 @@ def replay(
     if output.is_dir():
         raise InputError(f"{output}: is a folder; --replay writes one result file")
     clock = StageClock()
-    with clock.work("read"):
+    with add_time(clock.busy, "read"):
         detections = _read(cache, prefix=cfg.PREDICT.REID_PREFIX)
     has_motion = detections.camera_motion is not None
     add_motion = build_replay_motion_step(cfg, output.stem, cache=cache, has_motion=has_motion)

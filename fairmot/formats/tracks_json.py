@@ -13,12 +13,12 @@ from fairmot.structures.tracks import AssociationStage, Tracks
 
 
 def format_tracks(sequence: str, frame: int, tracks: Tracks, *, time: float | None = None) -> str:
-    """Return the line of one frame; a frame without tracks has one too, with an empty list.
+    """Return the line of one frame, also if it has no tracks.
 
-    frame: its number from 1. time: seconds since the first frame, null where it is not known. Of each track: `id`;
-    `box`: left, top, width, height in pixels; `score` of its detection; `class`: index from 0; `age`: frames since its
-    first, which counts 1; `stage` that matched it, in lower case; `cost` of that match, null for an initiation;
-    `detection`: its row in the frame's detections.
+    frame: number from 1. time: seconds since the first frame, null if unknown. Keys of a track: `id`; `box`: left, top,
+    width, height in pixels; `score` of its detection; `class`: index from 0; `age`: number of frames since its first,
+    inclusive; `stage`: association stage in lower case; `cost` of the match, null for an initiation; `detection`: index
+    in the frame's detections.
     """
     row = {
         "sequence": sequence,

@@ -18,18 +18,16 @@ State = dict[str, Any]
 def gather_state(module: nn.Module, world: Distributed) -> State:
     """Return the module's state dict with full tables."""
     state: State = module.state_dict()
-    for name, _ in _sharded_parameters(module):
-        state[name] = gather_shards(world, state[name])
+    state.update({name: gather_shards(world, state[name]) for name in _tables(module)})
     return state
 
 
 def shard_state(module: nn.Module, full: Mapping[str, Any], world: Distributed) -> State:
     """Return the full state with this rank's rows of the tables; ValueError for another total number of rows."""
-    state = dict(full)
-    for name, table in _sharded_parameters(module):
-        if name in state:
-            state[name] = _shard_of(state[name], table, world, name)
-    return state
+    tables = _tables(module)
+    return {
+        name: _shard_of(value, tables[name], world, name) if name in tables else value for name, value in full.items()
+    }
 
 
 def gather_optimizer_state(optimizer: Optimizer, world: Distributed) -> State:
@@ -55,8 +53,8 @@ def shard_optimizer_state(optimizer: Optimizer, full: Mapping[str, Any], world: 
     return {**full, "state": states}
 
 
-def _sharded_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    return [(name, value) for name, value in module.named_parameters() if is_sharded(value)]
+def _tables(module: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: value for name, value in module.named_parameters() if is_sharded(value)}
 
 
 def _sharded_keys(optimizer: Optimizer) -> Iterator[tuple[int, nn.Parameter]]:

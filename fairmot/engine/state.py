@@ -60,18 +60,19 @@ class TrainState:
 
         If the state `is_sharded`, all ranks must call this together; the main process gets the full tables.
         """
-        average = self.average
+        average, ema = self.average, None
+        if average is not None:
+            ema = {"model": average.module.state_dict(), "updates": int(average.n_averaged)}
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {
             "model": self.model.state_dict(),
             "criterion": gather_state(self.criterion, self.world),
             "optimizer": gather_optimizer_state(self.optimizer, self.world),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "ema": None
-            if average is None
-            else {"model": average.module.state_dict(), "updates": int(average.n_averaged)},
+            "ema": ema,
             "progress": dict(vars(self.progress)),
-            "rng": {"torch": torch.get_rng_state(), "cuda": _cuda_rng_states()},
+            "rng": {"torch": torch.get_rng_state(), "cuda": cuda},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -101,7 +102,3 @@ def _match_memory_format(optimizer: Optimizer) -> None:
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value).detach()
-
-
-def _cuda_rng_states() -> list[torch.Tensor]:
-    return torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

@@ -8,7 +8,7 @@ from torch import nn
 
 from fairmot.engine.model_with_loss import ForwardOutputs
 from fairmot.engine.state import TrainState
-from fairmot.engine.trainer import Hook, Trainer, TrainOptions
+from fairmot.engine.trainer import Trainer, TrainOptions
 from fairmot.structures.batch import Batch, ObjectCounts
 from fairmot.structures.outputs import Fairness, HeadOutputs, LossTerms, TaskGradientStats
 from fairmot.utils.distributed import Distributed
@@ -16,19 +16,14 @@ from fairmot.utils.distributed import Distributed
 Merge = Callable[[list[torch.Tensor], list[torch.Tensor]], list[torch.Tensor]]
 
 
-def choose_trainer(
-    state: TrainState,
-    options: TrainOptions,
-    *,
-    device: torch.device,
-    world: Distributed | None = None,
-    hooks: Sequence[Hook] = (),
-) -> Trainer:
-    """Return a `Trainer`, or a `TaskGradientTrainer` where the options or the task weighting need task gradients."""
+def choose_trainer(state: TrainState, options: TrainOptions, **kwargs: Any) -> Trainer:
+    """Return a `Trainer`, or a `TaskGradientTrainer` where the options or the task weighting need task gradients.
+
+    kwargs: `device`, `world` and `hooks` of the trainer.
+    """
     weighting: Any = state.criterion.balance
     is_plain = weighting.needs_gradients == "never" and not weighting.merges_gradients and not options.fairness_interval
-    kind = Trainer if is_plain else TaskGradientTrainer
-    return kind(state, options, device=device, world=world, hooks=hooks)
+    return (Trainer if is_plain else TaskGradientTrainer)(state, options, **kwargs)
 
 
 class TaskGradientTrainer(Trainer):

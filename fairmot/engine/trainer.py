@@ -231,11 +231,8 @@ class Trainer:
 
     def _sum_counts(self, parts: Sequence[Batch]) -> ObjectCounts:
         """Return the object counts of all parts and ranks."""
-        counts = [part.count_objects() for part in parts]
-        if len(parts) == self.world.world_size == 1:
-            return counts[0]
-        sums = self.world.all_reduce(torch.stack([torch.stack(count[:3]) for count in counts]).sum(0))
-        centres, objects, identities = sums.unbind()
+        counts = [torch.stack(part.count_objects()[:3]) for part in parts]
+        centres, objects, identities = self.world.all_reduce(torch.stack(counts).sum(0)).unbind()
         return ObjectCounts(centres, objects, identities, num_parts=len(parts) * self.world.world_size)
 
     def _gradient_sync(self, *, enabled: bool) -> AbstractContextManager[None]:

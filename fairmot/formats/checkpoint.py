@@ -92,7 +92,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises InputError for a missing file, one of another kind (which is named), a damaged one (by its checksums), one
     that requires a class of the program that wrote it, and a training checkpoint of an unknown `format`.
     """
-    start = _read_start(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:  # missing, a folder, no permission
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     try:
         if start.startswith(_ZIP):
             _check_sums(path)
@@ -126,14 +130,6 @@ def offer_previous(previous: Path) -> str:
         f"; the previous checkpoint (epoch {progress['epoch']}, step {progress['step']}) is intact: "
         f"continue with --resume-from {previous}"
     )
-
-
-def _read_start(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(64)
-    except OSError as error:  # missing, a folder, unreadable
-        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _check_sums(path: Path) -> None:

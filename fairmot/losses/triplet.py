@@ -52,28 +52,19 @@ def mine_triplets(unit_ND: torch.Tensor, samples: EmbeddingSamples) -> tuple[tor
     >>> mine_triplets(unit_ND, EmbeddingSamples(unit_ND, identities_N, classes_N))
     (tensor([0, 1, 2]), tensor([1, 0, 0]), tensor([3, 3, 3]))
     """
-    found = [_mine_chunk(unit_ND, samples, first) for first in range(0, len(unit_ND), ROWS)]
-    if not found:
-        none = torch.zeros(0, dtype=torch.int64, device=unit_ND.device)
-        return none, none, none
-    anchors_A, positives_A, negatives_A = map(torch.cat, zip(*found, strict=True))
+    chunks = []
+    index_N = torch.arange(len(unit_ND), device=unit_ND.device)
+    for rows in torch.split(index_N, ROWS):
+        same_class_RN, same_identity_RN = (
+            values[rows, None] == values for values in (samples.classes_N, samples.identities_N)
+        )
+        positive_RN = same_class_RN & same_identity_RN & (rows[:, None] != index_N)
+        negative_RN = same_class_RN & ~same_identity_RN
+        (anchors_A,) = torch.nonzero(positive_RN.any(1) & negative_RN.any(1), as_tuple=True)
+        if len(anchors_A):
+            cosines_AN = unit_ND[rows][anchors_A] @ unit_ND.T
+            farthest_A = cosines_AN.masked_fill(~positive_RN[anchors_A], torch.inf).argmin(1)
+            nearest_A = cosines_AN.masked_fill(~negative_RN[anchors_A], -torch.inf).argmax(1)
+            chunks.append(torch.stack([rows[anchors_A], farthest_A, nearest_A]))
+    anchors_A, positives_A, negatives_A = torch.cat([index_N.new_zeros((3, 0)), *chunks], dim=1)
     return anchors_A, positives_A, negatives_A
-
-
-def _mine_chunk(
-    unit_ND: torch.Tensor, samples: EmbeddingSamples, first: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the triplets whose anchors are among the R embeddings from `first` on."""
-    rows = slice(first, first + ROWS)
-    same_class_RN, same_RN = (
-        values[rows, None] == values[None] for values in (samples.classes_N, samples.identities_N)
-    )
-    positive_RN = same_class_RN & same_RN
-    negative_RN = same_class_RN & ~same_RN
-    index_R = torch.arange(len(positive_RN), device=unit_ND.device)
-    positive_RN[index_R, first + index_R] = False  # itself
-    (anchors_A,) = torch.nonzero(positive_RN.any(1) & negative_RN.any(1), as_tuple=True)
-    cosines_AN = unit_ND[rows][anchors_A] @ unit_ND.T
-    farthest_A = cosines_AN.masked_fill(~positive_RN[anchors_A], torch.inf).argmin(1)
-    nearest_A = cosines_AN.masked_fill(~negative_RN[anchors_A], -torch.inf).argmax(1)
-    return first + anchors_A, farthest_A, nearest_A

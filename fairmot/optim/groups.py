@@ -1,6 +1,6 @@
 """Parameter groups of the optimizer, each with a learning rate and a weight decay."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
@@ -34,7 +34,13 @@ def parameter_groups(
         "network": (model.parameters(), base_lr),
         "criterion": (criterion.parameters(), base_lr),
     }
-    undecayed = {id(value) for module in (model, criterion) for value in _undecayed(module)}
+    undecayed = {
+        id(value)
+        for root in (model, criterion)
+        for module in root.modules()
+        for name, value in module.named_parameters(recurse=False)
+        if isinstance(module, NORMS) or "bias" in name or value.ndim < 2
+    }
     grouped: set[int] = set()
     groups: list[Group] = []
     for name, (parameters, rate) in parts.items():
@@ -56,14 +62,6 @@ def split_sharded_groups(groups: Sequence[Group]) -> tuple[list[Group], list[Gro
     return [group for group in dense if group["params"]], [group for group in tables if group["params"]]
 
 
-def _undecayed(root: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the parameters that should not decay under one of their names."""
-    for module in root.modules():
-        for name, value in module.named_parameters(recurse=False):
-            if isinstance(module, NORMS) or "bias" in name or value.ndim < 2:
-                yield value
-
-
 def describe_groups(optimizer: Optimizer) -> str:
     """Return an aligned table of the groups: tensors, values, learning rate (without schedule), weight decay.
 
@@ -83,9 +81,6 @@ def describe_groups(optimizer: Optimizer) -> str:
         rows.append((group["name"], str(count), f"{size:,}", f"{rate:g}", f"{group['weight_decay']:g}"))
         tensors, values = tensors + count, values + size
     rows.append(("total", str(tensors), f"{values:,}", "", ""))
-    name_width, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
-    lines = (
-        "  ".join([name.ljust(name_width), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
-        for name, *cells in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = ("  ".join([name.ljust(first), *map(str.rjust, cells, widths)]).rstrip() for name, *cells in rows)
+    return "\n".join(lines)

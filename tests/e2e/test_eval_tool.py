@@ -162,17 +162,8 @@ def test_weights_are_tracked_and_scored(capsys, root, fake_tracker):
 
 
 def test_output_options_reach_the_tracking(root, fake_tracker):
-    more = [
-        "--video",
-        "--json",
-        "--event-log",
-        "--save-cache",
-        "--public-detections",
-        "det",
-        "--public-mode",
-        "replace",
-        "--no-pipeline",
-    ]
+    public = ["--public-detections", "det", "--public-mode", "replace"]
+    more = ["--video", "--json", "--event-log", "--save-cache", *public, "--no-pipeline"]
     assert main([*with_weights(root), "--output", f"{root}/out", *more, "EVAL.EVENTS", "False"]) == 0
     outputs = Outputs(video=True, json=True, event_log=True, cache=True)
     expected = TrackOptions(outputs=outputs, public_detections="det", public_mode="replace", pipelined=False)

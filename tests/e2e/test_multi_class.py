@@ -1,4 +1,4 @@
-"""Two classes through the tools: training, tracking, replaying tracks to files, scoring."""
+"""Training, tracking and scoring of two classes by the command-line tools."""
 
 import json
 
@@ -28,13 +28,13 @@ SEQINFO = f"[Sequence]\nname=CROSSING\nseqLength={FRAMES}\nframeRate=30\nimWidth
 
 
 def boxes_at(frame):
-    """A person (class 1) and a car (class 3 of MOTChallenge) that walk through one another, as tlwh."""
+    """A person (class 1) and a car (class 3 of MOTChallenge) whose paths cross, as tlwh."""
     return {1: (10 + 12 * frame, 40, 20, 50), 3: (140 - 12 * frame, 50, 50, 30)}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """CROSSING: two people in two other places besides, so that each class has something to tell apart."""
+    """Sequence CROSSING, with two more people, so that each class has several identities."""
     folder = tmp_path_factory.mktemp("world") / "CROSSING"
     rows = []
     for frame in range(1, FRAMES + 1):
@@ -65,14 +65,14 @@ def trained(config, tmp_path_factory):
     return output
 
 
-def test_training_has_a_heatmap_and_a_classifier_for_each_class(trained):
+def test_trained_model_has_a_head_for_each_class(trained):
     saved = read_checkpoint(trained / "last.pt")
     assert saved["criterion"]["identity.classifier.weight"].shape == (4, 8)  # two identities in each class
     assert [value.shape for name, value in saved["model"].items() if name.endswith("heatmap.2.bias")] == [(2,)]
     assert all(bool(torch.isfinite(value).all()) for value in saved["model"].values())
 
 
-def test_tracking_writes_classes_and_scoring_reads_them(world, config, trained, tmp_path):
+def test_tracked_classes_are_scored(world, config, trained, tmp_path):
     arguments = ["eval", "--config", config, "--weights", str(trained / "last.pt"), "--gt", str(world)]
     options = [*SMALL, "TRACKER.CONF_THRESHOLD", "0.05", "PREDICT.MIN_SCORE", "0.01"]
     assert main([*arguments, "--output", str(tmp_path), *options]) == 0
@@ -86,7 +86,7 @@ def test_tracking_writes_classes_and_scoring_reads_them(world, config, trained, 
 
 @pytest.fixture
 def results(tmp_path):
-    """Tracks of made-up detections, right in place and class, the car missed in the last two frames."""
+    """Tracks of synthetic detections with correct boxes and classes; the car is missed in the last two frames."""
 
     def detections(frame):
         boxes = np.array(list(boxes_at(frame).values()), dtype=float)
@@ -100,7 +100,7 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def test_identities_never_mix_and_each_class_has_its_scores(capsys, world, results, tmp_path):
+def test_identities_do_not_mix_and_classes_have_scores(capsys, world, results, tmp_path):
     table = read_boxes(results / "CROSSING.txt", "results")
     assert set(zip(table.ids.tolist(), table.classes.tolist(), strict=True)) == {(1, 1), (2, 2)}
     output = tmp_path / "scores"
@@ -117,7 +117,7 @@ def test_identities_never_mix_and_each_class_has_its_scores(capsys, world, resul
     assert sorted(path.name for path in (output / "events" / "CROSSING").iterdir()) == ["car.csv", "pedestrian.csv"]
 
 
-def test_results_without_classes_are_refused_where_several_are_scored(capsys, world, results, tmp_path):
+def test_results_without_classes_are_refused(capsys, world, results, tmp_path):
     path = results / "CROSSING.txt"
     path.write_text(path.read_text().replace(",2,-1,-1\n", ",-1,-1,-1\n"))
     output = tmp_path / "scores"

@@ -1,4 +1,4 @@
-"""On real frames: a slim model learns eight of them by heart, and the full configuration runs end to end."""
+"""Real frames: a slim model overfits eight of them, and the full configuration runs end to end."""
 
 import json
 import re
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def recall_on_training_frames(cfg, weights, *, frames, min_iou=0.5):
-    """Share of scored people found with IoU >= `min_iou`, greedily one to one, above the tracker's threshold."""
+    """Fraction of scored people found with IoU >= `min_iou`, greedily one to one, above the tracker's threshold."""
     model = build_model(cfg)
     load_weights(model, weights)
     predictor = build_predictor(cfg, model, device=resolve_device("cpu"))
@@ -51,7 +51,7 @@ def recall_on_training_frames(cfg, weights, *, frames, min_iou=0.5):
 
 
 @pytest.mark.slow
-def test_a_slim_model_learns_eight_real_frames_by_heart(tmp_path):
+def test_slim_model_overfits_eight_real_frames(tmp_path):
     """At 288x512 in at most eight minutes on two cores: recall at IoU 0.5 of 0.8 and more, heatmap loss below 0.4."""
     config, output = ROOT / "configs" / "overfit_mot17_11.yaml", tmp_path / "run"
     overrides = ["DATA.ROOT", str(REAL / "mot17-half")]
@@ -64,7 +64,7 @@ def test_a_slim_model_learns_eight_real_frames_by_heart(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_full_configuration_trains_tracks_and_scores_real_frames(tmp_path):
+def test_full_configuration_trains_tracks_and_scores(tmp_path):
     """Steps of DLA-34 at 608x1088 on MOT17 halves, then result files and a table for seven sequences."""
     config, output = str(ROOT / "configs" / "mot17_half_dla34.yaml"), tmp_path / "run"
     steps = ["SOLVER.MAX_STEPS", "2", "SOLVER.BATCH_SIZE", "2", "DATA.ROOT", str(REAL / "mot17-half")]
@@ -77,7 +77,7 @@ def test_the_full_configuration_trains_tracks_and_scores_real_frames(tmp_path):
     assert set(json.loads((output / "e" / "metrics.json").read_text())) == names | {"COMBINED"}
 
 
-def test_the_half_configuration_reads_the_real_halves():
+def test_half_configuration_reads_the_mot17_halves():
     cfg = load_cfg(ROOT / "configs" / "mot17_half_dla34.yaml", ["DATA.ROOT", str(REAL / "mot17-half")])
     dataset = build_train_dataset(cfg)
     assert (len(dataset), dataset.identity_counts) == (507, (145,))

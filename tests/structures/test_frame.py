@@ -4,11 +4,11 @@ import pytest
 from fairmot.structures.frame import Frame
 
 
-def test_a_frame_knows_its_size() -> None:
+def test_image_hw() -> None:
     assert Frame(1, np.zeros((4, 6, 3), np.uint8), "a.png").image_hw == (4, 6)
 
 
-def test_a_frame_may_know_its_time() -> None:
+def test_time_is_optional() -> None:
     image = np.zeros((4, 6, 3), np.uint8)
     assert Frame(1, image).time is None
     assert Frame(2, image, time=0.5).time == 0.5
@@ -22,12 +22,12 @@ def test_a_frame_may_know_its_time() -> None:
         (1, (4, 6, 3), np.float32, "uint8"),
     ],
 )
-def test_what_is_no_frame_is_refused(index: int, shape: tuple[int, ...], dtype: type, word: str) -> None:
+def test_invalid_frames_are_refused(index: int, shape: tuple[int, ...], dtype: type, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         Frame(index, np.zeros(shape, dtype))
 
 
 @pytest.mark.parametrize("time", [-0.1, float("nan"), float("inf")])
-def test_a_time_that_is_none_is_refused(time: float) -> None:
+def test_invalid_times_are_refused(time: float) -> None:
     with pytest.raises(ValueError, match="time"):
         Frame(1, np.zeros((4, 6, 3), np.uint8), time=time)

@@ -75,8 +75,10 @@ class SampleIndex:
         return int(self.starts[-1])
 
     def __getitem__(self, index: int) -> Sample:
-        number, image = self.locate(index)
-        source = self.sources[number]
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        number = int(np.searchsorted(self.starts, index, side="right")) - 1
+        source, image = self.sources[number], index - int(self.starts[number])
         rows = source.boxes_of(image)
         classes = np.asarray(source.arrays.classes[rows], dtype=np.int64)
         own = np.asarray(source.arrays.identities[rows], dtype=np.int64)
@@ -89,13 +91,6 @@ class SampleIndex:
             is_normalised=source.info.is_normalised,
             is_clipped=source.info.is_clipped,
         )
-
-    def locate(self, index: int) -> tuple[int, int]:
-        """Return the number of an image's data set, and its index there."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        number = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return number, index - int(self.starts[number])
 
     @property
     def num_boxes(self) -> int:

@@ -108,7 +108,7 @@ def test_fast_and_full_give_equal_targets(samples):
 
 
 def street(height, width, seed=0):
-    """Noise of several widths, as detailed as a photograph."""
+    """Return noise of several scales, as detailed as a photograph."""
     rng, image = np.random.default_rng(seed), np.full((height, width, 3), 40.0)
     for cell, strength in ((40, 90), (10, 60), (4, 40)):
         noise = rng.uniform(0, strength, (max(2, height // cell), max(2, width // cell), 3))

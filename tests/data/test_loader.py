@@ -1,4 +1,4 @@
-"""Batches: the same whatever the workers, the ranks and the point of resume."""
+"""Tests of the training loader: equal batches for any workers, ranks and resume point; worker failures."""
 
 import os
 import signal
@@ -94,7 +94,7 @@ def test_close_stops_workers_and_is_idempotent(dataset):
 
 def test_workers_have_own_process_groups(dataset):
     loading = loader(dataset, workers=2)
-    assert len(list(loading.epoch(0))) > 1  # each worker has made one
+    assert len(list(loading.epoch(0))) > 1  # each worker has loaded one
     groups = {os.getpgid(worker.pid) for worker in loading._loader._iterator._workers}
     assert len(groups) == 2
     assert os.getpgrp() not in groups
@@ -110,7 +110,7 @@ def test_killed_worker_raises_and_next_epoch_restarts(dataset):
     batches = loading.epoch(0)
     next(batches)
     os.kill(workers_of(loading)[0].pid, signal.SIGKILL)
-    assert signal.getsignal(signal.SIGCHLD) == before  # torch's would raise here and now
+    assert signal.getsignal(signal.SIGCHLD) == before  # torch's handler would raise immediately
     with pytest.raises(InputError) as raised:
         list(batches)
     assert str(raised.value).startswith("a loader worker was ended by SIGKILL; most likely out of memory (see dmesg)")

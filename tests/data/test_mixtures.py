@@ -1,4 +1,4 @@
-"""Data sets in every layout, straight from their files, in one training."""
+"""Tests of training on data sets of all layouts together."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_dataset_mixes_all_layouts(root):
 
 
 def test_all_layouts_give_equal_boxes(root):
-    """The two people stand at the same places in five of the sets; shares and pixels are the same thing."""
+    """The two people have the same boxes in five of the sets, in fractions or in pixels."""
     dataset = build_train_dataset(configured(root))
     expected = [[8, 12, 32, 72], [60, 16, 84, 76]]  # at twice the size
     for index in range(2, 12):

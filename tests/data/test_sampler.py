@@ -28,7 +28,7 @@ def test_sampler_resume_continues_epoch(start):
 
 @st.composite
 def shared_samplings(draw):
-    """Arguments that are accepted: (count, batch_size, world_size, accumulate)."""
+    """Valid arguments: (count, batch_size, world_size, accumulate)."""
     world_size, accumulate = draw(st.integers(1, 6)), draw(st.integers(1, 4))
     parts = world_size * accumulate
     batch_size = parts * draw(st.integers(1, 4))
@@ -107,7 +107,7 @@ def test_sampler_start_outside_epoch_raises(start):
 
 @st.composite
 def grouped_samplings(draw):
-    """Arguments that are accepted: (sequence_of, batch_size, group, world_size, accumulate)."""
+    """Valid arguments: (sequence_of, batch_size, group, world_size, accumulate)."""
     group, world_size, accumulate = draw(st.integers(2, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 2))
     parts = world_size * accumulate
     batch_size = parts * group * draw(st.integers(1, 3))
@@ -151,7 +151,7 @@ def test_grouped_epoch_has_each_sample_at_most_once(sampling, epoch):
 
 @given(grouped_samplings(), st.integers(0, 9))
 def test_groups_across_sequences_use_only_remainders(sampling, epoch):
-    """Seen over the groups of the full epoch, those that fall into a dropped batch included."""
+    """Checked over all groups of the epoch, including those of a dropped batch."""
     sequence_of, _, size, *_ = sampling
     groups = grouped(sampling, world_size=1)._groups(epoch).tolist()
     pure = Counter(sequence_of[group[0]] for group in groups if len({sequence_of[sample] for sample in group}) == 1)
@@ -178,13 +178,13 @@ def test_rank_shards_and_parts_hold_complete_groups(sampling, epoch, data):
 
 
 def test_left_out_samples_are_in_other_epochs():
-    """Three sequences, of 1, 2 and 4 samples; 7 % 3 = 1 of them stays out of each epoch."""
+    """Three sequences, of 1, 2 and 4 samples; 7 % 3 = 1 of them is left out of each epoch."""
     sampler = EpochSampler(7, 3, seed=2, images_per_sequence=3, sequence_of=np.array([0, 1, 1, 2, 2, 2, 2]))
     shown = [frozenset(key.sample for batch in sampler.batches(epoch) for key in batch) for epoch in range(60)]
     assert {len(samples) for samples in shown} == {6}
     assert frozenset.union(*shown) == frozenset(range(7))
     missing = Counter(next(iter(set(range(7)) - samples)) for samples in shown)
-    assert set(missing) == set(range(7))  # and none of them is the one that always stays out
+    assert set(missing) == set(range(7))  # so none is always left out
 
 
 def test_grouped_epochs_differ():

@@ -34,9 +34,9 @@ def test_ground_truth_row_order_does_not_change_samples(tmp_path):
 def test_mot_samples_are_considered_pedestrians(tmp_path):
     rows = [
         (1, 1, 5, 5, 10, 20, 1, 1, 1.0),
-        (1, 2, 5, 5, 10, 20, 0, 1, 1.0),  # not marked
+        (1, 2, 5, 5, 10, 20, 0, 1, 1.0),  # consider flag 0
         (1, 3, 5, 5, 10, 20, 0, 8, 1.0),  # a distractor
-        (1, 5, 5, 5, 10, 20, 1, 3, 1.0),  # a car, marked or not
+        (1, 5, 5, 5, 10, 20, 1, 3, 1.0),  # a car
         (1, 4, 5, 5, 0, 20, 1, 1, 1.0),  # no width
         (2, 2, 5, 5, 10, 20, 0, 1, 1.0),
     ]

@@ -1,4 +1,4 @@
-"""Batches from workers: the same, freed when they go, and out of /dev/shm."""
+"""Tests of batches in shared memory: equal, freed after use, and not in /dev/shm."""
 
 import errno
 import gc
@@ -19,7 +19,7 @@ from fairmot.data.joint_dataset import SampleKey
 from fairmot.data.shared_memory import SharedBatch
 from fairmot.utils.errors import InputError
 
-IN_A_SMALL_ROOM = """
+PRINT_BATCH_AND_ERROR = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
@@ -98,18 +98,18 @@ def test_no_memory_for_batch_raises(tmp_path, monkeypatch):
         next(make_loader(make_dataset(tmp_path), workers=1).epoch(0))
 
 
-def in_a_small_room(command: list[str], *, size: str) -> list[str]:
-    """Return `command` in a mount namespace of its own, where /dev/shm has `size`; skip where that cannot be had."""
+def with_small_dev_shm(command: list[str], *, size: str) -> list[str]:
+    """Return `command` in a mount namespace of its own, where /dev/shm has `size`; skip where that is not possible."""
     mount = f"mount -t tmpfs -o size={size} tmpfs /dev/shm"
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode:
-        pytest.skip("no mount namespace to be had (unshare -m, as root)")
+        pytest.skip("no mount namespace (unshare -m, as root)")
     return ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
 
 
 @pytest.mark.e2e
 def test_workers_with_small_dev_shm_run_or_name_remedy(tmp_path):
-    script = [sys.executable, "-c", IN_A_SMALL_ROOM, str(Path(__file__).parents[1]), str(tmp_path)]
-    command = in_a_small_room(script, size="256k")
+    script = [sys.executable, "-c", PRINT_BATCH_AND_ERROR, str(Path(__file__).parents[1]), str(tmp_path)]
+    command = with_small_dev_shm(script, size="256k")
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     batch, refusal = done.stdout.splitlines()

@@ -58,7 +58,7 @@ def test_write_image_unsupported_size_raises(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".png", ".JPG"])
 def test_write_image_disk_error_names_reason(tmp_path, image_rgb, suffix):
-    """A limit on a file's size stands for a quota; Python ignores the signal that comes with it."""
+    """A limit of the file size simulates a quota; Python ignores its signal."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
     try:
@@ -121,7 +121,7 @@ def test_read_image_ignores_suffix(tmp_path, image_rgb):
 
 
 def rotated(path, orientation):
-    """The JPEG with an EXIF segment that tells its orientation."""
+    """Return the JPEG with an EXIF orientation."""
     tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01" + bytes([0, orientation, 0, 0]) + b"\0" * 4
     segment = b"Exif\0\0" + tiff
     data = path.read_bytes()

@@ -108,7 +108,7 @@ def test_read_boxes_unreadable_file_raises(tmp_path):
 
 @st.composite
 def tables(draw):
-    """Any table whose values the written formats can hold: boxes on a grid of 1/100, visibilities of 1/1000."""
+    """A table whose values the written formats can represent: boxes on a grid of 1/100, visibilities of 1/1000."""
     count = draw(st.integers(0, 6))
     integers = hnp.arrays(np.int64, count, elements=st.integers(1, 5000))
     return BoxTable(

@@ -1,4 +1,4 @@
-"""Writers of the label formats that we only read: what a round trip needs."""
+"""Writers of label formats that the package only reads, for round trips."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def _shown(value: float) -> str:
 
 
 def write_label_csv(path: Path, labels: Annotations) -> None:
-    """Write a labels atomically: image, box, id, class, and sequence and frame where it has them."""
+    """Write annotations atomically: image, box, id, class, and sequence and frame where it has them."""
     header = ["image", *_BOX, "id", "class", *(["sequence", "frame"] if any(labels.sequences) else [])]
     text = StringIO()
     writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
@@ -63,7 +63,7 @@ def _written_row(labels: Annotations, index: int, row: int) -> Mapping[str, obje
 
 
 def write_coco(path: Path, labels: Annotations) -> None:
-    """Write a labels as COCO's JSON atomically, with video_id, frame_id and track_id where it has sequences and ids."""
+    """Write annotations as COCO's JSON, with video_id, frame_id and track_id where it has sequences and ids."""
     has_videos = any(labels.sequences)
     videos = [{"id": index, "name": name} for index, name in enumerate(labels.sequences, 1)]
     content = {

@@ -23,7 +23,7 @@ def _text(path: Path, text: str) -> None:
 
 
 def make_one_of_each(tmp_path: Path) -> Path:
-    """Write two images with two people each in every layout; return what DATA.ROOT is to be."""
+    """Write two images with two people each in every layout; return the folder for DATA.ROOT."""
     make_sequence(tmp_path, "MOT17/train/MOT17-02-FRCNN", walkers((1, 2), 4), frames=4)
     root = tmp_path / "data"
     boxes = [(4, 6, 12, 30), (30, 8, 12, 30)]

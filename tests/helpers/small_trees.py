@@ -25,7 +25,7 @@ def write_json(path: Path, *records: Any) -> Path:
 
 
 def read_all(reader: Reader) -> list[Annotations]:
-    """Read the units, and check what every plan and block has to keep."""
+    """Read the units, and check the invariants of plans and annotations."""
     plan = reader.plan()
     assert all(path.is_file() for path in (*plan.lists, *plan.files))
     assert all(path.is_dir() for path in plan.folders)
@@ -42,7 +42,7 @@ def read_one(reader: Reader) -> Annotations:
 
 
 def read_images(reader: Reader) -> list[str]:
-    """Return the images, which are all there."""
+    """Return the images, all of which exist."""
     images = [image for block in read_all(reader) for image in block.images]
     assert all((reader.image_root / image).is_file() for image in images)
     return images

@@ -11,7 +11,7 @@ import numpy as np
 from fairmot.data.index.label_index import IndexArrays, IndexInfo, LabelIndex, pack_names
 from fairmot.data.index.splits import Split, choose_images
 from fairmot.data.readers.base import match_sequences
-from fairmot.geometry.arrays import BoolArray, IntArray
+from fairmot.geometry.arrays import IntArray
 from fairmot.structures.annotations import UNKNOWN, Annotations, merge_annotations
 from fairmot.utils.errors import InputError
 
@@ -116,9 +116,10 @@ def _make_arrays(
     image_of = labels.image_of[rows]
     sequences, ids, classes = labels.sequence_of[image_of], labels.ids[rows], classes[rows]
     identities = np.full(len(rows), UNKNOWN, dtype=np.int64)
+    has_identity = (ids != UNKNOWN) & (selection.identity == LABELS) | (selection.identity == BOX)
     firsts = []  # of each class: a row of each identity
     for class_index in range(len(selection.classes)):
-        members = np.flatnonzero(_has_identity(ids, classes == class_index, selection.identity))
+        members = np.flatnonzero(has_identity & (classes == class_index))
         numbers, first = _number_identities(sequences[members], ids[members], is_box=selection.identity == BOX)
         identities[members] = numbers
         firsts.append(members[first])
@@ -138,12 +139,6 @@ def _make_arrays(
         own_sequences=sequences[named].astype(np.int32),
     )
     return arrays, tuple(map(len, firsts))
-
-
-def _has_identity(ids: IntArray, is_class: BoolArray, identity: str) -> BoolArray:
-    if identity == NONE:
-        return np.zeros(len(ids), dtype=np.bool_)
-    return is_class if identity == BOX else is_class & (ids != UNKNOWN)
 
 
 def _number_identities(sequences: IntArray, ids: IntArray, *, is_box: bool) -> tuple[IntArray, IntArray]:

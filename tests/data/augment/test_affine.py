@@ -34,7 +34,7 @@ def make_labelled(*boxes, image=None):
 
 
 def drawn_box(image):
-    """xyxy of the bright pixels of the first channel, apart from the grey border."""
+    """Return the xyxy box of the bright pixels of the first channel, without the grey border."""
     y, x = np.nonzero(image[..., 0] > 200)
     return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
 
@@ -66,7 +66,7 @@ def test_zero_ranges_give_identity_draw():
 
 
 def published_jitter(image, saturation, value):
-    """Floats, cut and rounded down, as the published loader computes it."""
+    """Colour jitter in floats, clipped and rounded down, as in the reference implementation."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     for channel, factor in ((1, saturation), (2, value)):
         levels = hsv[..., channel].astype(np.float32) * np.float32(factor)

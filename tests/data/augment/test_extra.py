@@ -1,4 +1,4 @@
-"""Each person is painted in a colour of their own, so that pixels tell who stands where."""
+"""Tests of extra augmentations; each object has its own colour, so that pixels identify objects."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ def colour_of(identity):
 
 
 def painted(seed, first=0, count=4):
-    """People side by side, some reaching out of the labelled; identities from `first`, classes their halves."""
+    """Return an image of people, some truncated; identities from `first`, classes are half of them."""
     rng = np.random.default_rng(seed)
     height, width = INPUT_HW
     left = np.arange(count) * (width / count) + rng.uniform(-15, 3, count)

@@ -14,7 +14,7 @@ PEOPLE = Selection(("pedestrian",), (1,))
 
 
 class Counting:
-    """A reader that counts how often it was asked."""
+    """A reader that counts its reads."""
 
     def __init__(self, source):
         self.reader, self.reads = MotChallengeReader(source), 0

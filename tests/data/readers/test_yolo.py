@@ -13,7 +13,7 @@ YAML = "train: images/train\nval: images/val\nnames: [person, car]\n"
 
 
 def make_parts(root: Path, pattern: str, parts: tuple[str, ...] = ("train", "val")) -> Path:
-    """One image with a box and one without a label file in each part; `pattern` places them, as in {kind}/{part}."""
+    """One image with a box, one without a label file in each part; `pattern` is their folder, e.g. {kind}/{part}."""
     for part in parts:
         write_all(root, *(f"{pattern.format(kind='images', part=part)}/{part}{number}.jpg" for number in (1, 2)))
         write(root / pattern.format(kind="labels", part=part) / f"{part}1.txt", ROW)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the other scripts. `prepare_environment [EXTRAS]` makes or reuses .venv beside this folder and installs
-# FairMOT into it, only where something changed. Whatever is missing and pip cannot install is named in one line.
-# Gives FAIRMOT_ROOT (the repository), VENV and VENV_PYTHON; works from any folder. PYTHON chooses the interpreter.
+# Sourced by the other scripts. `prepare_environment [EXTRAS]` creates or reuses .venv in the repository and installs
+# FairMOT into it if something changed. A missing system package is reported in one line.
+# Sets FAIRMOT_ROOT (the repository), VENV and VENV_PYTHON; works from any folder. PYTHON selects the interpreter.
 set -euo pipefail
 
 FAIRMOT_ROOT="$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd -P)"
@@ -33,7 +33,7 @@ prepare_environment() {
     printf '%s\n' "$key" >"$(stamp_file "$extras")"
 }
 
-# What an installation depends on: the declared packages, the pinned versions, and where the editable package lies.
+# Hash of what an installation depends on: declared packages, pinned versions, path of the editable package.
 environment_key() {
     { printf '%s\n' "$FAIRMOT_ROOT" && cat "$FAIRMOT_ROOT/pyproject.toml" "$FAIRMOT_ROOT/constraints.txt"; } |
         sha256sum | cut -d ' ' -f 1
@@ -43,7 +43,7 @@ stamp_file() {
     printf '%s\n' "$VENV/.installed-${1:-plain}"
 }
 
-# An installation with the development tools serves a plain one too.
+# An installation with the development tools includes the plain one.
 is_installed() {
     local key="$1" extras="$2" name
     [[ -x "$VENV_PYTHON" ]] || return 1
@@ -94,7 +94,7 @@ make_venv() {
     "$python" -m venv "$VENV" || fail "$python could not make $VENV"
 }
 
-# cython-bbox comes as source; once it is built there is nothing left to check.
+# cython-bbox is built from source; nothing to check once it is installed.
 check_compiler() {
     local python="$1" compiler="${CC:-gcc}" include
     if "$python" -c 'import cython_bbox' >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Show that the versions pinned in constraints.txt exist as wheels for each Python that we support, cython-bbox apart
-# (it comes as source). Reads the index's metadata; installs nothing.
+# Check that the versions pinned in constraints.txt have wheels for each supported Python, except cython-bbox, which is
+# built from source. Reads the metadata of the package index; installs nothing.
 # Usage: bash scripts/check_wheels.sh [3.11 3.12 3.13]
 set -euo pipefail
 

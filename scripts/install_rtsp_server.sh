@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
     python3-gi                 # Python's side
     gir1.2-gst-rtsp-server-1.0 # the server
-    gstreamer1.0-plugins-base  # the test picture
+    gstreamer1.0-plugins-base  # the test image
     gstreamer1.0-plugins-good  # JPEG, mp4, RTP
 )
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh machine to a trained, tracked and scored model on the built-in synthetic world.
-#   bash scripts/quickstart.sh [OUTPUT]        OUTPUT: folder to (re)place, default runs/quickstart
+# Installs FairMOT, then trains, tracks and scores a model on a synthetic dataset.
+#   bash scripts/quickstart.sh [OUTPUT]        OUTPUT: folder to create or replace, default runs/quickstart
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/_env.sh"
 output="$(realpath -m -- "${1:-$FAIRMOT_ROOT/runs/quickstart}")"
@@ -16,7 +16,7 @@ rm -rf -- "$output"
 mkdir -p -- "$output"
 touch -- "$output/.quickstart"
 
-echo "== Rendering people who walk, cross and hide: crowded training sequences, and held-out ones from another seed"
+echo "== Rendering crowded training sequences, and held-out sequences from another seed"
 fairmot synthesize --output "$output/data/train" --sequences 48 --frames 20 --fps 10 --people 22 --seed 1
 fairmot synthesize --output "$output/data/heldout" --sequences 2 --frames 150 --seed 1001
 
@@ -29,7 +29,7 @@ fairmot eval --config "$config" --weights "$output/train/last.pt" --gt "$output/
 
 cat <<EOF
 
-Done in $((SECONDS - started)) s. What is where:
+Done in $((SECONDS - started)) s. Output:
   checkpoint      $output/train/last.pt
   results         $output/heldout/results/*.txt (MOTChallenge format)
   scores          $output/heldout/metrics.json, events by frame in $output/heldout/events/

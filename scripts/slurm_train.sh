@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Trains on N nodes of G GPUs under Slurm. Before the time limit the run saves, the job queues again and goes on.
+# Trains on N nodes of G GPUs under Slurm. Before the time limit the run saves a checkpoint and is requeued to resume.
 #
 #   sbatch --nodes N --gpus-per-node G --cpus-per-task C --time T scripts/slurm_train.sh --config F --output DIR \
 #       [KEY VALUE ...]
 #
-# Submit from the folder with .venv, or with torchrun on PATH; DIR lies where all nodes see it. Variables:
-#   GPUS_PER_NODE  processes a node (default: the GPUs that Slurm gave)
-#   MAX_RESTARTS   how often torchrun starts the processes anew after one has died (default: 3)
+# Submit from the folder with .venv, or with torchrun on PATH; DIR must be on a file system shared by all nodes.
+# Variables:
+#   GPUS_PER_NODE  processes per node (default: the GPUs allocated by Slurm)
+#   MAX_RESTARTS   how often torchrun restarts the processes after one has failed (default: 3)
 #
 #SBATCH --job-name=fairmot
 #SBATCH --nodes=1
@@ -15,7 +16,7 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@300
-# The last line has Slurm signal this script alone, 300 s before the limit. Time to save: a step and a checkpoint.
+# With B:, Slurm signals only this script, 300 s before the limit: time for a step and a checkpoint.
 set -euo pipefail
 
 say() {
@@ -36,13 +37,13 @@ check_arguments() {
     [[ -n "${SLURM_JOB_ID:-}" ]] || fail 'this is no Slurm job: submit it with sbatch' 2
 }
 
-# Which checkpoint is there: changes whenever one is written.
+# Identifies the checkpoint: changes whenever one is written.
 checkpoint() {
-    ls -- "$output" >/dev/null 2>&1 || true # has NFS look again: another node may have written
+    ls -- "$output" >/dev/null 2>&1 || true # refreshes the NFS cache: another node may have written
     stat -c '%i %y' -- "$output/last.pt" 2>/dev/null || printf 'none\n'
 }
 
-# One torchrun a node; they meet on the first. It exits with 1 whatever its processes exit with.
+# One torchrun per node, with the rendezvous on the first. It exits with 1 whatever the exit codes of its processes.
 make_launch() {
     local nodes torchrun=torchrun resume=()
     mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
@@ -50,7 +51,7 @@ make_launch() {
     [[ ! -e "$output/last.pt" ]] || resume=(--resume)
     launch=(
         srun --nodes="${#nodes[@]}" --ntasks-per-node=1
-        --kill-on-bad-exit=0 --wait=180 # a node that is done first leaves the others time to save
+        --kill-on-bad-exit=0 --wait=180 # the other nodes get time to save after the first has finished
         "$torchrun" --nnodes="${#nodes[@]}" --nproc-per-node="${GPUS_PER_NODE:-${SLURM_GPUS_ON_NODE:-1}}"
         --rdzv-backend=c10d --rdzv-endpoint="${nodes[0]}:$((20000 + SLURM_JOB_ID % 10000))"
         --rdzv-id="$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}" --max-restarts="${MAX_RESTARTS:-3}"
@@ -58,23 +59,23 @@ make_launch() {
     )
 }
 
-# To the processes of all steps, and to torchrun, which would start them anew had they been told alone. Not by srun:
-# it answers SIGTERM by killing them.
+# Signals the processes of all steps and torchrun, which would restart them if it got no signal itself. Not through
+# srun, which kills its processes on SIGTERM.
 stop() {
     signals=$((signals + 1))
     say 'the time limit is near: saving'
     scancel --signal=TERM "$SLURM_JOB_ID" || say 'scancel failed'
 }
 
-# A signal interrupts `wait`, which then knows nothing of the process.
+# A signal interrupts `wait` while the process still runs: wait again.
 run() {
-    local pid seen code
+    local pid handled code
     "${launch[@]}" &
     pid=$!
     while true; do
-        seen=$signals code=0
+        handled=$signals code=0
         wait "$pid" || code=$?
-        ((signals > seen)) || return "$code"
+        ((signals > handled)) || return "$code"
     done
 }
 
@@ -85,8 +86,8 @@ main() {
     signals=0
     make_launch "$@"
     before="$(checkpoint)"
-    export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=180 # torchrun kills after 30 s otherwise
-    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # or restarted processes find the dead ones' addresses
+    export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=180 # torchrun's default before it kills is 30 s
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # otherwise restarted processes find addresses of exited ones
     [[ -z "${SLURM_CPUS_PER_TASK:-}" ]] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"
     trap stop USR1
     run || code=$?

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh machine to a green suite: format, lint, types, import contracts, tests with branch coverage.
+# Installs FairMOT with the development tools, then runs lint, format, types, import contracts and tests with coverage.
 #   bash scripts/test.sh [pytest options]
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/_env.sh"
@@ -10,5 +10,5 @@ bin="$VENV/bin"
 "$bin/ruff" format --check .
 "$bin/mypy"
 "$bin/lint-imports" --no-cache
-cores="$(nproc)" # as many processes, four at most; a file's tests stay together, since they share what they set up
+cores="$(nproc)" # at most four processes; the tests of a file share fixtures and stay together
 "$VENV_PYTHON" -m pytest -n "$((cores < 4 ? cores : 4))" --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 "$@"

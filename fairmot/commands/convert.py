@@ -110,7 +110,7 @@ def convert(
 
 
 def _written(match: WeightMatch, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
-    tensors = {name: value.clone() for name, value in match.tensors.items()}  # a view would carry its whole storage
+    tensors = {name: value.clone() for name, value in match.tensors.items()}  # a view would save its full storage
     if to == "fairmot":
         return {"model": tensors, "cfg": cfg_to_dict(cfg), "epoch": epoch, "format": FORMAT}
     return {"epoch": epoch, "state_dict": {to_reference_name(name, model.prefixes): v for name, v in tensors.items()}}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmot.utils.pipeline import Pipeline, StageClock, Step
+from fairmot.utils.pipeline import Pipeline, StageClock, Step, describe_speed
 
 BOTH = pytest.mark.parametrize("threads", [True, False])
 
@@ -173,3 +173,15 @@ def test_clock_distinguishes_work_from_waiting(threads):
 def test_pipeline_without_steps_is_refused():
     with pytest.raises(ValueError, match="steps"):
         Pipeline([], [], clock=StageClock())
+
+
+def test_describe_speed_gives_fractions_of_the_elapsed_time(monkeypatch):
+    clock = StageClock()
+    monkeypatch.setattr(StageClock, "elapsed", 4.0)
+    clock.busy.update(network=3.0, track=1.5)
+    clock.starved.update(network=0.5)
+    clock.blocked.update(network=0.25)
+    line = "10.0 frames/s end to end (4.0 s); busy: network 75.0 %, track 37.5 %"
+    assert describe_speed(clock, 40) == line
+    waiting = "; waiting: network 12.5 % for frames, 6.2 % for the stages after it"
+    assert describe_speed(clock, 40, first="network") == line + waiting

@@ -4,7 +4,6 @@ import pytest
 from fairmot.commands.visualize import SHEET_TILES, TrackPainter
 from fairmot.formats.images import read_image
 from fairmot.structures.tracks import Tracks
-from fairmot.utils.pipeline import StageClock, describe_speed
 
 
 def one_track(frame):
@@ -12,7 +11,7 @@ def one_track(frame):
 
 
 @pytest.mark.parametrize("frames", [1, SHEET_TILES, 2 * SHEET_TILES, 301])
-def test_a_sheet_shows_frames_of_all_of_a_sequence_in_bounded_memory(tmp_path, frames):
+def test_sheet_covers_the_sequence_in_bounded_memory(tmp_path, frames):
     painter, image = TrackPainter(trail=3), np.zeros((64, 96, 3), np.uint8)
     with painter.sheet(tmp_path / "sheet.png"):
         for frame in range(1, frames + 1):
@@ -27,7 +26,7 @@ def test_a_sheet_shows_frames_of_all_of_a_sequence_in_bounded_memory(tmp_path, f
     assert read_image(tmp_path / "sheet.png").any()
 
 
-def test_no_frame_and_a_failure_leave_no_sheet(tmp_path):
+def test_no_sheet_without_frames_or_after_an_error(tmp_path):
     with TrackPainter().sheet(tmp_path / "sheet.png"):
         pass
     painter = TrackPainter()
@@ -35,15 +34,3 @@ def test_no_frame_and_a_failure_leave_no_sheet(tmp_path):
     with pytest.raises(RuntimeError), painter.sheet(tmp_path / "sheet.png"):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_report_gives_shares_of_the_time_from_end_to_end(monkeypatch):
-    clock = StageClock()
-    monkeypatch.setattr(StageClock, "elapsed", 4.0)
-    clock.busy.update(network=3.0, track=1.5)
-    clock.starved.update(network=0.5)
-    clock.blocked.update(network=0.25)
-    line = "10.0 frames/s end to end (4.0 s); busy: network 75.0 %, track 37.5 %"
-    assert describe_speed(clock, 40) == line
-    waiting = "; waiting: network 12.5 % for frames, 6.2 % for the stages after it"
-    assert describe_speed(clock, 40, first="network") == line + waiting

@@ -41,7 +41,7 @@ def test_default_architecture_converts_there_and_back(tmp_path):
 @pytest.mark.dataset
 @pytest.mark.parametrize(
     "architecture",
-    [name if name in ("dla_34", "yolo") else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES],
+    [name if name == "yolo" else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES],
 )
 def test_each_architecture_converts_there_and_back(architecture, tmp_path):
     path = REFERENCE / f"{architecture}.keys.json"

@@ -18,7 +18,7 @@ n points of one chunk.
 
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +26,7 @@ from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
 from fairmot.models.layers.deform_conv.bilinear import KernelWindow, Pair, make_window
 
+IS_ENABLED = os.environ.get("FAIRMOT_DEFORM_CONV") != "torchvision" and importlib.util.find_spec("triton") is not None
 MIN_CAPABILITY = (8, 0)  # Ampere: the first with bfloat16
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 INDEX_LIMIT = 1 << 30  # values of one image, or of one output row's columns: kernels index them with 32 bits
@@ -34,18 +35,6 @@ GRADIENT_BYTES = 128 << 20  # of the backward pass, which holds two such arrays
 MIN_CHUNK_BYTES = 16 << 20  # the backward pass uses at least two chunks if one would exceed this
 SAMPLE_BLOCK_BYTES, GRADIENT_BLOCK = 8192, 2048  # columns per program: bytes, and values
 WARPS, CHANNELS = 4, 128  # warps per program, and channels per step
-
-
-def is_enabled(environment: Mapping[str, str]) -> bool:
-    """Return whether triton is installed and FAIRMOT_DEFORM_CONV does not select torchvision's operator.
-
-    >>> is_enabled({"FAIRMOT_DEFORM_CONV": "torchvision"})
-    False
-    """
-    return environment.get("FAIRMOT_DEFORM_CONV") != "torchvision" and importlib.util.find_spec("triton") is not None
-
-
-IS_ENABLED = is_enabled(os.environ)  # evaluated once: compilers need not trace it
 
 
 def deform_conv2d(
@@ -213,15 +202,13 @@ def _convolve(
     out_MO = out.permute(0, 2, 3, 1).view(sampler.rows * sampler.out_w, len(weight))
     kernel_KO = _kernel_matrix(weight).T
     for rows in sampler.chunks(COLUMN_BYTES):
-        _project(sampler.sample(rows), kernel_KO, bias, out_MO[sampler.points(rows)])
+        columns_nK, out_nO = sampler.sample(rows), out_MO[sampler.points(rows)]
+        if bias is None:
+            torch.mm(columns_nK, kernel_KO, out=out_nO)
+        else:
+            torch.addmm(bias, columns_nK, kernel_KO, out=out_nO)
+        del columns_nK  # before the next chunk's are allocated
     return out
-
-
-def _project(columns: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor) -> None:
-    if bias is None:
-        torch.mm(columns, kernel, out=out)
-    else:
-        torch.addmm(bias, columns, kernel, out=out)
 
 
 @torch.library.custom_op(

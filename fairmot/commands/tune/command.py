@@ -49,55 +49,25 @@ fairmot tune --caches runs/mot17 --gt MOT17/train --output runs/tune --trials 40
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fairmot tune`."""
-    defaults = TuneOptions()
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration of the first trial")
-    parser.add_argument(
-        "--caches",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="detection caches <sequence>.npz, or folders of them",
-    )
-    parser.add_argument(
-        "--gt", type=Path, required=True, metavar="DIR", help="a MOTChallenge sequence, or a folder of them"
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help=f"folder for {BEST}, {TRIALS}, figures and {STUDY}"
-    )
-    parser.add_argument(
-        "--trials",
-        type=int,
-        metavar="N",
-        default=defaults.trials,
-        help="total number of trials, including earlier runs",
-    )
-    parser.add_argument(
-        "--processes",
-        type=int,
-        metavar="N",
-        default=defaults.processes,
-        help="trials run in parallel; 0 = one per core",
-    )
-    parser.add_argument("--metric", choices=METRICS, default=defaults.metric, help="score to maximize")
-    parser.add_argument(
-        "--keys",
-        nargs="+",
-        default=[],
-        metavar="KEY",
-        help="TRACKER keys to search, or all; else the thresholds in use",
-    )
-    parser.add_argument(
-        "--holdout",
-        nargs="+",
-        default=[],
-        metavar="SEQUENCE",
-        help="held-out sequences, or a fraction (0: none); default: a quarter of several, the second half of one",
-    )
-    parser.add_argument("--resume", action="store_true", help=f"continue OUTPUT/{STUDY}")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides; before --keys and --holdout"
-    )
+    add, defaults = parser.add_argument, TuneOptions()
+    files = "detection caches <sequence>.npz, or folders of them"
+    add("--config", type=Path, metavar="FILE", help="YAML configuration of the first trial")
+    add("--caches", type=Path, nargs="+", required=True, metavar="PATH", help=files)
+    add("--gt", type=Path, required=True, metavar="DIR", help="a MOTChallenge sequence, or a folder of them")
+    folder = f"folder for {BEST}, {TRIALS}, figures and {STUDY}"
+    add("--output", type=Path, required=True, metavar="DIR", help=folder)
+    total = "total number of trials, including earlier runs"
+    add("--trials", type=int, metavar="N", default=defaults.trials, help=total)
+    parallel = "trials run in parallel; 0 = one per core"
+    add("--processes", type=int, metavar="N", default=defaults.processes, help=parallel)
+    add("--metric", choices=METRICS, default=defaults.metric, help="score to maximize")
+    keys = "TRACKER keys to search, or all; else the thresholds in use"
+    add("--keys", nargs="+", default=[], metavar="KEY", help=keys)
+    held_out = "held-out sequences, or a fraction (0: none); default: a quarter of several, the second half of one"
+    add("--holdout", nargs="+", default=[], metavar="SEQUENCE", help=held_out)
+    add("--resume", action="store_true", help=f"continue OUTPUT/{STUDY}")
+    overrides = "configuration overrides; before --keys and --holdout"
+    add("overrides", nargs="*", metavar="KEY VALUE", help=overrides)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ def planned_statistics(options: WorldOptions) -> OcclusionStatistics:
 
 
 def test_rendered_easy_world_meets_the_preset() -> None:
-    found = rendered_statistics(WorldOptions("easy", 11))
+    found = rendered_statistics(WorldOptions("easy", 11, size_hw=(135, 240)))
     assert found.people >= 8
     assert found.crossings >= 10
     assert found.occlusions >= 4

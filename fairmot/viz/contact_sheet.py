@@ -17,7 +17,7 @@ _UNKNOWN: Colour = (236, 240, 244)
 _GAP = 6
 
 
-class LabelledImage(NamedTuple):
+class MosaicTile(NamedTuple):
     """Image (H, W, 3) RGB uint8 with boxes (N, 4) in pixels, identities (N,), -1 unknown, and a caption."""
 
     image: ImageArray
@@ -56,14 +56,14 @@ def contact_sheet(
     return sheet
 
 
-def draw_mosaic(images: Sequence[LabelledImage], *, columns: int = 3, tile_width: int = 640) -> ImageArray:
+def draw_mosaic(images: Sequence[MosaicTile], *, columns: int = 3, tile_width: int = 640) -> ImageArray:
     """Return a contact sheet with boxes in the colour of their identity and its number, grey if unknown."""
     tiles = [_draw_boxes(labelled, tile_width) for labelled in images]
     captions = [labelled.caption for labelled in images]
     return contact_sheet(tiles, columns=columns, captions=captions, tile_width=tile_width)
 
 
-def _draw_boxes(labelled: LabelledImage, width: int) -> ImageArray:
+def _draw_boxes(labelled: MosaicTile, width: int) -> ImageArray:
     """Scale an image to `width` and draw its boxes at that size, so that text is readable."""
     scale = width / labelled.image.shape[1]
     canvas = np.ascontiguousarray(_resize(labelled.image, (max(1, round(labelled.image.shape[0] * scale)), width)))

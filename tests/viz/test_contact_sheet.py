@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fairmot.viz.colours import colour_of
-from fairmot.viz.contact_sheet import LabelledImage, contact_sheet, draw_mosaic
+from fairmot.viz.contact_sheet import MosaicTile, contact_sheet, draw_mosaic
 
 
 def plain(value: int, hw: tuple[int, int] = (30, 60)) -> np.ndarray:
@@ -53,9 +53,9 @@ def test_invalid_arguments_are_refused(images: list[np.ndarray], columns: int, c
         contact_sheet(images, columns=columns, captions=captions)
 
 
-def labelled(image_hw: tuple[int, int], ids: list[int]) -> LabelledImage:
+def labelled(image_hw: tuple[int, int], ids: list[int]) -> MosaicTile:
     boxes = np.array([[20.0 + 40 * n, 10, 30, 60] for n in range(len(ids))]).reshape(-1, 4)
-    return LabelledImage(np.full((*image_hw, 3), 90, np.uint8), boxes, np.array(ids, dtype=np.int64), "a caption")
+    return MosaicTile(np.full((*image_hw, 3), 90, np.uint8), boxes, np.array(ids, dtype=np.int64), "a caption")
 
 
 def test_mosaic_boxes_have_identity_colours() -> None:

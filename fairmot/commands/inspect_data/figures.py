@@ -9,7 +9,7 @@ from fairmot.data.inspection.image_checks import InspectedDataset
 from fairmot.formats.images import read_image, write_image
 from fairmot.structures.annotations import UNKNOWN
 from fairmot.utils.errors import InputError
-from fairmot.viz.contact_sheet import LabelledImage, draw_mosaic
+from fairmot.viz.contact_sheet import MosaicTile, draw_mosaic
 from fairmot.viz.histograms import BoxSizes, IdentityLengths, draw_box_histograms, draw_identity_histograms
 
 TILES = 12
@@ -62,7 +62,7 @@ def _identity_lengths(dataset: InspectedDataset) -> IdentityLengths:
     )
 
 
-def _labelled_images(dataset: InspectedDataset, count: int) -> list[LabelledImage]:
+def _labelled_images(dataset: InspectedDataset, count: int) -> list[MosaicTile]:
     """Return evenly spaced readable images."""
     readable = [image for image in range(len(dataset.raw)) if image not in dataset.survey.problems]
     chosen = np.linspace(0, max(len(readable) - 1, 0), min(count, len(readable))).round().astype(int)
@@ -75,11 +75,11 @@ def _labelled_images(dataset: InspectedDataset, count: int) -> list[LabelledImag
     return images
 
 
-def _label_image(dataset: InspectedDataset, index: int) -> LabelledImage:
+def _label_image(dataset: InspectedDataset, index: int) -> MosaicTile:
     raw, labels = dataset.raw, dataset.raw.labels
     image = read_image(raw.image_path(index))
     rows = raw.rows_of(index)
     rows = rows[raw.is_trained[rows] & raw.has_area()[rows]]
     unit = [image.shape[1], image.shape[0]] * 2 if raw.is_normalised else [1] * 4
     caption = f"{labels.images[index]}, {len(rows)} boxes"
-    return LabelledImage(image, labels.boxes_tlwh[rows].astype(np.float64) * unit, labels.ids[rows], caption)
+    return MosaicTile(image, labels.boxes_tlwh[rows].astype(np.float64) * unit, labels.ids[rows], caption)

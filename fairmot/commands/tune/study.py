@@ -1,8 +1,8 @@
 """Optuna study of a tracker search: storage in a journal file, ask-and-tell in a fixed order, key importances.
 
 Source: Bergstra et al., Algorithms for Hyper-Parameter Optimization (2011), the tree-structured Parzen estimator (TPE),
-here multivariate. The sampler is seeded by the configuration's seed and the trial number, and trials are told in the
-order in which they were asked. The same seed and number of processes therefore give the same trials, also after an
+here multivariate. The sampler is seeded by the configuration's seed and the trial number, and trials are reported in
+the order in which they were asked. The same seed and number of processes therefore give the same trials, also after an
 interruption; `study.optimize` in several processes over one storage does not guarantee that.
 """
 

@@ -10,7 +10,7 @@ Legend: B images, C channels, H W map size, T taps of the kernel, N samples.
 """
 
 # mypy: ignore-errors
-# (Triton's language looks like Python, but its types are its own.)
+# (Triton has the syntax of Python, but types of its own.)
 
 import triton
 import triton.language as tl

@@ -50,7 +50,7 @@ def all_rows() -> tuple[Row, ...]:
         *(switch("sampling", "MODEL.REID_SAMPLING", name) for name in ("center_bi", "roi_align", "pos_anchor")),
         *(switch("balance", "LOSS.BALANCE", name) for name in ("fixed", "gradnorm", "mgda_ub", "pcgrad")),
         switch("identity", "LOSS.IDENTITY", "focal"),
-        switch("identity", "LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2", note=", batches in pairs"),
+        switch("identity", "LOSS.IDENTITY", "triplet", "DATA.IMAGES_PER_SEQUENCE", "2", note=", paired batches"),
         switch("identity", "LOSS.IDENTITY", "circle"),
         switch("identity", "LOSS.IDENTITY", "partial_fc"),
         *(Row(f"nested-{n}", f"nested, first {n}", "nested", nested, base=f"dim{n}", prefix=n) for n in (64, 32, 16)),

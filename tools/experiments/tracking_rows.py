@@ -14,33 +14,33 @@ from fairmot.utils.errors import InputError
 BASE, STRONG = "fairmot", "strong"
 # A part on top of the published tracker: TRACKER keys and values, first what makes the part, then what it needs.
 PARTS: Mapping[str, Mapping[str, Any]] = {
-    "low scores": {"SECOND_ASSOCIATION": True},
-    "sure births": {"INITIATION_THRESHOLD": 0.5},
-    "looser first cost": {"APPEARANCE_THRESHOLD": 0.6},
-    "overlap in the first cost": {"OVERLAP_WEIGHT": 0.5, "APPEARANCE_THRESHOLD": 0.85},
-    "scores in overlap": {"FUSE_SCORE": True, "OVERLAP_THRESHOLD": 0.8},
-    "recovery": {"OCR": True},
-    "recovery of like looks": {"OCR_APPEARANCE": 0.3, "OCR": True},
-    "filter again": {"ORU": True},
-    "width and height": {"KALMAN_STATE": "xywh"},
-    "noise nsa": {"MEASUREMENT_NOISE": "nsa"},
-    "time steps of 1/30 s": {"KALMAN_RATE": 30.0},
-    "camera motion": {"CAMERA_MOTION": "flow"},
-    "embedding by score": {"EMBEDDING_UPDATE": "score"},
+    "second association": {"SECOND_ASSOCIATION": True},
+    "higher initiation threshold": {"INITIATION_THRESHOLD": 0.5},
+    "relaxed appearance threshold": {"APPEARANCE_THRESHOLD": 0.6},
+    "IoU in the first cost": {"OVERLAP_WEIGHT": 0.5, "APPEARANCE_THRESHOLD": 0.85},
+    "score fusion": {"FUSE_SCORE": True, "OVERLAP_THRESHOLD": 0.8},
+    "OCR": {"OCR": True},
+    "OCR with appearance gate": {"OCR_APPEARANCE": 0.3, "OCR": True},
+    "ORU": {"ORU": True},
+    "state xywh": {"KALMAN_STATE": "xywh"},
+    "NSA measurement noise": {"MEASUREMENT_NOISE": "nsa"},
+    "Kalman steps of 1/30 s": {"KALMAN_RATE": 30.0},
+    "camera motion compensation": {"CAMERA_MOTION": "flow"},
+    "score-weighted embedding update": {"EMBEDDING_UPDATE": "score"},
     "buffer of 2 s": {"BUFFER": 60},
-    "gallery": {"GALLERY_BUFFER": 300},
-    "boxes of detections": {"OUTPUT_BOX": "detection"},
-    "linear gaps": {"INTERPOLATE": "linear"},
-    "gaussian gaps": {"INTERPOLATE": "gaussian"},
-    "no short tracks": {"MIN_TRACK_LENGTH": 10},
+    "re-identification gallery": {"GALLERY_BUFFER": 300},
+    "detection boxes in the output": {"OUTPUT_BOX": "detection"},
+    "linear interpolation": {"INTERPOLATE": "linear"},
+    "Gaussian interpolation": {"INTERPOLATE": "gaussian"},
+    "minimum track length": {"MIN_TRACK_LENGTH": 10},
 }
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    "no appearance": {"USE_APPEARANCE": False},
-    "no motion": {"USE_MOTION": False},
-    "no overlap": {"USE_OVERLAP": False},
-    "overlap alone": {"USE_APPEARANCE": False, "USE_MOTION": False},
-    "appearance alone": {"USE_MOTION": False, "USE_OVERLAP": False},
-    "motion alone": {"USE_APPEARANCE": False, "USE_OVERLAP": False},
+    "without appearance": {"USE_APPEARANCE": False},
+    "without motion": {"USE_MOTION": False},
+    "without overlap": {"USE_OVERLAP": False},
+    "overlap only": {"USE_APPEARANCE": False, "USE_MOTION": False},
+    "appearance only": {"USE_MOTION": False, "USE_OVERLAP": False},
+    "motion only": {"USE_APPEARANCE": False, "USE_OVERLAP": False},
 }
 PRESETS = ("jde", "byte", STRONG)
 
@@ -105,7 +105,7 @@ def _without_each(best: Row, path: Path | None, overrides: Sequence[str]) -> lis
             _cfg([*preset, *overrides, *_pairs({key: changed[key] for key in keys})], path),
             base=STRONG,
         )
-        for name, keys in {**groups, "its other numbers": loose}.items()
+        for name, keys in {**groups, "its other thresholds": loose}.items()
         if keys
     ]
 

@@ -12,7 +12,7 @@ PACKAGE = sorted((ROOT / "fairmot").rglob("*.py"))
 MODULES = [path for path in PACKAGE if path.name != "__init__.py"]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 WORDS = ("told", "nobody", "whoever", "somebody", "looks", "sight", "whole", "pictures?")
-ALLOWED = re.compile(r"not a whole number|whole \\| first_half|\"whole\"|WHOLE")  # integers; a value of SPLIT
+ALLOWED = re.compile(r"not a whole number|whole \| first_half|\"whole\"|WHOLE")  # integers; a value of SPLIT
 QUESTIONS = ("What", "Which", "Where", "When", "Who", "Whose", "How", "Why", "From", "To", "If", "As")
 
 

@@ -35,23 +35,17 @@ fairmot benchmark eval
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the job."""
-    parser.add_argument("subject", choices=SUBJECTS, help="part to measure")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration (default: FairMOT's DLA-34)")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
-    parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="data, train: dataset to read (default: synthetic JPEGs)"
-    )
-    parser.add_argument(
-        "--scenes",
-        type=Path,
-        metavar="DIR",
-        help="tracker: folder of street.npz, crowd.npz and noisy.npz (default: synthetic)",
-    )
-    parser.add_argument("--gt", type=Path, metavar="DIR", help="eval: MOTChallenge sequences (default: synthetic)")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="eval: result files <sequence>.txt, with --gt")
-    parser.add_argument("--repeats", type=int, metavar="N", default=5, help="measured rounds, after one warm-up round")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write machine and rows to FILE")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
+    add, scenes = parser.add_argument, "tracker: folder of street.npz, crowd.npz and noisy.npz (default: synthetic)"
+    add("subject", choices=SUBJECTS, help="part to measure")
+    add("--config", type=Path, metavar="FILE", help="YAML configuration (default: FairMOT's DLA-34)")
+    add("--device", help="auto, cpu, cuda or cuda:N (default: DEVICE)")
+    add("--images", type=Path, metavar="DIR", help="data, train: dataset to read (default: synthetic JPEGs)")
+    add("--scenes", type=Path, metavar="DIR", help=scenes)
+    add("--gt", type=Path, metavar="DIR", help="eval: MOTChallenge sequences (default: synthetic)")
+    add("--results", type=Path, metavar="DIR", help="eval: result files <sequence>.txt, with --gt")
+    add("--repeats", type=int, metavar="N", default=5, help="measured rounds, after one warm-up round")
+    add("--json", type=Path, metavar="FILE", help="also write machine and rows to FILE")
+    add("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE yolo")
 
 
 def main(arguments: argparse.Namespace) -> int:

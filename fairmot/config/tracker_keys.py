@@ -9,7 +9,7 @@ from fairmot.config.tracker_presets import PRESETS
 TRACKER: dict[str, Key] = {
     "PRESET": Key("fairmot", "named set of the keys below (config/tracker_presets.py)", choices=tuple(PRESETS)),
     "CONF_THRESHOLD": fraction(0.4, "score threshold of detections in the first association", Search(0.2, 0.7, 0.01)),
-    "INITIATION_THRESHOLD": fraction(0.0, "score threshold of detections that start a track", Search(0.0, 0.85, 0.01)),
+    "BIRTH_THRESHOLD": fraction(0.0, "score threshold of detections that start a track", Search(0.0, 0.85, 0.01)),
     "BUFFER": Key(
         30, "time that a lost track is kept", minimum=0, unit="frames at 30 fps", search=Search(5, 150, log=True)
     ),

@@ -17,7 +17,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "SECOND_ASSOCIATION": True,
         "SECOND_THRESHOLD": 0.2,
         "SECOND_OVERLAP_THRESHOLD": 0.55,
-        "INITIATION_THRESHOLD": 0.5,
+        "BIRTH_THRESHOLD": 0.5,
         "BUFFER": 60,
         "OVERLAP_WEIGHT": 0.5,
         "APPEARANCE_THRESHOLD": 0.85,

@@ -33,7 +33,7 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
     second = SecondAssociation(keys.SECOND_THRESHOLD, keys.SECOND_OVERLAP_THRESHOLD)
     return TrackerOptions(
         conf_threshold=keys.CONF_THRESHOLD,
-        initiation_threshold=keys.INITIATION_THRESHOLD,
+        initiation_threshold=keys.BIRTH_THRESHOLD,
         max_lost=int(scale * keys.BUFFER),
         use_appearance=keys.USE_APPEARANCE,
         use_motion=keys.USE_MOTION,

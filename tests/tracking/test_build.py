@@ -43,7 +43,7 @@ def test_keys_reach_the_tracker_options() -> None:
         "OVERLAP_THRESHOLD": "overlap_threshold",
         "UNCONFIRMED_THRESHOLD": "unconfirmed_threshold",
         "DUPLICATE_DISTANCE": "duplicate_distance",
-        "INITIATION_THRESHOLD": "initiation_threshold",
+        "BIRTH_THRESHOLD": "initiation_threshold",
         "OVERLAP_WEIGHT": "overlap_weight",
     }
     for key, name in keys.items():

@@ -15,7 +15,7 @@ BASE, STRONG = "fairmot", "strong"
 # A part on top of the published tracker: TRACKER keys and values, first what makes the part, then what it needs.
 PARTS: Mapping[str, Mapping[str, Any]] = {
     "second association": {"SECOND_ASSOCIATION": True},
-    "higher initiation threshold": {"INITIATION_THRESHOLD": 0.5},
+    "higher initiation threshold": {"BIRTH_THRESHOLD": 0.5},
     "relaxed appearance threshold": {"APPEARANCE_THRESHOLD": 0.6},
     "IoU in the first cost": {"OVERLAP_WEIGHT": 0.5, "APPEARANCE_THRESHOLD": 0.85},
     "score fusion": {"FUSE_SCORE": True, "OVERLAP_THRESHOLD": 0.8},

@@ -138,7 +138,7 @@ def test_built_predictor_has_the_configured_head_options():
 def test_prefix_longer_than_the_embedding_raises():
     sizes = ["MODEL.REID_DIM", "16", "MODEL.REID_NESTED", "(32,8)"]
     assert build_predictor(load_cfg(None, [*sizes, "PREDICT.REID_PREFIX", "32"]), OnePeak(), device=CPU)
-    with pytest.raises(InputError, match=r"PREDICT\.REID_PREFIX = 33 is more than the 32 values"):
+    with pytest.raises(InputError, match=r"PREDICT\.REID_PREFIX = 33 exceeds the embedding dimension 32"):
         load_cfg(None, [*sizes, "PREDICT.REID_PREFIX", "33"])
 
 

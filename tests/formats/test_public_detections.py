@@ -70,7 +70,7 @@ def test_empty_file_has_no_boxes(det):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,-1,10,20,30\n", "det.txt:1: 5 columns, at least 6 wanted"),
+        ("1,-1,10,20,30\n", "det.txt:1: 5 columns, expected at least 6"),
         ("1,-1,10,20,30,40,1\n\n1,-1,10,20,30,-4,1\n", "det.txt:3: a box of negative width or height"),
         ("1,-1,10,20,-0.5,40,1\n", "det.txt:1: a box of negative width or height"),
         ("1,-1,10,20,30,40,1,1\n1,-1,10,20,30,40,1,0\n", "det.txt:2: a class below 1"),

@@ -139,5 +139,5 @@ class Dying:
 
 
 def test_read_units_killed_process_raises():
-    with pytest.raises(InputError, match="was ended; is there enough memory"):
+    with pytest.raises(InputError, match="was killed; is there enough memory"):
         read_units(Dying(), list(range(9)), processes=2)

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmot.formats.atomic import write_text
 from fairmot.formats.text_io import read_text
-from fairmot.geometry.arrays import FloatArray, require_shape
+from fairmot.geometry.arrays import FloatArray
 from fairmot.structures.annotations import frames_from_one
 from fairmot.utils.errors import InputError
 
@@ -43,20 +42,6 @@ def read_camera_motion(path: Path) -> FloatArray:
     matrices = np.tile(np.eye(2, 3), (int(indices.max(initial=-1)) + 1, 1, 1))
     matrices[indices] = np.array(list(rows.values()), dtype=np.float64).reshape(-1, 2, 3)
     return matrices
-
-
-def write_camera_motion(path: Path, matrices: FloatArray) -> None:
-    """Write (F, 2, 3) affines atomically, from frame 1 on; reading returns the same numbers.
-
-    Raises ValueError for another shape or a value that is not finite.
-    """
-    require_shape("matrices", matrices, (None, 2, 3))
-    if not np.isfinite(matrices).all():
-        raise ValueError("matrices: a value is not finite")
-    lines = ["# frame a11 a12 b1 a21 a22 b2: carries points of frame - 1 to frame, px\n"]
-    for frame, row in enumerate(np.asarray(matrices, dtype=np.float64).reshape(-1, 6).tolist(), 1):
-        lines.append(f"{frame} {' '.join(map(repr, row))}\n")
-    write_text(path, "".join(lines))
 
 
 def _parse(where: str, fields: list[str]) -> tuple[int, list[float]]:

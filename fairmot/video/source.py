@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from fairmot.formats.motchallenge import IMAGE_EXTENSIONS, find_sequences, is_sequence, list_images
 from fairmot.structures.frame import Frame
 from fairmot.utils.errors import InputError
+from fairmot.utils.prefetch import Prefetcher
 from fairmot.video.camera import CameraReader
 from fairmot.video.image_folder import ImageFolderReader
 from fairmot.video.live import LiveOptions, play_in_real_time
-from fairmot.video.prefetch import Prefetcher
 from fairmot.video.reader import FrameReader
 from fairmot.video.stream import StreamReader
 from fairmot.video.video_file import VideoReader, plural

@@ -35,7 +35,7 @@ def test_normalized_scores_are_in_0_1_and_keep_their_order(raw):
 @settings(max_examples=40)
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1)))
 def test_scores_in_0_1_are_unchanged(raw):
-    np.testing.assert_array_equal(normalize_scores(raw).scores, raw)
+    np.testing.assert_array_equal(normalize_scores(raw)[0], raw)
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_each_scale_has_its_rule(raw, expected, rule):
 
 
 def test_optional_columns_have_defaults(det):
-    six = read_public_detections(det("1,-1,10,20,30,40\n2,-1,11,21,31,41\n"))
-    assert (six.table.confidences.tolist(), six.table.classes.tolist()) == ([1, 1], [-1, -1])
-    seven = read_public_detections(det("2,-1,10,20,30,40,0.5\n1,-1,1,2,0,4,0.25\n"))
-    assert seven.table.frames.tolist() == [2, 1]
-    assert seven.table.confidences.tolist() == [0.5, 0.25]
-    ten = read_public_detections(det("1,-1,10,20,30,40,80,3,-1,-1\n1,-1,10,20,30,40,40,-1,-1,-1\n"))
-    assert (ten.table.confidences.tolist(), ten.table.classes.tolist()) == ([1, 0.5], [3, -1])
+    six, _ = read_public_detections(det("1,-1,10,20,30,40\n2,-1,11,21,31,41\n"))
+    assert (six.confidences.tolist(), six.classes.tolist()) == ([1, 1], [-1, -1])
+    seven, _ = read_public_detections(det("2,-1,10,20,30,40,0.5\n1,-1,1,2,0,4,0.25\n"))
+    assert seven.frames.tolist() == [2, 1]
+    assert seven.confidences.tolist() == [0.5, 0.25]
+    ten, _ = read_public_detections(det("1,-1,10,20,30,40,80,3,-1,-1\n1,-1,10,20,30,40,40,-1,-1,-1\n"))
+    assert (ten.confidences.tolist(), ten.classes.tolist()) == ([1, 0.5], [3, -1])
 
 
 def test_empty_file_has_no_boxes(det):
-    assert len(read_public_detections(det("")).table) == 0
+    assert len(read_public_detections(det(""))[0]) == 0
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_files_of_mot17_are_read():
     files = sorted(MINI.glob("*/det/det.txt"))
     assert len(files) == 7
     for path in files:
-        found = read_public_detections(path)
+        found, rule = read_public_detections(path)
         raw = np.loadtxt(path, delimiter=",")
-        assert found.score_rule == "unchanged"
-        np.testing.assert_array_equal(found.table.boxes_tlwh, raw[:, 2:6])
-        np.testing.assert_array_equal(found.table.confidences, raw[:, 6])
+        assert rule == "unchanged"
+        np.testing.assert_array_equal(found.boxes_tlwh, raw[:, 2:6])
+        np.testing.assert_array_equal(found.confidences, raw[:, 6])

@@ -113,20 +113,20 @@ def test_stop_finishes_items_in_progress(threads):
     assert len(taken) - 1 <= len(results) <= len(taken)
 
 
-def test_stop_does_not_wait_for_a_blocked_source():
-    release = threading.Event()
+def test_stop_interrupts_a_blocked_source():
+    interrupted = threading.Event()
 
     def dead():
         yield 1
-        release.wait(20)
+        assert interrupted.wait(20)
+        yield 2
 
     before, seen = threading.active_count(), []
-    with Pipeline(dead(), [Step("same", int)], clock=StageClock(), release=release.set) as pipeline:
+    with Pipeline(dead(), [Step("same", int)], clock=StageClock(), interrupt=interrupted.set) as pipeline:
         for item in pipeline:
             seen.append(item)
             pipeline.stop()
         assert seen == [1]
-        assert not release.is_set()
     assert threading.active_count() == before
 
 

@@ -10,13 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fairmot.commands.track.options import (
-    DEFAULTS,
-    TrackOptions,
-    add_output_options,
-    options_of,
-    refuse_tracking_options,
-)
+from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, given_options, options_of
 from fairmot.config.load import load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.evaluation.build import build_evaluator
@@ -40,16 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration; required with --weights")
     parser.add_argument("--results", type=Path, metavar="DIR", help="folder of result files <sequence>.txt to score")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint to track with, instead of --results")
-    parser.add_argument(
-        "--gt", type=Path, required=True, metavar="DIR", help="a MOTChallenge sequence, or a folder of them"
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="folder for metrics.json, events and results"
-    )
+    parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="MOTChallenge sequence(s)")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for scores and results")
     add_output_options(parser.add_argument_group("with --weights"))
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides, e.g. EVAL.PROTOCOL mot17"
-    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -59,23 +47,21 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.weights is not None and arguments.config is None:
         raise InputError("--weights needs --config: the configuration that the model was trained with")
     options, overrides = options_of(arguments)
-    if arguments.results is not None:
-        refuse_tracking_options(options)
+    for name in given_options(options) if arguments.results is not None else ():
+        raise InputError(f"{name}: only with --weights; --results scores existing files")
     if options.outputs.stdout:
         raise InputError("--json -: the table is written to standard output; --json writes files under --output")
     cfg = load_cfg(arguments.config, overrides)
-    ground_truth, output = arguments.gt, arguments.output
-    if arguments.weights is not None:
-        report = evaluate_weights(
-            cfg, weights=arguments.weights, ground_truth=ground_truth, output=output, options=options
-        )
+    ground_truth, weights, output = arguments.gt, arguments.weights, arguments.output
+    if weights is not None:
+        report = evaluate_weights(cfg, weights=weights, ground_truth=ground_truth, output=output, options=options)
     else:
         report = evaluate_results(cfg, results=arguments.results, ground_truth=ground_truth, output=output)
     _print_report(report, output)
     if cfg.EVAL.REID:
         from fairmot.commands.evaluate.reid import evaluate_reid  # deferred: imports torch
 
-        scores = evaluate_reid(cfg, weights=arguments.weights, ground_truth=ground_truth, output=output)
+        scores = evaluate_reid(cfg, weights=weights, ground_truth=ground_truth, output=output)
         rates = ", ".join(f"{_percent(rate)} at FAR {far:g}" for far, rate in scores.rates.items())
         pairs = f"{scores.genuine} genuine and {scores.impostor} impostor pairs of {scores.boxes} boxes"
         print(f"re-ID at ground-truth boxes: TPR {rates} ({pairs}); wrote {output / 'reid.json'}")
@@ -89,9 +75,7 @@ def evaluate_results(cfg: CfgNode, *, results: Path, ground_truth: Path, output:
     `<sequence>/<class>.csv`). Raises InputError, with nothing written, where a file is missing or cannot be scored.
     """
     if cfg.EVAL.REID:
-        raise InputError(
-            "EVAL.REID: result files have no embeddings; give --weights instead of --results, or set it False"
-        )
+        raise InputError("EVAL.REID: result files have no embeddings; give --weights, not --results, or set it False")
     _require_folder(output)
     return _score(cfg, add_results(read_ground_truth(ground_truth), results), output)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairmot.commands.predictor import load_file
 from fairmot.commands.run import start_run
-from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, options_of, require_replayable
+from fairmot.commands.track.options import DEFAULTS, TrackOptions, add_output_options, given_options, options_of
 from fairmot.commands.track.output_checks import require_unique_names
 from fairmot.commands.track.pipeline import TrackContext, track_source
 from fairmot.commands.track.public_detections import require_public_files
@@ -29,21 +29,16 @@ fairmot track --config configs/quickstart.yaml --weights best.pt --input 0 --out
 fairmot track --config configs/quickstart.yaml --weights best.pt --input MOT17/train --output runs/mot17 --save-cache
 fairmot track --replay runs/mot17/MOT17-02-SDP.npz --output result.txt TRACKER.PRESET byte
 """
+NOT_REPLAYED = frozenset({"--video", "--show", "--save-cache", "--public-detections"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint (.pt, .pth)")
-    parser.add_argument(
-        "--input", metavar="SRC", help="sequence(s), image folder, video file, camera index or stream URL"
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="PATH", help="folder for results; with --replay a file"
-    )
-    parser.add_argument(
-        "--replay", type=Path, metavar="CACHE", help="run the tracker alone on a detection cache (.npz)"
-    )
+    parser.add_argument("--input", metavar="SRC", help="sequence(s), images, video, camera index or stream URL")
+    parser.add_argument("--output", type=Path, required=True, metavar="PATH", help="folder; with --replay a file")
+    parser.add_argument("--replay", type=Path, metavar="CACHE", help="run the tracker alone on a detection cache")
     add_output_options(parser)
     parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc quits")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
@@ -57,7 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
     stdout = LineStream() if outputs.stdout else None
     with redirect_stdout(sys.stderr) if stdout else nullcontext():  # standard output has JSON lines only
         if arguments.replay is not None:
-            require_replayable(options)
+            for name in filter(NOT_REPLAYED.__contains__, given_options(options)):
+                raise InputError(f"{name}: not with --replay, because a detection cache has no images")
             replay(cfg, cache=arguments.replay, output=output, outputs=outputs, stdout=stdout)
         elif arguments.weights is None or arguments.input is None:
             raise InputError("--weights and --input are required (or --replay CACHE)")
@@ -100,8 +96,8 @@ def track(
         window = stack.enter_context(PreviewWindow("fairmot track")) if options.show else None
         context = TrackContext(predictor, run, options=options, stdout=stdout, window=window)
         for address in sources:
-            result = track_source(cfg, context, address)
-            paths.append(result.path)
-            if result.is_ended:
+            path, is_ended = track_source(cfg, context, address)
+            paths.append(path)
+            if is_ended:
                 break
     return paths

@@ -4,8 +4,6 @@ import argparse
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from fairmot.utils.errors import InputError
-
 PublicMode = Literal["replace", "initiate"]
 
 
@@ -47,30 +45,14 @@ def add_output_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options that tracking and evaluating share, on a parser or a group of one."""
     parser.add_argument("--video", action="store_true", help="also write an annotated video and a contact sheet")
     parser.add_argument(
-        "--json",
-        action="store_true",
-        help="also write tracks as JSON lines, <sequence>.jsonl; --json - writes to standard output",
+        "--json", action="store_true", help="also write <sequence>.jsonl; --json - : to standard output"
     )
-    parser.add_argument(
-        "--event-log", action="store_true", help="also write the tracker's events, <sequence>.events.jsonl"
-    )
-    parser.add_argument(
-        "--save-cache", action="store_true", help="also write the detections, <sequence>.npz, for --replay"
-    )
-    parser.add_argument(
-        "--public-detections", metavar="SRC", help="public detections: det (each sequence's own), a folder or a file"
-    )
-    parser.add_argument(
-        "--public-mode",
-        choices=get_args(PublicMode),
-        default="initiate",
-        help="use of public detections: replace the network's, or initiate (tracks start only at public detections)",
-    )
-    parser.add_argument(
-        "--no-pipeline",
-        action="store_true",
-        help="run detection, tracking and writing one after another instead of in parallel threads",
-    )
+    parser.add_argument("--event-log", action="store_true", help="also write the tracker's events as JSON lines")
+    parser.add_argument("--save-cache", action="store_true", help="also write the detections (.npz) for --replay")
+    parser.add_argument("--public-detections", metavar="SRC", help="det (each sequence's own), a folder or a file")
+    use = "replace the network's detections, or initiate: start tracks only at public detections"
+    parser.add_argument("--public-mode", choices=get_args(PublicMode), default="initiate", help=use)
+    parser.add_argument("--no-pipeline", action="store_true", help="detect, track and write in a single thread")
 
 
 def options_of(arguments: argparse.Namespace) -> tuple[TrackOptions, list[str]]:
@@ -83,15 +65,14 @@ def options_of(arguments: argparse.Namespace) -> tuple[TrackOptions, list[str]]:
     to_stdout = bool(arguments.json and dashes)
     if to_stdout:
         del overrides[dashes[0]]
-    outputs = Outputs(
-        video=arguments.video,
-        json=arguments.json and not to_stdout,
-        stdout=to_stdout,
-        event_log=arguments.event_log,
-        cache=arguments.save_cache,
-    )
     options = TrackOptions(
-        outputs=outputs,
+        outputs=Outputs(
+            video=arguments.video,
+            json=arguments.json and not to_stdout,
+            stdout=to_stdout,
+            event_log=arguments.event_log,
+            cache=arguments.save_cache,
+        ),
         public_detections=arguments.public_detections,
         public_mode=arguments.public_mode,
         show=getattr(arguments, "show", False),
@@ -100,20 +81,7 @@ def options_of(arguments: argparse.Namespace) -> tuple[TrackOptions, list[str]]:
     return options, overrides
 
 
-def require_replayable(options: TrackOptions) -> None:
-    """Raise InputError for options that need images or a network."""
-    for name in _given(options):
-        if name in ("--video", "--show", "--save-cache", "--public-detections"):
-            raise InputError(f"{name}: not with --replay, because a detection cache has no images")
-
-
-def refuse_tracking_options(options: TrackOptions) -> None:
-    """Raise InputError for options of tracking, where result files are scored."""
-    for name in _given(options):
-        raise InputError(f"{name}: only with --weights; --results scores existing files")
-
-
-def _given(options: TrackOptions) -> list[str]:
+def given_options(options: TrackOptions) -> list[str]:
     """Return the names of the options that differ from their defaults."""
     outputs = options.outputs
     differs = {

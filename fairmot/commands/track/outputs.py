@@ -1,4 +1,4 @@
-"""Output files of one sequence, written frame by frame; imports no torch."""
+"""Tracking step of a pipeline, and the output files of one sequence; imports no torch."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,7 +16,8 @@ from fairmot.geometry.arrays import ImageArray
 from fairmot.structures.sequence import BoxTable
 from fairmot.structures.track_event import TrackEvent
 from fairmot.structures.tracker_input import TrackerInput
-from fairmot.tracking.run import FrameTracks, to_table
+from fairmot.tracking.build import build_filters, build_tracker
+from fairmot.tracking.run import FrameTracks, to_table, track_frame
 
 
 class FrameResult(NamedTuple):
@@ -30,6 +31,23 @@ class FrameResult(NamedTuple):
     events: tuple[TrackEvent, ...] = ()
     image: ImageArray | None = None
     drawn: ImageArray | None = None
+
+
+def tracking_step(cfg: Any, *, frame_rate: float, event_log: bool = False) -> Callable[..., FrameResult]:
+    """Return a function of a frame's tracker input and, optionally, image that updates a new tracker.
+
+    event_log: whether the results contain the tracker's events.
+    """
+    events: list[TrackEvent] = []
+    tracker = build_tracker(cfg, frame_rate=frame_rate, log=events.extend if event_log else None)
+    filters = build_filters(cfg)
+
+    def track(tracker_input: TrackerInput, image: ImageArray | None = None) -> FrameResult:
+        events.clear()
+        tracks = track_frame(tracker_input, tracker, filters=filters)
+        return FrameResult(tracker_input, tracks, tuple(events), image)
+
+    return track
 
 
 @dataclass

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -15,9 +14,8 @@ from fairmot.commands.track.camera_motion import FrameInput, build_camera_motion
 from fairmot.commands.track.interrupt import StopSignal
 from fairmot.commands.track.options import TrackOptions
 from fairmot.commands.track.output_checks import require_inputs_kept, require_plain_name
-from fairmot.commands.track.outputs import FrameResult, SequenceOutputs
+from fairmot.commands.track.outputs import FrameResult, SequenceOutputs, tracking_step
 from fairmot.commands.track.public_detections import PublicDetector, read_public_boxes
-from fairmot.commands.track.step import tracking_step
 from fairmot.commands.track.window import PreviewWindow
 from fairmot.commands.visualize import TrackPainter
 from fairmot.config.node import CfgNode
@@ -49,17 +47,11 @@ class TrackContext:
     window: PreviewWindow | None = None
 
 
-class SourceResult(NamedTuple):
-    """Result file of a source, and whether the user ended the run."""
+def track_source(cfg: CfgNode, context: TrackContext, address: str) -> tuple[Path, bool]:
+    """Track one source and write its files; return the result file, and whether the user ended the run.
 
-    path: Path
-    is_ended: bool
-
-
-def track_source(cfg: CfgNode, context: TrackContext, address: str) -> SourceResult:
-    """Track one source and write its files. A signal ends it early, after the frames in progress.
-
-    Raises Interrupted after a signal, but not for a camera or stream, which only a signal can end.
+    A signal ends it early, after the frames in progress; then Interrupted is raised, but not for a camera or stream,
+    which only a signal can end.
     """
     clock = StageClock()
     log, options = context.run.log, context.options
@@ -71,8 +63,8 @@ def track_source(cfg: CfgNode, context: TrackContext, address: str) -> SourceRes
         stop_signal = stack.enter_context(StopSignal())
         steps = _build_steps(cfg, context, source, address, files=files, stack=stack)
         clock.busy["read"] = 0.0  # first in the report; set at the end
-        pipeline = Pipeline(source, steps, clock=clock, threads=options.pipelined, release=source.close)
-        stack.enter_context(stop_signal.calls(partial(_stop, source, pipeline)))
+        pipeline = Pipeline(source, steps, clock=clock, threads=options.pipelined, interrupt=source.stop)
+        stack.enter_context(stop_signal.calls(pipeline.stop))
         stack.enter_context(pipeline)
         is_ended = _consume(context, source, pipeline)
     clock.busy["read"] = source.read_seconds
@@ -85,13 +77,7 @@ def track_source(cfg: CfgNode, context: TrackContext, address: str) -> SourceRes
         log.info(source.report)
     if not source.live:
         stop_signal.raise_if_received()
-    return SourceResult(path, is_ended)
-
-
-def _stop(source: FrameSource, pipeline: Pipeline) -> None:
-    """End the frames, also those that a stalled stream may still send."""
-    pipeline.stop()
-    source.stop()
+    return path, is_ended
 
 
 def _log_rows_after_failure(

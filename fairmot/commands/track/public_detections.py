@@ -88,13 +88,13 @@ def require_public_files(source: str | Path, addresses: Sequence[str]) -> None:
 def read_public_boxes(
     source: str | Path, sequence_folder: Path | None, name: str, *, classes: Sequence[str] = ("pedestrian",)
 ) -> PublicBoxes:
-    """Read the public detections of one sequence; `source`, `sequence_folder` and `name` as for `find_public`.
+    """Read the public detections of one sequence; `source`, `sequence_folder` and `name` as for `find_public_file`.
 
     classes: DATA.CLASSES; rows of another class are left out, those of unknown class are kept. Raises InputError with
     file and line if the file cannot be read, and if it has boxes but none of these classes.
     """
     path = find_public_file(source, sequence_folder, name)
-    table, scores_are = read_public_detections(path)
+    table, score_rule = read_public_detections(path)
     index_of = {UNKNOWN: UNKNOWN, **{number: index for index, number in enumerate(class_numbers(classes))}}
     kept = np.flatnonzero(np.isin(table.classes, list(index_of)))
     if len(table) and not len(kept):
@@ -102,7 +102,7 @@ def read_public_boxes(
         raise InputError(f"{path}: no box of class {', '.join(classes)}; column 8 has {numbers}")
     kept = kept[np.argsort(table.frames[kept], kind="stable")]
     indexes = np.array([index_of[number] for number in table.classes[kept].tolist()], dtype=np.int64)
-    return PublicBoxes(table[kept], indexes, len(classes), path, scores_are)
+    return PublicBoxes(table[kept], indexes, len(classes), path, score_rule)
 
 
 class PublicDetector:

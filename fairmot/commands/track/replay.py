@@ -8,8 +8,7 @@ from typing import Any
 from fairmot.commands.track.camera_motion import build_replay_motion_step, camera_motion_path
 from fairmot.commands.track.interrupt import StopSignal
 from fairmot.commands.track.options import DEFAULTS, Outputs
-from fairmot.commands.track.outputs import SequenceOutputs
-from fairmot.commands.track.step import tracking_step
+from fairmot.commands.track.outputs import SequenceOutputs, tracking_step
 from fairmot.formats.detection_cache import DetectionCache, read_cache
 from fairmot.formats.text_io import LineStream, require_different_file
 from fairmot.tracking.build import build_postprocess

@@ -10,7 +10,6 @@ from fairmot.commands.track.camera_motion import (
     build_replay_motion_step,
 )
 from fairmot.config.load import load_cfg
-from fairmot.formats.camera_motion import write_camera_motion
 from fairmot.structures.detections import Detections
 from fairmot.structures.tracker_input import TrackerInput
 from fairmot.utils.errors import InputError
@@ -40,7 +39,7 @@ def make_input(frame):
 
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_camera_file_is_a_file_or_a_folder(tmp_path, as_folder):
-    write_camera_motion(tmp_path / "street.txt", MOTIONS)
+    np.savetxt(tmp_path / "street.txt", np.column_stack([range(1, 5), MOTIONS.reshape(4, 6)]))
     source = tmp_path if as_folder else tmp_path / "street.txt"
     cfg = load_cfg(None, ["TRACKER.CAMERA_MOTION", "file", "TRACKER.CAMERA_FILE", str(source)])
     step = build_camera_motion_step(cfg, "street")

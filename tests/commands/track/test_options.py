@@ -2,14 +2,7 @@ import argparse
 
 import pytest
 
-from fairmot.commands.track.options import (
-    Outputs,
-    TrackOptions,
-    add_output_options,
-    options_of,
-    refuse_tracking_options,
-)
-from fairmot.utils.errors import InputError
+from fairmot.commands.track.options import Outputs, TrackOptions, add_output_options, given_options, options_of
 
 
 def parse(*given):
@@ -57,7 +50,6 @@ def test_dash_as_a_value_or_without_json_is_an_override():
         ["--no-pipeline"],
     ],
 )
-def test_tracking_options_are_refused_for_results(given):
-    refuse_tracking_options(parse()[0])
-    with pytest.raises(InputError, match=f"^{given[0]}: only with --weights"):
-        refuse_tracking_options(parse(*given)[0])
+def test_given_options_are_named(given):
+    assert given_options(parse()[0]) == []
+    assert given_options(parse(*given)[0]) == given[:1]

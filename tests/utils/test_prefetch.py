@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from fairmot.utils.errors import InputError
-from fairmot.video.prefetch import Prefetcher
+from fairmot.utils.prefetch import Prefetcher
 
 TIMEOUT = 20  # s
 
@@ -33,8 +33,8 @@ def test_items_are_in_order_and_read_up_to_capacity_ahead() -> None:
     ahead = Prefetcher(items, capacity=3)
     assert items.number == 0
     assert next(ahead) == 0
-    assert items.taken(5)  # one returned, three in the queue, one waiting for room
-    assert items.number <= 5
+    assert items.taken(4)  # one returned, three in the queue
+    assert items.number <= 4
     assert list(ahead) == list(range(1, 10))
     assert ahead.num_dropped == 0
 
@@ -91,14 +91,13 @@ def test_closing_ends_a_thread_that_waits_for_room() -> None:
     items = Counting(100)
     ahead = Prefetcher(items, capacity=1)
     next(ahead)
-    assert items.taken(3)
+    assert items.taken(2)
     ahead.close()
     assert threading.active_count() == before
     assert list(ahead) == []
 
 
 def test_blocked_read_does_not_delay_closing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairmot.video.prefetch._JOIN_TIMEOUT", 0.05)
     hangs, released, stopped = threading.Event(), threading.Event(), []
 
     def items() -> Iterator[int]:
@@ -106,7 +105,7 @@ def test_blocked_read_does_not_delay_closing(monkeypatch: pytest.MonkeyPatch) ->
         hangs.wait(TIMEOUT)
         yield 2
 
-    ahead = Prefetcher(items(), stop=lambda: stopped.append(1), release=released.set)
+    ahead = Prefetcher(items(), stop=lambda: stopped.append(1), release=released.set, join_timeout=0.05)
     assert next(ahead) == 1
     waiting = threading.Timer(0.05, ahead.stop)
     waiting.start()
@@ -115,7 +114,6 @@ def test_blocked_read_does_not_delay_closing(monkeypatch: pytest.MonkeyPatch) ->
     ahead.close()
     assert not released.is_set()
     assert stopped == [1, 1]
-    assert ahead._thread is not None
     monkeypatch.setattr(ahead._thread, "join", lambda *_: pytest.fail("joined twice"))
     ahead.close()
     hangs.set()

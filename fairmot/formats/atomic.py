@@ -94,10 +94,8 @@ def remove_leftovers(path: Path, *, now: float) -> None:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's process
-        return True
+    except OSError as error:
+        return error.errno != errno.ESRCH  # EPERM: another user's process
     return True
 
 

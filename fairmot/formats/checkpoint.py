@@ -22,10 +22,7 @@ _ZIP = b"PK\x03\x04"
 _FOLDER = 0x10  # DOS attribute of a record
 _DAMAGED = "a PyTorch file, but damaged, truncated or more than weights"
 _SIGNATURES = (  # first bytes -> kind of file; the first match counts
-    (
-        re.compile(rb"\s*(<!doctype|<html|<head|<\?xml)", re.IGNORECASE),
-        "a web page, not weights: download the file again",
-    ),
+    (re.compile(rb"\s*(<!doctype|<html|<head|<\?xml)", re.IGNORECASE), "a web page, not weights: download it again"),
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer, not weights: run git lfs pull"),
     (re.compile(_ZIP), _DAMAGED),
     (re.compile(rb"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"), _DAMAGED),
@@ -109,9 +106,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: contains a {type(content).__name__}, not a dict of weights")
     version = content.get("format", FORMAT)  # weights of other programs have none
     if type(version) is not int or version != FORMAT:
-        raise InputError(
-            f"{path}: unknown checkpoint format {version!r:.40}; this version of FairMOT reads format {FORMAT}"
-        )
+        raise InputError(f"{path}: unknown checkpoint format {version!r:.40}; this version reads format {FORMAT}")
     return content
 
 
@@ -126,10 +121,8 @@ def offer_previous(previous: Path) -> str:
         return ""
     if not isinstance(progress, dict) or not {"epoch", "step"} <= progress.keys():
         return ""
-    return (
-        f"; the previous checkpoint (epoch {progress['epoch']}, step {progress['step']}) is intact: "
-        f"continue with --resume-from {previous}"
-    )
+    position = f"epoch {progress['epoch']}, step {progress['step']}"
+    return f"; the previous checkpoint ({position}) is intact: continue with --resume-from {previous}"
 
 
 def _check_sums(path: Path) -> None:

@@ -168,20 +168,6 @@ class DetectionCache:
         norms_N1 = np.linalg.norm(first_NL, axis=1, keepdims=True)
         return replace(self, embeddings=first_NL / np.maximum(norms_N1, np.finfo(np.float32).tiny))
 
-    def with_min_score(self, score: float) -> "DetectionCache":
-        """Return the cache without the detections below `score`; all frames remain."""
-        kept = self.scores >= np.float32(score)
-        frame_of_row = np.repeat(np.arange(len(self)), self.frame_counts)
-        return replace(
-            self,
-            frame_counts=np.bincount(frame_of_row[kept], minlength=len(self)),
-            boxes_xyxy=self.boxes_xyxy[kept],
-            scores=self.scores[kept],
-            embeddings=self.embeddings[kept],
-            classes=self.class_index[kept],
-            can_initiate=None if self.can_initiate is None else self.can_initiate[kept],
-        )
-
 
 def read_cache(path: Path) -> DetectionCache:
     """Read a detection cache; InputError with the file and the missing or invalid array."""
@@ -203,10 +189,14 @@ def read_cache(path: Path) -> DetectionCache:
 
 
 def write_cache(path: Path, cache: DetectionCache) -> None:
-    """Write `cache` (`.npz`) atomically, without the detections below LOWEST_SCORE."""
-    kept = cache.with_min_score(MIN_SAVED_SCORE)
-    arrays = {name: getattr(kept, name) for name in (*REQUIRED, *OPTIONAL)}
-    save_arrays(path, {name: np.asarray(array) for name, array in arrays.items() if array is not None})
+    """Write `cache` (`.npz`) atomically, without the detections below MIN_SAVED_SCORE; all frames remain."""
+    given = {name: getattr(cache, name) for name in (*REQUIRED, *OPTIONAL)}
+    arrays = {name: np.asarray(array) for name, array in given.items() if array is not None}
+    kept = cache.scores >= np.float32(MIN_SAVED_SCORE)
+    frame_of_row = np.repeat(np.arange(len(cache)), cache.frame_counts)
+    arrays["frame_counts"] = np.bincount(frame_of_row[kept], minlength=len(cache))
+    per_detection = [name for name in arrays if name in ARRAYS and not ARRAYS[name].per_frame]
+    save_arrays(path, arrays | {name: arrays[name][kept] for name in per_detection})
 
 
 def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -27,12 +27,9 @@ def part_path(path: Path) -> Path:
 
 def require_different_file(path: Path, source: Path) -> None:
     """Raise InputError if an output file `path` is the input file `source`, also under another name."""
-    try:
-        is_same = path.samefile(source)
-    except OSError:  # one of them does not exist
-        return
-    if is_same:
-        raise InputError(f"{path}: is the input itself; give another --output")
+    with suppress(OSError):  # one of them does not exist
+        if path.samefile(source):
+            raise InputError(f"{path}: is the input itself; give another --output")
 
 
 def discard_rest(stream: TextIO) -> None:

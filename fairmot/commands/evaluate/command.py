@@ -4,8 +4,8 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,7 +20,7 @@ from fairmot.evaluation.protocol import choose_protocol
 from fairmot.evaluation.report import format_table
 from fairmot.evaluation.sequences import SequenceSet, add_results, read_ground_truth
 from fairmot.formats.atomic import write_text
-from fairmot.structures.report import EvalReport, ScoredSequence
+from fairmot.structures.report import EvalReport
 from fairmot.utils.errors import InputError
 
 EXAMPLES = """\
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration; required with --weights")
     parser.add_argument("--results", type=Path, metavar="DIR", help="folder of result files <sequence>.txt to score")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint to track with, instead of --results")
-    parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="MOTChallenge sequence(s)")
+    parser.add_argument("--gt", type=Path, required=True, metavar="DIR", help="MOTChallenge sequence or folder of them")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for scores and results")
     add_output_options(parser.add_argument_group("with --weights"))
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
@@ -108,16 +108,12 @@ def _require_folder(output: Path) -> None:
 
 
 def _score(cfg: CfgNode, sequence_set: SequenceSet, output: Path) -> EvalReport:
-    report = build_evaluator(cfg).evaluate(sequence_set.sequences, progress=_progress)
+    bar = partial(tqdm, desc="scoring", unit="sequence", leave=False, disable=None)
+    report = build_evaluator(cfg).evaluate(sequence_set.sequences, progress=bar)
     for name, events in report.events.items():
         write_text(output / "events" / f"{name}.csv", format_events(events))
     write_text(output / "metrics.json", json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n")
     return replace(report, notes=sequence_set.notes)
-
-
-def _progress(sequences: Sequence[ScoredSequence]) -> Iterable[ScoredSequence]:
-    """Show a progress bar on a terminal."""
-    return tqdm(sequences, desc="scoring", unit="sequence", leave=False, disable=None)
 
 
 def _print_report(report: EvalReport, output: Path) -> None:

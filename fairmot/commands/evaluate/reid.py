@@ -1,7 +1,8 @@
 """Re-identification score of a model's embeddings at the ground-truth boxes, for `fairmot eval` with EVAL.REID."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_predictor
 from fairmot.engine.predictor import Predictor
 from fairmot.evaluation.protocol import choose_protocol
-from fairmot.evaluation.reid import Block, ReidScores, score_embeddings, scored_boxes
+from fairmot.evaluation.reid import ReidScores, score_embeddings, scored_boxes
 from fairmot.evaluation.sequences import read_ground_truth
 from fairmot.formats.atomic import write_text
 from fairmot.formats.download import locate
@@ -22,7 +23,6 @@ from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.models.build import build_model
 from fairmot.models.inference import prepare_for_inference
 from fairmot.models.weights import load_weights
-from fairmot.structures.report import ScoredSequence
 from fairmot.structures.sequence import BoxTable
 from fairmot.video.source import open_frames
 
@@ -37,7 +37,9 @@ def evaluate_reid(cfg: CfgNode, *, weights: Path, ground_truth: Path, output: Pa
     load_weights(model, locate(weights).path)
     device = resolve_device(cfg.DEVICE)
     predictor = build_predictor(cfg, prepare_for_inference(model.to(device)), device=device)
-    sequences = _without_copies(read_ground_truth(ground_truth).sequences)
+    found = read_ground_truth(ground_truth).sequences
+    kept = set(without_copies([sequence.info.root for sequence in found]))
+    sequences = [sequence for sequence in found if sequence.info.root in kept]
     protocol = choose_protocol(sequences, cfg.EVAL.PROTOCOL, classes=cfg.DATA.CLASSES).protocol
     tables, embeddings = [], []
     for sequence in sequences:
@@ -49,7 +51,7 @@ def evaluate_reid(cfg: CfgNode, *, weights: Path, ground_truth: Path, output: Pa
         np.concatenate(embeddings),
         _number_identities([table.ids for table in tables]),
         classes=np.concatenate([table.classes for table in tables]),
-        progress=_progress,
+        progress=partial(tqdm, desc="comparing embeddings", unit="block", leave=False, disable=None),
     )
     text = json.dumps({**scores.to_dict(), "sampling": cfg.MODEL.REID_SAMPLING}, indent=1, allow_nan=False)
     write_text(output / "reid.json", text + "\n")
@@ -63,18 +65,11 @@ def embed_rows(predictor: Predictor, folder: Path, table: BoxTable) -> tuple[Int
     """
     rows, embeddings = [], []
     with open_frames(str(folder)) as frames:
-        bar = tqdm(
-            frames, desc=f"embedding {frames.name}", total=frames.length, unit="frame", leave=False, disable=None
-        )
-        for frame in bar:
+        description = f"embedding {frames.name}"
+        for frame in tqdm(frames, description, frames.length, leave=False, unit="frame", disable=None):
             rows.append(np.flatnonzero(table.frames == frame.index))
             embeddings.append(predictor.embed(frame.image, tlwh_to_xyxy(table.boxes_tlwh[rows[-1]])))
     return np.concatenate(rows), np.concatenate(embeddings)
-
-
-def _without_copies(sequences: Sequence[ScoredSequence]) -> list[ScoredSequence]:
-    kept = set(without_copies([sequence.info.root for sequence in sequences]))
-    return [sequence for sequence in sequences if sequence.info.root in kept]
 
 
 def _number_identities(ids_by_sequence: Sequence[IntArray]) -> IntArray:
@@ -89,7 +84,3 @@ def _number_identities(ids_by_sequence: Sequence[IntArray]) -> IntArray:
         numbers.append(count + labels)
         count += len(unique)
     return np.concatenate(numbers)
-
-
-def _progress(blocks: Sequence[Block]) -> Iterable[Block]:
-    return tqdm(blocks, desc="comparing embeddings", unit="block", leave=False, disable=None)

@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the tool's options."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML configuration")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint (.pt, .pth)")
-    parser.add_argument("--input", metavar="SRC", help="sequence(s), images, video, camera index or stream URL")
-    parser.add_argument("--output", type=Path, required=True, metavar="PATH", help="folder; with --replay a file")
+    parser.add_argument("--input", metavar="SRC", help="sequence(s), image folder, video, camera or stream URL")
+    parser.add_argument("--output", type=Path, required=True, metavar="PATH", help="folder, or file of --replay")
     parser.add_argument("--replay", type=Path, metavar="CACHE", help="run the tracker alone on a detection cache")
     add_output_options(parser)
     parser.add_argument("--show", action="store_true", help="show the frames in a window; q or Esc quits")

@@ -44,12 +44,10 @@ DEFAULTS = TrackOptions()
 def add_output_options(parser: argparse._ActionsContainer) -> None:
     """Declare the options that tracking and evaluating share, on a parser or a group of one."""
     parser.add_argument("--video", action="store_true", help="also write an annotated video and a contact sheet")
-    parser.add_argument(
-        "--json", action="store_true", help="also write <sequence>.jsonl; --json - : to standard output"
-    )
+    parser.add_argument("--json", action="store_true", help="also write tracks as JSON lines; --json -: to stdout")
     parser.add_argument("--event-log", action="store_true", help="also write the tracker's events as JSON lines")
     parser.add_argument("--save-cache", action="store_true", help="also write the detections (.npz) for --replay")
-    parser.add_argument("--public-detections", metavar="SRC", help="det (each sequence's own), a folder or a file")
+    parser.add_argument("--public-detections", metavar="SRC", help="public detections: det (own), folder or file")
     use = "replace the network's detections, or initiate: start tracks only at public detections"
     parser.add_argument("--public-mode", choices=get_args(PublicMode), default="initiate", help=use)
     parser.add_argument("--no-pipeline", action="store_true", help="detect, track and write in a single thread")

@@ -57,9 +57,7 @@ def find_public_file(source: str | Path, sequence_folder: Path | None, name: str
     path = Path(source)
     if str(source) == OWN:
         if sequence_folder is None:
-            raise InputError(
-                f"--public-detections det: {name} is no MOTChallenge sequence with a det/det.txt; give a file"
-            )
+            raise InputError(f"--public-detections det: {name} is no MOTChallenge sequence with det/det.txt")
         path = sequence_folder / "det" / "det.txt"
     elif path.is_dir():
         path = path / f"{name}.txt"
@@ -125,10 +123,7 @@ class PublicDetector:
         if mode == "replace" and boxes.num_classes > 1 and (boxes.classes == UNKNOWN).any():
             line = boxes.table.lines[int(np.argmax(boxes.classes == UNKNOWN))]
             raise InputError(f"{boxes.path}:{line}: no class in column 8, and there are several DATA.CLASSES")
-        self._predictor = predictor
-        self._boxes = boxes
-        self._mode = mode
-        self._min_iou = min_iou
+        self._predictor, self._boxes, self._mode, self._min_iou = predictor, boxes, mode, min_iou
 
     def __call__(self, frame: Frame) -> tuple[Detections, BoolArray | None]:
         """Return a frame's detections and a mask (N,) of those that may start a track; None for all."""
@@ -136,19 +131,17 @@ class PublicDetector:
         public_xyxy = tlwh_to_xyxy(self._boxes.table.boxes_tlwh[rows])
         public_classes = self._boxes.classes[rows]
         if self._mode == "replace":
-            return self._embed(frame, public_xyxy, rows), None
+            public = Detections(
+                boxes_xyxy=public_xyxy.astype(np.float32),
+                scores=self._boxes.table.confidences[rows].astype(np.float32),
+                embeddings=self._predictor.embed(frame.image, public_xyxy),
+                classes=np.maximum(public_classes, 0),
+            )
+            return public, None
         own = self._predictor(frame.image)
         iou = pairwise_iou(own.boxes_xyxy.astype(np.float64), public_xyxy)
         iou[(own.class_index[:, None] != public_classes) & (public_classes != UNKNOWN)] = 0
         return own, supported_by_public(iou, own.scores, min_iou=self._min_iou)
-
-    def _embed(self, frame: Frame, boxes_xyxy: FloatArray, rows: slice) -> Detections:
-        return Detections(
-            boxes_xyxy=boxes_xyxy.astype(np.float32),
-            scores=self._boxes.table.confidences[rows].astype(np.float32),
-            embeddings=self._predictor.embed(frame.image, boxes_xyxy),
-            classes=np.maximum(self._boxes.classes[rows], 0),
-        )
 
 
 def supported_by_public(iou: FloatArray, scores: FloatArray, *, min_iou: float) -> BoolArray:

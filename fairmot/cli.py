@@ -17,7 +17,7 @@ JOBS = {
     "track": "track sequences, image folders, videos, cameras or streams; or run the tracker on a detection cache",
     "eval": "score result files, or track sequences with a model and score the results",
     "convert": "convert weights between the parameter names of FairMOT's reference implementation and of this package",
-    "benchmark": "measure speed: model, training step, data loader, tracker",
+    "benchmark": "measure speed: model, training step, data loader, tracker, evaluation",
     "tune": "search tracker parameters on detection caches with ground truth",
     "synthesize": "render a synthetic dataset of walking people: MOTChallenge sequences or still images",
     "inspect_data": "validate a dataset: statistics, sample images, label checks, corrected copy",

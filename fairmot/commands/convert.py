@@ -2,14 +2,13 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from fairmot.config.derived import embedding_lengths
-from fairmot.config.load import cfg_from_dict, cfg_to_dict, load_cfg
+from fairmot.config.load import cfg_from_dict, cfg_to_dict, flatten, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.formats.checkpoint import FORMAT, read_checkpoint, write_checkpoint
 from fairmot.formats.download import locate
@@ -37,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fairmot convert`."""
     parser.add_argument("--input", type=Path, required=True, metavar="FILE", help="checkpoint in either naming")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="file to write; an existing file is replaced"
+        "--output", type=Path, required=True, metavar="FILE", help="file to write; replaced if it exists"
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML configuration (default: the checkpoint's, or inferred)"
+        "--config", type=Path, metavar="FILE", help="YAML file (default: the checkpoint's, or inferred)"
     )
     parser.add_argument("--to", choices=NAMINGS, help="naming to write (default: the other one)")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration, e.g. MODEL.BACKBONE dla_34")
@@ -49,29 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Convert, and print the architecture, the load report and the output file."""
     print(locate(arguments.input))
-    done = convert(
-        arguments.input,
-        arguments.output,
-        config=arguments.config,
-        overrides=arguments.overrides,
-        to=arguments.to,
-    )
-    model = done.cfg.MODEL
-    print(
-        f"MODEL.BACKBONE {model.BACKBONE}{' (inferred)' if done.is_inferred else ''}, WIDTH {model.WIDTH}, "
-        f"REID_DIM {model.REID_DIM}, NUM_CLASSES {model.NUM_CLASSES}, HEAD_CHANNELS {model.HEAD_CHANNELS}"
-    )
+    names = vars(arguments)
+    done = convert(arguments.input, arguments.output, **{name: names[name] for name in ("config", "overrides", "to")})
+    keys = ", ".join(f"{key} {done.model[key]}" for key in ("WIDTH", "REID_DIM", "NUM_CLASSES", "HEAD_CHANNELS"))
+    print(f"MODEL.BACKBONE {done.model['BACKBONE']}{' (inferred)' if done.is_inferred else ''}, {keys}")
     print(done.report)
     print(f"{done.to} names -> {locate(arguments.output)}")
     return 0
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """Result of a conversion: load report, configuration, whether the backbone was inferred, naming written."""
+class Conversion(NamedTuple):
+    """Result of a conversion: load report, MODEL keys, whether the backbone was inferred, naming written."""
 
     report: LoadReport
-    cfg: CfgNode
+    model: dict[str, Any]
     is_inferred: bool
     to: str
 
@@ -101,12 +91,11 @@ def convert(
     model = _on_meta(cfg)
     match = match_weights(model, content, label=str(source))
     if len(match.tensors) < len(given):
-        raise InputError(
-            f"{source}: several of its names map to the same parameter: {', '.join(match.report.unexpected)}"
-        )
+        names = ", ".join(match.report.unexpected)
+        raise InputError(f"{source}: several of its names map to the same parameter: {names}")
     to = to or ("published" if match.report.scheme == OURS else "fairmot")
     write_checkpoint(output, _written(match, model, cfg, to=to, epoch=_epoch(content)))
-    return Conversion(match.report, cfg, is_inferred, to)
+    return Conversion(match.report, cfg_to_dict(cfg.MODEL), is_inferred, to)
 
 
 def _written(match: WeightMatch, model: JointDetector, cfg: CfgNode, *, to: str, epoch: int) -> dict[str, Any]:
@@ -126,16 +115,8 @@ def _saved_options(content: Mapping[str, Any], config: Path | None) -> list[str]
     """Return the configuration of a checkpoint as overrides; none with `--config`."""
     if config is not None or not isinstance(content.get("cfg"), Mapping):
         return []
-    return _as_overrides(cfg_to_dict(cfg_from_dict(content["cfg"])))
-
-
-def _as_overrides(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
-    options: list[str] = []
-    for key, value in tree.items():
-        options += (
-            _as_overrides(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}", repr(value)]
-        )
-    return options
+    values = flatten(cfg_to_dict(cfg_from_dict(content["cfg"])))
+    return [text for key, value in values.items() for text in (key, repr(value))]
 
 
 def _sizes(given: Mapping[str, torch.Tensor], cfg: CfgNode) -> list[str]:
@@ -172,9 +153,8 @@ def _infer_backbone(given: Mapping[str, torch.Tensor], options: list[str], *, la
         model = _on_meta(load_cfg(None, [*options, "MODEL.BACKBONE", name]))
         match = match_state_dict(model, given)
         shared = sum(value.numel() for value in match.matching.values())
-        own = sum(value.numel() for value in model.state_dict().values())
-        is_backbone_only = match.report.scheme == BACKBONE
-        scores[name] = 0.0 if is_backbone_only else shared / max(1, size + own - shared)
+        union = size + sum(value.numel() for value in model.state_dict().values()) - shared
+        scores[name] = 0.0 if match.report.scheme == BACKBONE else shared / max(1, union)
     best = max(scores, key=lambda name: scores[name])
     if scores[best] < 0.5:
         raise InputError(f"{label}: its names and shapes fit no known architecture; set MODEL.BACKBONE and MODEL.WIDTH")

@@ -64,9 +64,8 @@ def seed_libraries(seed: int) -> None:
 
 def reading_bar(blocks: Iterable[Annotations], total: int) -> Iterable[Annotations]:
     """Show a progress bar over the reading of labels that may take long."""
-    return tqdm(
-        blocks, total=total, desc="reading labels", unit="part", leave=False, disable=None if total > 1 else True
-    )
+    disable = None if total > 1 else True  # None: shown on a terminal
+    return tqdm(blocks, total=total, desc="reading labels", unit="part", leave=False, disable=disable)
 
 
 def resolve_device(name: str, world: Distributed | None = None) -> torch.device:

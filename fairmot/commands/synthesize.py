@@ -31,18 +31,10 @@ fairmot synthesize --output runs/stills --layout crowdhuman --sequences 200 --pr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `fairmot synthesize`."""
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="folder for the sequences or still images"
-    )
-    parser.add_argument(
-        "--layout", default=MOT, metavar="NAME", help="mot (sequences) or crowdhuman (still images without identities)"
-    )
-    parser.add_argument(
-        "--frames", type=int, metavar="N", help="frames of each sequence (default: 300; with --layout crowdhuman 1)"
-    )
-    parser.add_argument(
-        "--sequences", type=int, metavar="N", default=1, help="number of sequences, or of scenes of still images"
-    )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for sequences or images")
+    parser.add_argument("--layout", default=MOT, metavar="NAME", help="mot (sequences) or crowdhuman (still images)")
+    parser.add_argument("--frames", type=int, metavar="N", help="frames of a sequence (default: 300; crowdhuman: 1)")
+    parser.add_argument("--sequences", type=int, metavar="N", default=1, help="number of sequences, or of still scenes")
     parser.add_argument("--seed", type=int, metavar="N", help="random seed (default: SEED)")
     parser.add_argument("--preset", default="easy", metavar="NAME", help=" or ".join(PRESETS))
     parser.add_argument("--size", default="270x480", metavar="HxW", help="image height and width in pixels")

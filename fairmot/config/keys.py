@@ -106,6 +106,11 @@ def fraction(default: float, description: str, search: Search | None = None) -> 
     return Key(default, description, minimum=0, maximum=1, search=search)
 
 
+def choice(choices: tuple[str, ...], description: str, search: Search | None = None) -> Key:
+    """Return a key with the values `choices`, of which the first is the default."""
+    return Key(choices[0], description, choices, search=search)
+
+
 _EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")  # YAML 1.1 reads 1e-4, without a point, as text
 
 

@@ -55,6 +55,14 @@ def cfg_to_dict(cfg: CfgNode) -> dict[str, Any]:
     }
 
 
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested dicts by their full names, SECTION.KEY."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
 def dump_cfg(cfg: CfgNode) -> str:
     """Return the effective configuration as YAML."""
     return yaml.safe_dump(cfg_to_dict(cfg), sort_keys=False)

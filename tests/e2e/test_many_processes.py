@@ -86,7 +86,7 @@ def test_killed_rank_ends_all_and_restart_resumes(world, tmp_path):
     os.kill(workers_of(process)[1], signal.SIGKILL)
     rest = process.stdout.read()
     assert process.wait(timeout=120) == 0, rest
-    assert "process 0 cannot reach the others: if another one ended, its message gives the reason" in rest
+    assert "rank 0 cannot reach the others: if another one ended, its message gives the reason" in rest
     assert "resumed at epoch" in rest
     assert "finished after 20 steps" in rest
     assert "".join(lines).count("16 images") == 1  # one process logs

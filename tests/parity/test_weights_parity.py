@@ -25,7 +25,7 @@ def check_file(keys, architecture, folder):
     report = load_weights(model, path)
     assert (report.missing, report.unexpected, report.mismatched, report.loaded_fraction) == ((), (), (), 1.0)
     done = convert(path, folder / "ours.pt")
-    assert architecture == done.cfg.MODEL.BACKBONE
+    assert architecture == done.model["BACKBONE"]
     assert load_weights(model, folder / "ours.pt").loaded_fraction == 1.0
     convert(folder / "ours.pt", folder / "back.pth")
     back = torch.load(folder / "back.pth", weights_only=True)

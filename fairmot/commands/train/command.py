@@ -1,4 +1,4 @@
-"""`fairmot train`: training from data sets to a checkpoint."""
+"""`fairmot train`: training from datasets to a checkpoint."""
 
 import argparse
 import signal
@@ -19,13 +19,7 @@ from fairmot.commands.visualize import heatmap_comparison
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.engine.build import build_train_options
-from fairmot.engine.hooks import (
-    CheckpointHook,
-    ImagesHook,
-    ProgressHook,
-    ScalarsHook,
-    ValidationHook,
-)
+from fairmot.engine.hooks import CheckpointHook, ImagesHook, ProgressHook, ScalarsHook, ValidationHook
 from fairmot.engine.state import Progress, TrainState
 from fairmot.engine.task_gradients import choose_trainer
 from fairmot.engine.trainer import Hook, Outcome, StepResult
@@ -51,12 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML configuration")
     parser.add_argument("--resume", action="store_true", help="continue from OUTPUT/last.pt, bit-exactly")
     parser.add_argument("--resume-from", type=Path, metavar="FILE", help="continue from this checkpoint of the run")
-    parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder for checkpoints, log and TensorBoard (default: OUTPUT)"
-    )
-    parser.add_argument(
-        "--rebuild-index", action="store_true", help="read all labels again instead of the cached index"
-    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder of checkpoints and log (default: OUTPUT)")
+    parser.add_argument("--rebuild-index", action="store_true", help="read all labels again, not the cached index")
     parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="configuration overrides")
 
 
@@ -120,7 +110,7 @@ def _explained_errors(output: Path, world: Distributed) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:200]
         advice = f"if another one ended, its message gives the reason; {state} ({reason})"
-        raise InputError(f"process {world.rank} cannot reach the others: {advice}") from None
+        raise InputError(f"rank {world.rank} cannot reach the others: {advice}") from None
 
 
 def _build_state(cfg: CfgNode, run: Run, setup: TrainSetup, *, saved: dict[str, Any] | None) -> TrainState:
@@ -130,13 +120,9 @@ def _build_state(cfg: CfgNode, run: Run, setup: TrainSetup, *, saved: dict[str, 
         run.log.info(load_file(model, setup.start))
     model.to(run.device)
     run.world.broadcast_module(model)  # weights that the main process loaded, before the average copies them
+    counts, steps = setup.dataset.identity_counts, len(setup.loader)
     state = build_train_state(
-        cfg,
-        model,
-        num_identities=setup.dataset.identity_counts,
-        steps_per_epoch=len(setup.loader),
-        device=run.device,
-        world=run.world,
+        cfg, model, num_identities=counts, steps_per_epoch=steps, device=run.device, world=run.world
     )
     if saved is not None:
         try:
@@ -154,11 +140,9 @@ def _log_summary(run: Run, setup: TrainSetup, state: TrainState) -> None:
     sizes = ", ".join(f"{source.info.name} {len(source)}" for source in samples.sources)
     images = f"{len(setup.dataset)} images{f' ({sizes})' if len(samples.sources) > 1 else ''}"
     identities = " + ".join(map(str, setup.dataset.identity_counts))
-    processes = f", {world.world_size} processes" if world.world_size > 1 else ""
-    run.log.info(
-        f"{images}, {samples.num_boxes} boxes, {identities} identities, {len(setup.loader)} steps an epoch "
-        f"on {run.device}{processes}"
-    )
+    devices = f"{run.device}{f', {world.world_size} processes' if world.world_size > 1 else ''}"
+    counts = f"{samples.num_boxes} boxes, {identities} identities, {len(setup.loader)} steps an epoch"
+    run.log.info(f"{images}, {counts} on {devices}")
     run.log.info(describe_groups(state.optimizer))
     for warning in setup.warnings:
         run.log.warning(f"warning: {warning}")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from fairmot.commands.run import log_name, reading_bar, resolve_device
-from fairmot.config.load import cfg_from_dict, cfg_to_dict
+from fairmot.config.load import cfg_from_dict, cfg_to_dict, flatten
 from fairmot.config.node import CfgNode
 from fairmot.data.build import build_indexes, build_train_dataset, build_train_loader
 from fairmot.data.inspection.findings import ERROR
@@ -24,9 +24,8 @@ from fairmot.utils.errors import InputError
 
 LAST = "last.pt"
 CHANGEABLE_ON_RESUME = {
-    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.REBUILD_INDEX",
-    "DATA.MAX_BAD_IMAGES",
-    "DATA.TARGETS", "DATA.CHECK", "DATA.PREFETCH", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
+    "OUTPUT", "DEVICE", "DATA.ROOT", "DATA.WORKERS", "DATA.VAL", "DATA.CACHE", "DATA.REBUILD_INDEX", "DATA.TARGETS",
+    "DATA.MAX_BAD_IMAGES", "DATA.CHECK", "DATA.PREFETCH", "MODEL.WEIGHTS", "MODEL.WEIGHTS_SHA256",
     "SOLVER.EPOCHS", "SOLVER.MAX_STEPS", "SOLVER.LOG_EVERY", "SOLVER.FAIRNESS_EVERY", "SOLVER.SAMPLE_IMAGES_EVERY",
     "SOLVER.VAL_EVERY", "SOLVER.SAVE_EVERY", "SOLVER.SAVE_EVERY_STEPS", "SOLVER.MAX_NONFINITE_STEPS", "SOLVER.COMPILE",
 }  # fmt: skip
@@ -90,9 +89,9 @@ def require_same_config(cfg: CfgNode, dataset: JointDataset, world: Distributed)
     numbers = (len(dataset), dataset.samples.num_boxes, dataset.identity_counts)
     for rank, (theirs, counts) in enumerate(world.all_gather_object((own, numbers))):
         if counts != numbers:
-            raise InputError(f"process {rank} has images, boxes, identities {counts}, process {world.rank} {numbers}")
+            raise InputError(f"rank {rank} has images, boxes, identities {counts}, rank {world.rank} {numbers}")
         if theirs != own:
-            raise InputError(f"processes {rank} and {world.rank} were started with different configurations")
+            raise InputError(f"ranks {rank} and {world.rank} were started with different configurations")
 
 
 def _check_data(cfg: CfgNode, dataset: JointDataset) -> tuple[str, ...]:
@@ -126,8 +125,8 @@ def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str,
     missing = {"model", "criterion", "optimizer", "schedule", "progress", "rng", "cfg", "format"} - saved.keys()
     if missing:
         raise InputError(f"{resume_from}: not a training checkpoint of FairMOT: {', '.join(sorted(missing))} missing")
-    before = _flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # newer keys get their defaults
-    now = _flatten(cfg_to_dict(cfg))
+    before = flatten(cfg_to_dict(cfg_from_dict(saved["cfg"])))  # newer keys get their defaults
+    now = flatten(cfg_to_dict(cfg))
     changed = [
         f"{key} {before.get(key)!r} -> {now[key]!r}"
         for key in now
@@ -136,10 +135,3 @@ def _find_saved(cfg: CfgNode, last: Path, resume_from: Path | None) -> dict[str,
     if changed:
         raise InputError(f"--resume: the run started with another configuration: {', '.join(changed)}")
     return saved
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

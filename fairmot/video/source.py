@@ -43,8 +43,7 @@ class FrameSource:
 
     def __init__(self, reader: FrameReader, *, drops: bool = False) -> None:
         self.name, self.frame_rate, self.length = reader.name, reader.frame_rate, reader.length
-        self.image_hw, self.live = reader.image_hw, reader.live
-        self._reader = reader
+        self.image_hw, self.live, self._reader = reader.image_hw, reader.live, reader
         self._prefetcher = Prefetcher(
             play_in_real_time(reader) if drops and not reader.live else reader,
             capacity=_CAPACITY_LIVE if drops else _CAPACITY,

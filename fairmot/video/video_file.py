@@ -222,7 +222,7 @@ def resize_to(image: ImageArray, image_hw: tuple[int, int]) -> ImageArray:
 
 
 def apply_display_matrix(image: ImageArray, matrix: IntArray | None) -> ImageArray:
-    """Return an (H, W, 3) image rotated by the nearest quarter turn, or flipped, as `matrix` says.
+    """Return an (H, W, 3) image rotated by the nearest quarter turn, or flipped, according to `matrix`.
 
     matrix: (4,) integers a, b, c, d of a container's display matrix: a point (x, y) is shown at (a x + c y, b x + d y).
 

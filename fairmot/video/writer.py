@@ -73,11 +73,9 @@ class VideoWriter:
         if not 0 <= quality <= self._codec.max_crf:
             raise InputError(f"VIDEO.QUALITY = {quality}: {codec} accepts 0 to {self._codec.max_crf}")
         if not MIN_FRAME_RATE <= frame_rate <= MAX_FRAME_RATE:
-            raise InputError(
-                f"{path}: frame rate {frame_rate} is not between {MIN_FRAME_RATE:g} and {MAX_FRAME_RATE:g}"
-            )
-        self._path = path
-        self._quality = quality
+            limits = f"{MIN_FRAME_RATE:g} and {MAX_FRAME_RATE:g}"
+            raise InputError(f"{path}: frame rate {frame_rate} is not between {limits}")
+        self._path, self._quality = path, quality
         self._frame_rate = Fraction(frame_rate).limit_denominator(100000)
         self._image_hw = (0, 0)
         self._timestamps = _Timestamps(self._frame_rate, self._codec.time_base)

@@ -134,8 +134,7 @@ def test_result_files_have_no_embeddings(capsys, root):
     arguments = ["--results", f"{root}/results", "--gt", f"{root}/gt", "--output", f"{root}/out"]
     assert main(["eval", *arguments, "EVAL.REID", "True"]) == 2
     assert capsys.readouterr().err == (
-        "fairmot eval: EVAL.REID: result files have no embeddings; give --weights instead of --results, "
-        "or set it False\n"
+        "fairmot eval: EVAL.REID: result files have no embeddings; give --weights, not --results, or set it False\n"
     )
     assert not (root / "out").exists()
 

@@ -69,10 +69,8 @@ def build_replay_motion_step(
     if kind == "none":
         return lambda item: replace(item, camera_motion=None)
     if not has_motion:
-        raise InputError(
-            f"TRACKER.CAMERA_MOTION = {kind!r}: {cache} has no camera motion, and no images to estimate it from; "
-            "set it to none or file, or save the cache with camera motion"
-        )
+        advice = "set it to none or file, or save the cache with camera motion"
+        raise InputError(f"TRACKER.CAMERA_MOTION = {kind!r}: {cache} has no camera motion and no images; {advice}")
     return lambda item: item
 
 

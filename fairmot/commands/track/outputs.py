@@ -87,12 +87,10 @@ class SequenceOutputs:
         stdout: LineStream | None = None,
     ) -> None:
         self.counts = Counts()
-        self.name = name
-        self.paths = [rows]
-        self._num_classes = num_classes
+        self.name, self.paths = name, [rows]
+        self._num_classes, self._stdout = num_classes, stdout
         self._rows = StreamingTextFile(rows, finalize=postprocess and partial(_refine, postprocess=postprocess))
         self._json = StreamingTextFile(self._add_path(".jsonl")) if outputs.json else None
-        self._stdout = stdout
         self._events = StreamingTextFile(self._add_path(".events.jsonl")) if outputs.event_log else None
         self._cache = DetectionCacheWriter(self._add_path(".npz"), frame_rate) if outputs.cache else None
         self._stack = ExitStack()

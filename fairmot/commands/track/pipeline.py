@@ -107,14 +107,10 @@ def _make_outputs(
         postprocess=build_postprocess(cfg),
         stdout=context.stdout,
     )
-    video = _video_path(cfg, path)
+    video = path.with_suffix(CODECS[cfg.VIDEO.CODEC].suffix)
     written = [*files.paths, video, video.with_suffix(".png")] if outputs.video else files.paths
     require_inputs_kept(cfg, written, options=context.options, source=address, name=source.name)
     return files
-
-
-def _video_path(cfg: CfgNode, rows: Path) -> Path:
-    return rows.with_name(f"{rows.stem}{CODECS[cfg.VIDEO.CODEC].suffix}")
 
 
 def _consume(context: TrackContext, source: FrameSource, pipeline: Pipeline) -> bool:
@@ -173,7 +169,7 @@ def _build_drawing_steps(
     painter = TrackPainter(trail=cfg.VIDEO.TRAIL)
     steps = [Step("draw", lambda result: _draw(result, painter))]
     if has_video:
-        path = _video_path(cfg, rows)
+        path = rows.with_suffix(CODECS[cfg.VIDEO.CODEC].suffix)
         writer = VideoWriter(path, frame_rate, codec=cfg.VIDEO.CODEC, quality=cfg.VIDEO.QUALITY)
         stack.enter_context(painter.sheet(path.with_suffix(".png")))
         stack.enter_context(writer)

@@ -170,10 +170,9 @@ class ProgressHook(Hook):
         if self._bar is None or self._bar.disable:
             return
         epoch = f"epoch {trainer.state.progress.epoch + 1}/{trainer.options.epochs}"
+        speed = f"{trainer.throughput.images_per_second:.1f} images/s"
         self._bar.set_description(epoch, refresh=False)
-        self._bar.set_postfix_str(
-            f"{self._losses()} {trainer.throughput.images_per_second:.1f} images/s", refresh=False
-        )
+        self._bar.set_postfix_str(f"{self._losses()} {speed}", refresh=False)
         self._bar.update()
 
     def after_epoch(self, trainer: Trainer) -> None:

@@ -40,9 +40,8 @@ def prefetch_to_device(
 
     ahead: on a GPU, copy the next batch on a stream of its own before this one is yielded.
     """
-    on_device = (
-        _copy_ahead(batches, device) if ahead and device.type == "cuda" else map(methodcaller("to", device), batches)
-    )
+    copies_ahead = ahead and device.type == "cuda"
+    on_device = _copy_ahead(batches, device) if copies_ahead else map(methodcaller("to", device), batches)
     while True:
         started = time.perf_counter()
         batch = next(on_device, None)

@@ -25,9 +25,8 @@ def gather_state(module: nn.Module, world: Distributed) -> State:
 def shard_state(module: nn.Module, full: Mapping[str, Any], world: Distributed) -> State:
     """Return the full state with this rank's rows of the tables; ValueError for another total number of rows."""
     tables = _tables(module)
-    return {
-        name: _shard_of(value, tables[name], world, name) if name in tables else value for name, value in full.items()
-    }
+    shards = {name: _shard_of(full[name], tables[name], world, name) for name in full if name in tables}
+    return {**full, **shards}
 
 
 def gather_optimizer_state(optimizer: Optimizer, world: Distributed) -> State:

@@ -12,14 +12,7 @@ from fairmot.losses.joint import JointLoss
 from fairmot.losses.matryoshka import MatryoshkaLoss
 from fairmot.losses.partial_fc import PartialFCLoss
 from fairmot.losses.softmax_losses import CircleLoss, FocalCrossEntropy
-from fairmot.losses.task_weighting import (
-    MGDAUB,
-    FixedWeighting,
-    GradNorm,
-    PCGrad,
-    TaskWeighting,
-    UncertaintyWeighting,
-)
+from fairmot.losses.task_weighting import MGDAUB, FixedWeighting, GradNorm, PCGrad, TaskWeighting, UncertaintyWeighting
 from fairmot.losses.triplet import TripletLoss
 from fairmot.utils.distributed import Distributed
 

@@ -90,15 +90,13 @@ class PartialFCLoss(nn.Module):
         rows_N = targets_N.cpu().numpy()
         chosen_K = self.draw(np.unique(rows_N))
         kinds_N = np.searchsorted(self.bounds, rows_N, side="right") - 1
-        edges = np.searchsorted(chosen_K + self.rows.start, self.bounds).tolist()
+        kinds, edges = range(len(self.counts)), np.searchsorted(chosen_K + self.rows.start, self.bounds).tolist()
         return SoftmaxSample(
             inputs_ND=inputs_ND,
             weights_N=weights_N1[:, 0],
             targets_N=targets_N - self.rows.start,
             own=slice(first, first + len(rows_n)),
-            class_samples=[
-                torch.as_tensor(np.flatnonzero(kinds_N == k), device=device) for k in range(len(self.counts))
-            ],
+            class_samples=[torch.as_tensor(np.flatnonzero(kinds_N == k), device=device) for k in kinds],
             chosen_K=torch.as_tensor(chosen_K, device=device),
             class_rows=[range(start, stop) for start, stop in pairwise(edges)],
             world=self.world,

@@ -5,6 +5,7 @@ R rows of this rank, K of them in the sample.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -57,13 +58,8 @@ class SampledSoftmax(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients computed by `forward`."""
         chosen_K, inputs_nD, weight_KD, bias_K = ctx.saved_tensors
-        weight, bias = (
-            torch.sparse_coo_tensor(
-                chosen_K[None], upstream * values, (ctx.rows, *values.shape[1:]),
-                is_coalesced=True, check_invariants=False,
-            )
-            for values in (weight_KD, bias_K)
-        )  # fmt: skip
+        make = partial(torch.sparse_coo_tensor, chosen_K[None], is_coalesced=True, check_invariants=False)
+        weight, bias = (make(upstream * values, (ctx.rows, *values.shape[1:])) for values in (weight_KD, bias_K))
         return upstream * inputs_nD, weight, bias, None
 
 

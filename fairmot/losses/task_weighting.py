@@ -110,11 +110,9 @@ class MGDAUB(TaskWeighting):
         if not is_finite:
             return
         g11, g12, g22 = stats.products_3.unbind()
-        divisors_2 = {
-            "none": torch.ones_like(stats.losses_2),
-            "l2": torch.stack([g11, g22]).sqrt(),
-            "loss": stats.losses_2,
-        }[self.normalize].clamp(min=torch.finfo(stats.losses_2.dtype).tiny ** 0.5)
+        losses_2, norms_2 = stats.losses_2, torch.stack([g11, g22]).sqrt()
+        divisors_2 = {"none": torch.ones_like(losses_2), "l2": norms_2, "loss": losses_2}[self.normalize]
+        divisors_2 = divisors_2.clamp(min=torch.finfo(losses_2.dtype).tiny ** 0.5)
         first, second = divisors_2.unbind()
         weight = (g22 == 0).to(g11.dtype)
         if has_both:

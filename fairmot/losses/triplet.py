@@ -34,10 +34,8 @@ class TripletLoss(nn.Module):
             weights_N = samples.embeddings_ND.new_ones(len(samples.embeddings_ND))
         unit_ND = functional.normalize(samples.embeddings_ND, dim=1)
         anchors_A, positives_A, negatives_A = mine_triplets(unit_ND.detach(), samples)
-        near_A, far_A = (  # equal embeddings have gradient 0
-            torch.linalg.vector_norm(unit_ND[anchors_A] - unit_ND[others], dim=1)
-            for others in (negatives_A, positives_A)
-        )
+        near_A = torch.linalg.vector_norm(unit_ND[anchors_A] - unit_ND[negatives_A], dim=1)
+        far_A = torch.linalg.vector_norm(unit_ND[anchors_A] - unit_ND[positives_A], dim=1)  # gradient 0 where equal
         losses_A = (self.margin + far_A - near_A).clamp(min=0)
         weights_A = weights_N[anchors_A]
         mean: torch.Tensor = (weights_A * losses_A).sum() / weights_A.sum().clamp(min=torch.finfo(weights_A.dtype).tiny)
@@ -55,9 +53,8 @@ def mine_triplets(unit_ND: torch.Tensor, samples: EmbeddingSamples) -> tuple[tor
     chunks = []
     index_N = torch.arange(len(unit_ND), device=unit_ND.device)
     for rows in torch.split(index_N, ROWS):
-        same_class_RN, same_identity_RN = (
-            values[rows, None] == values for values in (samples.classes_N, samples.identities_N)
-        )
+        same_class_RN = samples.classes_N[rows, None] == samples.classes_N
+        same_identity_RN = samples.identities_N[rows, None] == samples.identities_N
         positive_RN = same_class_RN & same_identity_RN & (rows[:, None] != index_N)
         negative_RN = same_class_RN & ~same_identity_RN
         (anchors_A,) = torch.nonzero(positive_RN.any(1) & negative_RN.any(1), as_tuple=True)

@@ -22,11 +22,8 @@ def build_optimizer(cfg: CfgNode, *, model: nn.Module, criterion: nn.Module) -> 
     of their own in a `CompositeOptimizer`.
     """
     solver = cfg.SOLVER
-    optimizers: dict[str, Callable[..., Optimizer]] = {
-        "adam": Adam,
-        "adamw": AdamW,
-        "sgd": partial(SGD, momentum=solver.MOMENTUM),
-    }
+    sgd = partial(SGD, momentum=solver.MOMENTUM)
+    optimizers: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": sgd}
     groups = parameter_groups(
         model=model,
         criterion=criterion,
@@ -48,10 +45,9 @@ def build_schedule(cfg: CfgNode, optimizer: Optimizer, *, steps_per_epoch: int) 
     if steps_per_epoch < 1:
         raise ValueError(f"steps_per_epoch: {steps_per_epoch}, must be 1 or more")
     solver = cfg.SOLVER
+    milestones = [epoch * steps_per_epoch for epoch in solver.MILESTONES]
     rates: dict[str, Rate] = {
-        "step": partial(
-            step_rate, milestones=[epoch * steps_per_epoch for epoch in solver.MILESTONES], gamma=solver.GAMMA
-        ),
+        "step": partial(step_rate, milestones=milestones, gamma=solver.GAMMA),
         "cosine": partial(cosine_rate, steps=solver.EPOCHS * steps_per_epoch, final=solver.FINAL_LR),
     }
     rate = partial(warmed_up, rate=rates[solver.SCHEDULE], warmup=solver.WARMUP, power=solver.WARMUP_POWER)

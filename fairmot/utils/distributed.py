@@ -161,13 +161,11 @@ def distributed_from_env(environment: Mapping[str, str] = os.environ) -> Distrib
     for field, name in names.items():
         text = environment.get(name, "1" if field == "local_world_size" else "0")
         if not text.isdigit():
-            raise InputError(
-                f"environment variable {name} = {text!r} is not a number; start the processes with torchrun"
-            )
+            raise InputError(f"environment variable {name} = {text!r} is not a number; start the ranks with torchrun")
         values[field] = int(text)
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if values["world_size"] > 1 and name not in environment:
-            raise InputError(f"environment variable {name} is missing; start the processes with torchrun")
+            raise InputError(f"environment variable {name} is missing; start the ranks with torchrun")
     launch = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {gethostname()} {os.getppid()}"
     return Distributed(**values, launch=launch)
 
@@ -188,10 +186,9 @@ def process_group(world: Distributed, device: torch.device) -> Iterator[None]:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         agent_store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), timeout=JOIN_TIMEOUT)
-        store = rendezvous(agent_store, rank=world.rank, world_size=world.world_size, timeout=JOIN_TIMEOUT)
-        distributed.init_process_group(
-            backend, store=store, rank=world.rank, world_size=world.world_size, timeout=COLLECTIVE_TIMEOUT
-        )
+        rank, size = world.rank, world.world_size
+        store = rendezvous(agent_store, rank=rank, world_size=size, timeout=JOIN_TIMEOUT)
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT)
     else:
         distributed.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
     try:

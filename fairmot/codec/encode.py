@@ -52,10 +52,13 @@ def encode(
     cells_N4 = boxes_M4[valid] / stride
     map_hw = input_hw[0] // stride, input_hw[1] // stride
 
-    centres_N2 = _clip_to_map(cells_N4, map_hw)
+    # x and y, rounded to float32 as in the reference implementation, which decides the cell
+    limits = np.array([map_hw[1] - 1, map_hw[0] - 1])
+    centres_N2 = np.clip(xyxy_to_cxcywh(cells_N4)[:, :2], 0, limits).astype(np.float32).astype(np.float64)
     centre_cells_N2 = centres_N2.astype(np.int64)
     heatmap_CHW = np.zeros((num_classes, *(map_hw if render else (0, 0))), dtype=np.float32)
-    radii_N = _radii(cells_N4)
+    width_N, height_N = np.ceil(cells_N4[:, 2:] - cells_N4[:, :2] - ROUNDING).T
+    radii_N = np.minimum(gaussian_radius(height_N, width_N), MAX_RADIUS).astype(np.int64)
     if render:
         _draw_gaussians(heatmap_CHW, classes_M[valid], centre_cells_N2, radii_N)
     return Targets(
@@ -95,17 +98,6 @@ def _check(boxes_M4: Floats, identities_M: IntArray, classes_M: IntArray, num_cl
     require_shape("classes", classes_M, (len(boxes_M4),))
     if len(classes_M) and not (classes_M.min() >= 0 and classes_M.max() < num_classes):
         raise ValueError(f"classes: {classes_M.min()} to {classes_M.max()}, expected 0 to {num_classes - 1}")
-
-
-def _clip_to_map(cells_N4: Floats, map_hw: tuple[int, int]) -> Floats:
-    """Return centres (N, 2), x and y, rounded to float32 as in the reference implementation, which decides the cell."""
-    limits = np.array([map_hw[1] - 1, map_hw[0] - 1])
-    return np.clip(xyxy_to_cxcywh(cells_N4)[:, :2], 0, limits).astype(np.float32).astype(np.float64)
-
-
-def _radii(cells_N4: Floats) -> IntArray:
-    width, height = np.ceil(cells_N4[:, 2:] - cells_N4[:, :2] - ROUNDING).T
-    return np.minimum(gaussian_radius(height, width), MAX_RADIUS).astype(np.int64)
 
 
 def _draw_gaussians(

@@ -42,18 +42,6 @@ class _Objects(NamedTuple):
     spans_N2: torch.Tensor  # its columns and rows
 
 
-class _Pairs(NamedTuple):
-    """P pairs of an object and a candidate cell."""
-
-    cells_P: torch.Tensor
-    objects_P: torch.Tensor
-    overlaps_P: torch.Tensor  # IoU, float64
-    distances_P: torch.Tensor  # squared, from the cell to the box's middle, float64
-
-    def where(self, kept_P: torch.Tensor) -> "_Pairs":
-        return _Pairs(*(field[kept_P] for field in self))
-
-
 @torch.no_grad()
 def positive_cells(batch: Batch, *, map_hw: tuple[int, int]) -> PositiveCells:
     """Return the cells of each object of `batch`, of known identity or not.
@@ -97,34 +85,35 @@ def _assign_cells(objects: _Objects, map_hw: tuple[int, int], *, cells: int) -> 
     like = objects.middles_N2
     best_M, nearest_M = like.new_full((cells,), -1.0), like.new_full((cells,), torch.inf)
     owners_M = torch.full((cells,), len(like), device=like.device)
-    for pairs in _chunked_pairs(objects, map_hw):
-        best_M.scatter_reduce_(0, pairs.cells_P, pairs.overlaps_P, reduce="amax")
-    for pairs in _chunked_pairs(objects, map_hw):
-        tied = pairs.where(pairs.overlaps_P == best_M[pairs.cells_P])
-        nearest_M.scatter_reduce_(0, tied.cells_P, tied.distances_P, reduce="amin")
-    for pairs in _chunked_pairs(objects, map_hw):
-        tied = pairs.where(pairs.overlaps_P == best_M[pairs.cells_P])
-        tied = tied.where(tied.distances_P == nearest_M[tied.cells_P])
-        owners_M.scatter_reduce_(0, tied.cells_P, tied.objects_P, reduce="amin")
+    for cells_P, _, overlaps_P, _ in _chunked_pairs(objects, map_hw):
+        best_M.scatter_reduce_(0, cells_P, overlaps_P, reduce="amax")
+    for cells_P, _, overlaps_P, distances_P in _chunked_pairs(objects, map_hw):
+        tied_P = overlaps_P == best_M[cells_P]
+        nearest_M.scatter_reduce_(0, cells_P[tied_P], distances_P[tied_P], reduce="amin")
+    for cells_P, objects_P, overlaps_P, distances_P in _chunked_pairs(objects, map_hw):
+        tied_P = (overlaps_P == best_M[cells_P]) & (distances_P == nearest_M[cells_P])
+        owners_M.scatter_reduce_(0, cells_P[tied_P], objects_P[tied_P], reduce="amin")
     return owners_M
 
 
-def _chunked_pairs(objects: _Objects, map_hw: tuple[int, int]) -> Iterator[_Pairs]:
-    """Yield all pairs of an object and a candidate cell, in chunks of objects."""
+def _chunked_pairs(objects: _Objects, map_hw: tuple[int, int]) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Yield all pairs of an object and a candidate cell, in chunks of objects, as `_make_pairs` returns them."""
     counts = chunk_counts(objects.spans_N2.prod(1), max_cells=CHUNK_PAIRS)
     for chunk in zip(*(torch.split(values, counts) for values in objects), strict=True):
         yield _make_pairs(_Objects(*chunk), map_hw)
 
 
-def _make_pairs(objects: _Objects, map_hw: tuple[int, int]) -> _Pairs:
+def _make_pairs(objects: _Objects, map_hw: tuple[int, int]) -> tuple[torch.Tensor, ...]:
+    """Return (P,) cells, objects, IoU, and squared distances from the cell to the box's middle (both float64)."""
     rows_P, positions_P = arange_per_item(objects.spans_N2.prod(1))
     numbers, images, centres, middles, sizes, corners, spans = (values.index_select(0, rows_P) for values in objects)
     cells_P2 = corners + torch.stack([positions_P % spans[:, 0], positions_P // spans[:, 0]], dim=1)
     shifts_P2 = cells_P2 - middles
     shared_P, area_P = (sizes - shifts_P2.abs()).clamp(min=0).prod(1), sizes.prod(1)
     overlaps_P = shared_P / (2 * area_P - shared_P).clamp(min=torch.finfo(area_P.dtype).tiny)
-    pairs = _Pairs(_flat(images, cells_P2, map_hw), numbers, overlaps_P, shifts_P2.square().sum(1))
-    return pairs.where((overlaps_P >= POSITIVE_IOU) | (cells_P2 == centres).all(1))
+    kept_P = (overlaps_P >= POSITIVE_IOU) | (cells_P2 == centres).all(1)
+    pairs = (_flat(images, cells_P2, map_hw), numbers, overlaps_P, shifts_P2.square().sum(1))
+    return tuple(values[kept_P] for values in pairs)
 
 
 def _flat(images: torch.Tensor, cells_xy: torch.Tensor, map_hw: tuple[int, int]) -> torch.Tensor:

@@ -46,8 +46,14 @@ def render_heatmap(
     """
     height, width = map_hw
     heatmap = torch.zeros(len(indices_BK) * num_classes * height * width, device=indices_BK.device)
-    windows = _cut_windows(indices_BK, classes_BK, radii_BK, mask_BK, num_classes=num_classes, map_hw=map_hw)
-    counts = chunk_counts(windows.heights * windows.widths, max_cells=CHUNK_PAIRS)
+    images, columns = mask_BK.nonzero(as_tuple=True)
+    indices, radii = indices_BK[images, columns], radii_BK[images, columns]
+    x, y = indices % width, indices // width
+    left, top = (x - radii).clamp(min=0), (y - radii).clamp(min=0)
+    widths = (x + radii).clamp(max=width - 1) - left + 1
+    heights = (y + radii).clamp(max=height - 1) - top + 1
+    windows = _Windows(images * num_classes + classes_BK[images, columns], x, y, radii, left, top, heights, widths)
+    counts = chunk_counts(heights * widths, max_cells=CHUNK_PAIRS)
     for chunk in zip(*(torch.split(values, counts) for values in windows), strict=True):
         _splat_max(heatmap, _Windows(*chunk), map_hw)
     return heatmap.view(-1, num_classes, height, width)
@@ -55,39 +61,12 @@ def render_heatmap(
 
 def complete_heatmap(batch: Batch, *, stride: int = STRIDE) -> Batch:
     """Return `batch` with its heatmap rendered if that is empty (B, C, 0, 0); otherwise the batch itself."""
-    num_classes = batch.heatmap_BCHW.shape[1]
     if batch.heatmap_BCHW.shape[2:].numel():
         return batch
+    objects = (batch.indices_BK, batch.classes_BK, batch.radii_BK, batch.mask_BK)
     height, width = batch.images_B3HW.shape[2:]
-    heatmap_BCHW = render_heatmap(
-        batch.indices_BK,
-        batch.classes_BK,
-        batch.radii_BK,
-        batch.mask_BK,
-        num_classes=num_classes,
-        map_hw=(height // stride, width // stride),
-    )
-    return batch._replace(heatmap_BCHW=heatmap_BCHW)
-
-
-def _cut_windows(
-    indices_BK: torch.Tensor,
-    classes_BK: torch.Tensor,
-    radii_BK: torch.Tensor,
-    mask_BK: torch.Tensor,
-    *,
-    num_classes: int,
-    map_hw: tuple[int, int],
-) -> _Windows:
-    height, width = map_hw
-    images, columns = mask_BK.nonzero(as_tuple=True)
-    indices, radii = indices_BK[images, columns], radii_BK[images, columns]
-    x, y = indices % width, indices // width
-    left, top = (x - radii).clamp(min=0), (y - radii).clamp(min=0)
-    widths = (x + radii).clamp(max=width - 1) - left + 1
-    heights = (y + radii).clamp(max=height - 1) - top + 1
-    planes = images * num_classes + classes_BK[images, columns]
-    return _Windows(planes, x, y, radii, left, top, heights, widths)
+    map_hw = (height // stride, width // stride)
+    return batch._replace(heatmap_BCHW=render_heatmap(*objects, num_classes=batch.heatmap_BCHW.shape[1], map_hw=map_hw))
 
 
 def _splat_max(heatmap: torch.Tensor, windows: _Windows, map_hw: tuple[int, int]) -> None:

@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -25,7 +26,9 @@ def prepare_for_inference(model: nn.Module) -> JointDetector:
     """
     if not isinstance(model, JointDetector):
         raise TypeError(f"prepare_for_inference: expected a JointDetector, got {type(model).__name__}")
-    prepared = fold_batch_norms(model).to(memory_format=torch.channels_last)
+    prepared = copy.deepcopy(model).eval().requires_grad_(False)
+    _fold_batch_norms(nn.Sequential(prepared.backbone, prepared.neck))
+    prepared = prepared.to(memory_format=torch.channels_last)
     on_cpu = next(prepared.parameters()).device.type == "cpu"
     for module in prepared.modules():
         if isinstance(module, Head | DLA):
@@ -33,18 +36,18 @@ def prepare_for_inference(model: nn.Module) -> JointDetector:
     return prepared
 
 
-def fold_batch_norms(model: JointDetector) -> JointDetector:
-    """Return a copy in eval mode without batch norms, equal to `model.eval()` up to rounding; it cannot be trained.
+def _fold_batch_norms(body: nn.Module) -> None:
+    """Fold batch norms y = g (x - m) / sqrt(v + eps) + b into the kernel and bias of the convolution directly before.
 
-    A batch norm y = g (x - m) / sqrt(v + eps) + b after a convolution scales its kernel by g / sqrt(v + eps) and
-    shifts its bias; one that does not directly follow a convolution stays.
+    Those that do not directly follow a convolution stay.
     """
-    folded = copy.deepcopy(model).eval().requires_grad_(False)
-    body = nn.Sequential(folded.backbone, folded.neck)
-    for convolution, norm in _conv_norm_pairs(body):
-        _fold(body.get_submodule(convolution), body.get_submodule(norm))
-        body.set_submodule(norm, nn.Identity())
-    return folded
+    for convolution_name, norm_name in list(_conv_norm_pairs(body)):
+        convolution, norm = cast(Any, body.get_submodule(convolution_name)), cast(Any, body.get_submodule(norm_name))
+        statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+        convolution.weight, convolution.bias = fuse_conv_bn_weights(
+            convolution.weight, convolution.bias, *statistics, transpose=isinstance(convolution, nn.ConvTranspose2d)
+        )
+        body.set_submodule(norm_name, nn.Identity())
 
 
 class _Tracer(fx.Tracer):
@@ -66,16 +69,3 @@ def _conv_norm_pairs(body: nn.Module) -> Iterator[tuple[str, str]]:
         is_convolution = isinstance(before, fx.Node) and isinstance(modules.get(str(before.target)), CONVOLUTIONS)
         if is_convolution and isinstance(before, fx.Node) and len(before.users) == calls[str(before.target)] == 1:
             yield str(before.target), str(node.target)
-
-
-def _fold(convolution: nn.Module, norm: nn.Module) -> None:
-    if not isinstance(convolution, CONVOLUTIONS) or not isinstance(norm, BATCH_NORMS):
-        raise TypeError(f"cannot fold {type(norm).__name__} into {type(convolution).__name__}")
-    transposed = isinstance(convolution, nn.ConvTranspose2d)
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
-        raise TypeError("a batch norm without running statistics cannot be folded")
-    weight, bias = fuse_conv_bn_weights(
-        convolution.weight, convolution.bias, mean, variance, norm.eps, norm.weight, norm.bias, transpose=transposed
-    )
-    convolution.weight, convolution.bias = weight, bias

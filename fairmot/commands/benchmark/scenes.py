@@ -17,21 +17,12 @@ from fairmot.utils.seed import make_rng
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections of a sequence and the tracker options that belong to them.
-
-    conf_threshold: TRACKER.CONF_THRESHOLD; buffer: TRACKER.BUFFER, frames at 30 fps; frame_rate: frames per second.
-    """
+    """Detections of a sequence and the tracker options that belong to them; see `TrackerOptions`."""
 
     name: str
     frames: tuple[Detections, ...]
     conf_threshold: float = 0.4
-    buffer: int = 30
-    frame_rate: float = 30.0
-
-    @property
-    def max_lost(self) -> int:
-        """Frames that a lost track is kept."""
-        return int(self.frame_rate / 30 * self.buffer)
+    max_lost: int = 30
 
 
 @dataclass(frozen=True)
@@ -74,18 +65,11 @@ SYNTHETIC = {
 }
 
 
-def open_scene(name: str, folder: Path | None, *, seed: int) -> Scene:
-    """Return a scene of `folder`/`name`.npz; without a folder, and for stream300, the synthetic one.
-
-    Raises InputError naming the file and the missing entry.
-    """
-    if folder is None or name == "stream300":
-        return make_scene(name, seed=seed)
-    return read_scene(folder / f"{name}.npz")
-
-
 def read_scene(path: Path) -> Scene:
-    """Return the scene of a detection cache with the additional entries `conf_threshold` and `track_buffer`."""
+    """Return the scene of a detection cache with the additional entries `conf_threshold` and `track_buffer`.
+
+    track_buffer: frames at 30 fps, as TRACKER.BUFFER. Raises InputError naming the file and the missing entry.
+    """
     cache = read_cache(path)
     with np.load(path, allow_pickle=False) as file:
         try:
@@ -93,7 +77,7 @@ def read_scene(path: Path) -> Scene:
         except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: expected one number each in conf_threshold and track_buffer: {reason}") from None
-    return Scene(path.stem, tuple(cache.frames()), threshold, buffer, cache.frame_rate)
+    return Scene(path.stem, tuple(cache.frames()), threshold, max_lost=int(cache.frame_rate / 30 * buffer))
 
 
 def make_scene(name: str, *, seed: int) -> Scene:
@@ -155,12 +139,8 @@ class Crowd:
         boxes_xyxy = np.concatenate([centres - halves, centres + halves], axis=1)
         boxes_xyxy += options.box_noise * heights * rng.normal(size=boxes_xyxy.shape)
         noise = options.embedding_noise * normalise_rows(rng.normal(size=(count, options.embedding_dim)))
-        embeddings = np.concatenate(
-            [
-                normalise_rows(self.embeddings[found] + noise),
-                normalise_rows(rng.normal(size=(alarms, options.embedding_dim))),
-            ]
-        )
+        of_alarms = normalise_rows(rng.normal(size=(alarms, options.embedding_dim)))
+        embeddings = np.concatenate([normalise_rows(self.embeddings[found] + noise), of_alarms])
         scores = np.concatenate([rng.normal(0.75, 0.12, count), rng.uniform(0.2, 0.75, alarms)]).clip(0.1, 0.99)
         return Detections(boxes_xyxy.astype(np.float32), scores.astype(np.float32), embeddings.astype(np.float32))
 

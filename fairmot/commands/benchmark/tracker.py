@@ -10,7 +10,7 @@ from statistics import fmean, median
 import numpy as np
 
 from fairmot.commands.benchmark.reference.tracker import ReferenceTracker, ReportedTrack
-from fairmot.commands.benchmark.scenes import SYNTHETIC, Scene, open_scene
+from fairmot.commands.benchmark.scenes import SYNTHETIC, Scene, make_scene, read_scene
 from fairmot.commands.benchmark.timing import BenchmarkRow, TimedRun, compare, time_alternately
 from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
@@ -54,7 +54,9 @@ def benchmark_tracker(cfg: CfgNode, *, scenes: Path | None, repeats: int) -> Ite
     changed = [key for key, value in cfg_to_dict(cfg)["TRACKER"].items() if value != defaults[key]]
     if changed:
         raise InputError(f"TRACKER.{changed[0]}: the tracker benchmark uses the default options; leave the key out")
-    for scene in [open_scene(name, scenes, seed=cfg.SEED) for name in SYNTHETIC]:
+    made = tuple(SYNTHETIC) if scenes is None else ("stream300",)
+    read = [read_scene(scenes / f"{name}.npz") for name in SYNTHETIC if scenes and name not in made]
+    for scene in [*read, *(make_scene(name, seed=cfg.SEED) for name in made)]:
         check_equal(scene, run_ours(scene), run_reference(scene))
         yield time_scene(scene, repeats=repeats)
 
@@ -94,14 +96,10 @@ def time_scene(scene: Scene, *, repeats: int) -> BenchmarkRow:
     seconds = time_alternately(runs, repeats=repeats)
     frames = len(scene.frames)
     stages, held = time_stages(scene, repeats=repeats)
+    extra = {f"ms_{name}": 1000 * value / frames for name, value in stages.items()}
+    extra |= {"held": held, "detections": fmean(len(detections) for detections in scene.frames)}
     return compare(
-        scene.name,
-        seconds[OURS],
-        seconds[REFERENCE],
-        unit="ms",
-        convert=lambda duration: 1000 * duration / frames,
-        extra={f"ms_{name}": 1000 * value / frames for name, value in stages.items()}
-        | {"held": held, "detections": fmean(len(detections) for detections in scene.frames)},
+        scene.name, seconds[OURS], seconds[REFERENCE], unit="ms", convert=lambda s: 1000 * s / frames, extra=extra
     )
 
 

@@ -60,7 +60,7 @@ def test_reference_tracker_equals_full_reference_scenes(scene: str) -> None:
 @settings(max_examples=12)
 def test_ours_equals_the_reference_in_random_crowds(seed: int, people: int, buffer: int) -> None:
     frames = tuple(islice(Crowd(replace(SMALL, people=people), make_rng(seed)).frames(), 30))
-    scene = Scene("crowd", frames, buffer=buffer)
+    scene = Scene("crowd", frames, max_lost=buffer)
     check_equal(scene, run_ours(scene), run_reference(scene))
 
 
@@ -151,11 +151,14 @@ def test_scenes_are_read_from_a_folder(tmp_path: Path) -> None:
     assert content["rows"][3]["name"] == "stream300"
 
 
-def test_scene_has_threshold_buffer_and_frame_rate() -> None:
+def test_scene_has_threshold_and_buffer_at_its_frame_rate(tmp_path: Path) -> None:
     scene = read_scene(FIXTURES / "tracker_noisy.npz")
     assert scene.conf_threshold == pytest.approx(0.3)
-    assert (scene.buffer, scene.frame_rate, len(scene.frames)) == (30, 30.0, 60)
-    assert replace(scene, frame_rate=14.0).max_lost == 14
+    assert (scene.max_lost, len(scene.frames)) == (30, 60)
+    cache = DetectionCache.from_frames(scene.frames, frame_rate=14.0)
+    arrays = {name: getattr(cache, name) for name in REQUIRED}
+    np.savez(tmp_path / "slow.npz", **arrays, conf_threshold=0.3, track_buffer=30)
+    assert read_scene(tmp_path / "slow.npz").max_lost == 14
 
 
 @pytest.mark.parametrize("what", ["identities", "order", "box", "missing"])

@@ -35,7 +35,9 @@ class State(Enum):
 class ReferenceTrack:
     """A detection, which `initiate` turns into a track."""
 
-    def __init__(self, box_tlwh: npt.NDArray[np.float32], score: float, embedding: Floats, max_lost: int) -> None:
+    def __init__(self, box_xyxy: npt.NDArray[np.float32], score: float, embedding: Floats, max_lost: int) -> None:
+        box_tlwh = box_xyxy.copy()  # sizes are computed in float32
+        box_tlwh[2:] -= box_tlwh[:2]
         self._box_tlwh = np.asarray(box_tlwh, dtype=np.float64)
         self.score = score
         self.state = State.NEW
@@ -129,7 +131,7 @@ class ReferenceTracker:
         self._frame += 1
         kept = detections.scores > self._conf_threshold
         rows = zip(detections.boxes_xyxy[kept], detections.scores[kept], detections.embeddings[kept], strict=True)
-        candidates = [ReferenceTrack(to_tlwh(box), score, vector, self._max_lost) for box, score, vector in rows]
+        candidates = [ReferenceTrack(box, score, vector, self._max_lost) for box, score, vector in rows]
         confirmed = [track for track in self._tracked if track.confirmed]
         tentative = [track for track in self._tracked if not track.confirmed]
         pool = join(confirmed, self._lost)
@@ -253,10 +255,3 @@ def remove_duplicates(tracked: Tracks, lost: Tracks) -> tuple[Tracks, Tracks]:
         [track for index, track in enumerate(tracked) if index not in dropped_tracked],
         [track for index, track in enumerate(lost) if index not in dropped_lost],
     )
-
-
-def to_tlwh(box_xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return left, top, width, height, in the dtype of the box."""
-    box = box_xyxy.copy()
-    box[2:] -= box[:2]
-    return box

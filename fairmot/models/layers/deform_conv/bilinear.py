@@ -55,8 +55,24 @@ class BilinearSampler:
         self.offset_M2T = offset.permute(0, 2, 3, 1).reshape(-1, 2 * self.num_taps)
         self.mask_MT = mask.permute(0, 2, 3, 1).reshape(-1, self.num_taps)
         self.num_points = B * self.out_hw[0] * self.out_hw[1]
-        padded_hw = (self.padded.shape[1], self.padded.shape[2])
-        self.grid = _make_grid(B, padded_hw, self.out_hw, window, offset.dtype)
+        self._set_grid(window)
+
+    def _set_grid(self, window: KernelWindow) -> None:
+        """Set the sampling positions without offsets (y, x; tap_y, tap_x of each tap) and the indices of their pixels.
+
+        pixel: row of the map's pixel (0, 0) among `pixels_PC`; neighbours: relative rows of the four pixels.
+        """
+        (images, height, width, _), (out_h, out_w), dtype = self.padded.shape, self.out_hw, self.offset_M2T.dtype
+        (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
+        rows = torch.arange(-window.padding[0], -window.padding[0] + out_h * stride_y, stride_y).to(dtype)
+        columns = torch.arange(-window.padding[1], -window.padding[1] + out_w * stride_x, stride_x).to(dtype)
+        first = torch.arange(images, dtype=torch.int32) * (height * width) + PAD_BEFORE * (width + 1)
+        self.y_M1 = rows.repeat_interleave(out_w).repeat(images)[:, None]
+        self.x_M1 = columns.repeat(images * out_h)[:, None]
+        self.pixel_M1 = first.repeat_interleave(out_h * out_w)[:, None]
+        self.tap_y = (torch.arange(window.kernel[0]) * dilation_y).repeat_interleave(window.kernel[1]).to(dtype)
+        self.tap_x = (torch.arange(window.kernel[1]) * dilation_x).repeat(window.kernel[0]).to(dtype)
+        self.neighbours = torch.tensor([0, 1, width, width + 1], dtype=torch.int32)
 
     def chunks(self, budget: int, parts: int) -> Iterator[slice]:
         """Split the points into at least `parts` chunks, whose samples take at most about `budget` bytes each."""
@@ -83,47 +99,20 @@ class BilinearSampler:
         x_nT.clamp_(-1, self.map_hw[1])
         top_nT, left_nT = y_nT.floor(), x_nT.floor()
         frac_y_nT, frac_x_nT = y_nT.sub_(top_nT), x_nT.sub_(left_nT)
-        corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(self.grid.pixel_M1[chunk])
+        corner_nT = top_nT.int().mul_(width).add_(left_nT.int()).add_(self.pixel_M1[chunk])
         corner_nT.clamp_(0, len(self.pixels_PC) - width - 2)  # for NaN offsets
         lower_nT = self.mask_MT[chunk] * frac_y_nT
         upper_nT = self.mask_MT[chunk] - lower_nT
         lower_right, upper_right = lower_nT * frac_x_nT, upper_nT * frac_x_nT
         weight_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
-        return BilinearTaps(corner_nT[..., None] + self.grid.neighbours, weight_nT4, frac_y_nT, frac_x_nT)
+        return BilinearTaps(corner_nT[..., None] + self.neighbours, weight_nT4, frac_y_nT, frac_x_nT)
 
     def _positions(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Return y and x of each tap on the map."""
         offset_nT2 = self.offset_M2T[chunk].view(-1, self.num_taps, 2)
-        y_nT = (self.grid.y_M1[chunk] + self.grid.tap_y).add_(offset_nT2[..., 0])
-        x_nT = (self.grid.x_M1[chunk] + self.grid.tap_x).add_(offset_nT2[..., 1])
+        y_nT = (self.y_M1[chunk] + self.tap_y).add_(offset_nT2[..., 0])
+        x_nT = (self.x_M1[chunk] + self.tap_x).add_(offset_nT2[..., 1])
         return y_nT, x_nT
-
-
-class _Grid(NamedTuple):
-    """Sampling positions without offsets."""
-
-    y_M1: torch.Tensor
-    x_M1: torch.Tensor
-    pixel_M1: torch.Tensor  # int32, row of the map's pixel (0, 0) among the sampler's pixels
-    tap_y: torch.Tensor  # (T,)
-    tap_x: torch.Tensor
-    neighbours: torch.Tensor  # (4,) int32, relative rows of the four pixels
-
-
-def _make_grid(images: int, padded_hw: Pair, out_hw: Pair, window: KernelWindow, dtype: torch.dtype) -> _Grid:
-    (height, width), (out_h, out_w) = padded_hw, out_hw
-    (stride_y, stride_x), (dilation_y, dilation_x) = window.stride, window.dilation
-    rows = torch.arange(-window.padding[0], -window.padding[0] + out_h * stride_y, stride_y).to(dtype)
-    columns = torch.arange(-window.padding[1], -window.padding[1] + out_w * stride_x, stride_x).to(dtype)
-    first = torch.arange(images, dtype=torch.int32) * (height * width) + PAD_BEFORE * (width + 1)
-    return _Grid(
-        y_M1=rows.repeat_interleave(out_w).repeat(images)[:, None],
-        x_M1=columns.repeat(images * out_h)[:, None],
-        pixel_M1=first.repeat_interleave(out_h * out_w)[:, None],
-        tap_y=(torch.arange(window.kernel[0]) * dilation_y).repeat_interleave(window.kernel[1]).to(dtype),
-        tap_x=(torch.arange(window.kernel[1]) * dilation_x).repeat(window.kernel[0]).to(dtype),
-        neighbours=torch.tensor([0, 1, width, width + 1], dtype=torch.int32),
-    )
 
 
 def weighted_sums(rows: torch.Tensor, index: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -156,11 +145,7 @@ def add_transposed_sums(
     ends = np.arange(0, index_N4.numel() + 1, 4, dtype=np.int32)
     index = index_N4.flatten().numpy() - low
     by_sample = csr_matrix((len(index_N4), high + 1 - low), dtype=np.float32)
-    by_sample.data, by_sample.indices, by_sample.indptr = (
-        weight_N4.flatten().numpy(),
-        index,
-        ends,
-    )  # no validation: faster
+    by_sample.data, by_sample.indices, by_sample.indptr = weight_N4.flatten().numpy(), index, ends  # not validated
     by_pixel = by_sample.tocsc()
     grad_pixels[low : high + 1] += functional.embedding_bag(
         torch.from_numpy(by_pixel.indices),

@@ -7,7 +7,7 @@ samples again instead of keeping them.
 Legend: as in `bilinear`, and O output channels, K = T * C.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -116,51 +116,34 @@ def _product(samples_nK: torch.Tensor, kernel_OK: torch.Tensor, bias: torch.Tens
     return functional.conv2d(as_map, kernel_OK[:, :, None, None], bias)[0, :, :, 0].T
 
 
-class _Gradients(NamedTuple):
-    """Gradients that the backward pass accumulates over chunks."""
-
-    grad_pixels_PC: torch.Tensor
-    grad_offset_MT2: torch.Tensor
-    grad_mask_MT: torch.Tensor
-    grad_kernel_KO: torch.Tensor  # K = T C
-
-
 def _gradients(
     sampler: BilinearSampler, gradient_MO: torch.Tensor, weight: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the gradients of features, offset, mask and weight."""
     num_taps, kernel_KO = sampler.num_taps, weight.permute(2, 3, 1, 0).reshape(-1, len(weight))
-    sums = _Gradients(
-        grad_pixels_PC=torch.zeros_like(sampler.pixels_PC),
-        grad_offset_MT2=gradient_MO.new_empty(sampler.num_points, num_taps, 2),
-        grad_mask_MT=gradient_MO.new_empty(sampler.num_points, num_taps),
-        grad_kernel_KO=torch.zeros_like(kernel_KO),
-    )
+    grad_pixels_PC, grad_kernel_KO = torch.zeros_like(sampler.pixels_PC), torch.zeros_like(kernel_KO)
+    grad_offset_MT2 = gradient_MO.new_empty(sampler.num_points, num_taps, 2)
+    grad_mask_MT = gradient_MO.new_empty(sampler.num_points, num_taps)
     for chunk in sampler.chunks(GRADIENT_BYTES, MIN_GRADIENT_CHUNKS):
-        _add_gradients(sums, sampler, chunk, gradient_MO[chunk], kernel_KO)
+        gradient_nO = gradient_MO[chunk]
+        taps, inside_y, inside_x = sampler.taps_and_inside(chunk)
+        index_N4, weight_N4 = taps.index_nT4.flatten(0, 1), taps.weight_nT4.flatten(0, 1)
+        samples_NC = weighted_sums(sampler.pixels_PC, index_N4, weight_N4)
+        grad_kernel_KO.addmm_(samples_NC.view(len(gradient_nO), -1).T, gradient_nO)
+        shape = samples_NC.shape
+        del samples_NC  # before its gradient is computed
+        grad_samples_NC = (gradient_nO @ kernel_KO.T).view(shape)
+        grad_weight_nT4 = dot_products(sampler.pixels_PC, index_N4, grad_samples_NC).view_as(taps.weight_nT4)
+        grad_y, grad_x, grad_mask_MT[chunk] = position_gradients(grad_weight_nT4, taps, sampler.mask_MT[chunk])
+        grad_offset_MT2[chunk, :, 0], grad_offset_MT2[chunk, :, 1] = grad_y * inside_y, grad_x * inside_x
+        add_transposed_sums(grad_pixels_PC, index_N4, weight_N4, grad_samples_NC)
+        del taps, inside_y, inside_x, index_N4, weight_N4, grad_samples_NC, grad_weight_nT4, grad_y, grad_x
     images, (out_h, out_w), (H, W) = len(sampler.padded), sampler.out_hw, sampler.map_hw
     end_y, end_x = PAD_BEFORE + H, PAD_BEFORE + W
-    grad_padded = sums.grad_pixels_PC.view_as(sampler.padded)
+    grad_padded = grad_pixels_PC.view_as(sampler.padded)
     return (
         grad_padded[:, PAD_BEFORE:end_y, PAD_BEFORE:end_x].permute(0, 3, 1, 2),
-        sums.grad_offset_MT2.view(images, out_h, out_w, 2 * num_taps).permute(0, 3, 1, 2),
-        sums.grad_mask_MT.view(images, out_h, out_w, num_taps).permute(0, 3, 1, 2),
-        sums.grad_kernel_KO.view(*weight.shape[2:], weight.shape[1], -1).permute(3, 2, 0, 1),
+        grad_offset_MT2.view(images, out_h, out_w, 2 * num_taps).permute(0, 3, 1, 2),
+        grad_mask_MT.view(images, out_h, out_w, num_taps).permute(0, 3, 1, 2),
+        grad_kernel_KO.view(*weight.shape[2:], weight.shape[1], -1).permute(3, 2, 0, 1),
     )
-
-
-def _add_gradients(
-    sums: _Gradients, sampler: BilinearSampler, chunk: slice, gradient_nO: torch.Tensor, kernel_KO: torch.Tensor
-) -> None:
-    """Add the gradients of one chunk of points."""
-    taps, inside_y, inside_x = sampler.taps_and_inside(chunk)
-    index_N4, weight_N4 = taps.index_nT4.flatten(0, 1), taps.weight_nT4.flatten(0, 1)
-    samples_NC = weighted_sums(sampler.pixels_PC, index_N4, weight_N4)
-    sums.grad_kernel_KO.addmm_(samples_NC.view(len(gradient_nO), -1).T, gradient_nO)
-    shape = samples_NC.shape
-    del samples_NC
-    grad_samples_NC = (gradient_nO @ kernel_KO.T).view(shape)
-    grad_weight_nT4 = dot_products(sampler.pixels_PC, index_N4, grad_samples_NC).view_as(taps.weight_nT4)
-    grad_y, grad_x, sums.grad_mask_MT[chunk] = position_gradients(grad_weight_nT4, taps, sampler.mask_MT[chunk])
-    sums.grad_offset_MT2[chunk, :, 0], sums.grad_offset_MT2[chunk, :, 1] = grad_y * inside_y, grad_x * inside_x
-    add_transposed_sums(sums.grad_pixels_PC, index_N4, weight_N4, grad_samples_NC)

@@ -74,20 +74,17 @@ def choose_protocol(
     """
     if name != "auto" and name not in PROTOCOLS:
         raise InputError(f"EVAL.PROTOCOL: unknown {name!r}; choose from auto, {', '.join(PROTOCOLS)}")
-    choice = (
-        _detect_protocol(sequences, classes) if name == "auto" else ProtocolChoice(PROTOCOLS[name], "EVAL.PROTOCOL")
-    )
+    is_auto = name == "auto"
+    choice = _detect_protocol(sequences, classes) if is_auto else ProtocolChoice(PROTOCOLS[name], "EVAL.PROTOCOL")
     protocol, listed = choice.protocol, ", ".join(classes)
     if protocol.has_classes:
         for sequence in sequences:
             if len(sequence.ground_truth) and not has_classes(sequence.ground_truth):
-                raise InputError(
-                    f"{_source(sequence)}: no class column, which EVAL.PROTOCOL {protocol.name} needs; use mot15"
-                )
+                source = _source(sequence)
+                raise InputError(f"{source}: no class column, which EVAL.PROTOCOL {protocol.name} needs; use mot15")
     elif class_numbers(classes) != (PERSON,):
-        raise InputError(
-            f"DATA.CLASSES: {listed}, but the ground truth has no classes ({protocol.name}: {choice.reason})"
-        )
+        reason = f"({protocol.name}: {choice.reason})"
+        raise InputError(f"DATA.CLASSES: {listed}, but the ground truth has no classes {reason}")
     if protocol.has_classes and protocol is not CUSTOM and not has_official_names(classes):
         raise InputError(f"EVAL.PROTOCOL {name}: DATA.CLASSES ({listed}) are not MOTChallenge's; use auto")
     return choice
@@ -106,9 +103,8 @@ def _detect_protocol(sequences: Sequence[ScoredSequence], classes: Sequence[str]
     filled = [sequence for sequence in sequences if len(sequence.ground_truth)]
     classless = [sequence for sequence in filled if not has_classes(sequence.ground_truth)]
     if classless and len(classless) < len(filled):
-        raise InputError(
-            f"{_source(classless[0])}: no class column, but other sequences have one; score them separately"
-        )
+        source = _source(classless[0])
+        raise InputError(f"{source}: no class column, but other sequences have one; score them separately")
     if classless:
         return ProtocolChoice(PROTOCOLS["mot15"], "the ground truth has no class column")
     if not has_official_names(classes):

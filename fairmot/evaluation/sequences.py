@@ -35,17 +35,15 @@ def read_ground_truth(root: Path) -> SequenceSet:
         path = folder / "gt" / "gt.txt"
         ground_truth = read_boxes(path, "ground_truth")
         check_table(ground_truth, stated.length, str(path))
-        info = replace(stated, length=_covered_length(stated, ground_truth))
+        image_folder, length = stated.root / stated.image_dir, stated.length
+        images = len(list_images(image_folder)) if image_folder.is_dir() else 0
+        if images:
+            length = min(length, max(images, int(ground_truth.frames.max(initial=0))))
+        info = replace(stated, length=length)
         if info.length < stated.length:
             notes.append(f"{info.name}: scored over {info.length} of the {stated.length} frames in seqinfo.ini")
         sequences.append(ScoredSequence(info, ground_truth, no_results, ground_truth_source=str(path)))
     return SequenceSet(tuple(sequences), tuple(notes))
-
-
-def _covered_length(info: SequenceInfo, ground_truth: BoxTable) -> int:
-    folder = info.root / info.image_dir
-    images = len(list_images(folder)) if folder.is_dir() else 0
-    return min(info.length, max(images, int(ground_truth.frames.max(initial=0)))) if images else info.length
 
 
 def add_results(ground_truth: SequenceSet, folder: Path) -> SequenceSet:

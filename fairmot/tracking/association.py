@@ -5,7 +5,7 @@ import numpy as np
 from fairmot.geometry.arrays import FloatArray, IntArray, rows_of
 from fairmot.geometry.boxes import tlwh_to_xyxy
 from fairmot.tracking import kalman
-from fairmot.tracking.costs import appearance_cost, forbid_across_classes, fuse_motion, fuse_score, overlap_cost
+from fairmot.tracking.costs import appearance_cost, forbid_across_classes, fuse_motion, overlap_cost
 from fairmot.tracking.kalman import BoxModel
 from fairmot.tracking.options import TrackerOptions
 from fairmot.tracking.track_table import Candidates, TrackState, TrackTable
@@ -38,7 +38,7 @@ def scored_overlap_cost(
 ) -> FloatArray:
     """Return 1 - IoU or, with `fuse_score`, 1 - IoU * score, of the predicted boxes."""
     cost = predicted_overlap_cost(tracks, rows, candidates, options)
-    return fuse_score(cost, candidates.scores) if options.fuse_score else cost
+    return 1 - (1 - cost) * candidates.scores if options.fuse_score else cost
 
 
 def last_observation_cost(

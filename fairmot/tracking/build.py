@@ -9,13 +9,13 @@ from fairmot.tracking.camera_motion import CameraMotionEstimator, EccMotion, Flo
 from fairmot.tracking.options import EmbeddingOptions, GalleryOptions, MotionOptions, SecondAssociation, TrackerOptions
 from fairmot.tracking.postprocess import PostprocessOptions, postprocess
 from fairmot.tracking.run import OutputFilters
-from fairmot.tracking.tracker import JointTracker, Log, StageTimer
+from fairmot.tracking.tracker import JointTracker, Log, Timer
 
 _BUFFER_RATE = 30.0  # frames per second of BUFFER and GALLERY_BUFFER
 
 
 def build_tracker(
-    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, timer: StageTimer | None = None
+    cfg: Any, frame_rate: float = 30.0, *, log: Log | None = None, timer: Timer | None = None
 ) -> JointTracker:
     """Return a new tracker for one sequence.
 
@@ -30,6 +30,7 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
     scale = frame_rate / _BUFFER_RATE
     # A gallery entry is kept for GALLERY_BUFFER after the track's removal, which is BUFFER after its latest match.
     gallery = GalleryOptions(int(scale * (keys.BUFFER + keys.GALLERY_BUFFER)), keys.GALLERY_THRESHOLD)
+    motion = MotionOptions(keys.KALMAN_STATE, keys.MEASUREMENT_NOISE, keys.KALMAN_RATE, frame_rate, oru=keys.ORU)
     second = SecondAssociation(keys.SECOND_THRESHOLD, keys.SECOND_OVERLAP_THRESHOLD)
     return TrackerOptions(
         conf_threshold=keys.CONF_THRESHOLD,
@@ -51,13 +52,7 @@ def build_options(cfg: Any, frame_rate: float = 30.0) -> TrackerOptions:
         ocr_appearance_threshold=keys.OCR_APPEARANCE,
         duplicate_distance=keys.DUPLICATE_DISTANCE,
         report_detections=keys.OUTPUT_BOX == "detection",
-        motion=MotionOptions(
-            keys.KALMAN_STATE,
-            keys.MEASUREMENT_NOISE,
-            kalman_rate=keys.KALMAN_RATE,
-            frame_rate=frame_rate,
-            oru=keys.ORU,
-        ),
+        motion=motion,
         embedding=EmbeddingOptions(keys.EMBEDDING_MOMENTUM, by_score=keys.EMBEDDING_UPDATE == "score"),
         gallery=gallery if keys.GALLERY_BUFFER else None,
     )
@@ -78,12 +73,8 @@ def build_camera_motion(cfg: Any) -> CameraMotionEstimator | None:
 def build_postprocess(cfg: Any) -> Callable[[BoxTable], BoxTable] | None:
     """Return the postprocessing of a full sequence, None where it has no step."""
     keys = cfg.TRACKER
-    options = PostprocessOptions(
-        min_track_length=keys.MIN_TRACK_LENGTH,
-        interpolate=keys.INTERPOLATE,
-        max_gap=keys.INTERPOLATE_GAP,
-        tau=keys.INTERPOLATE_TAU,
-    )
+    gaps = (keys.INTERPOLATE, keys.INTERPOLATE_GAP, keys.INTERPOLATE_TAU)
+    options = PostprocessOptions(*gaps, min_track_length=keys.MIN_TRACK_LENGTH)
     if options.interpolate == "none" and options.min_track_length <= 1:
         return None
     return partial(postprocess, options=options)

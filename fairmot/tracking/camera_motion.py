@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from fairmot.geometry.arrays import BoolArray, FloatArray, ImageArray
+from fairmot.geometry.arrays import FloatArray, ImageArray
 from fairmot.tracking.options import require_choice
 
 MIN_SIDE = 32  # px of the reduced image
@@ -21,10 +21,15 @@ SCALE_LIMITS = (0.8, 1.25)  # smallest and largest singular value of a plausible
 MAX_ROTATION = 30.0  # degrees
 MAX_SHIFT = 0.5  # of the image's centre, in image sides
 
-_LK_WINDOW = (11, 11)
-_LK_LEVELS = 3
-_LK_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)
-_MIN_PYRAMID_SIDE = 64  # px of ECC's coarsest level
+CORNERS = 150  # largest number of tracked corners
+RENEW = 0.6  # of CORNERS: with fewer left, corners are detected again
+MIN_INLIERS, MIN_INLIER_RATIO = 12, 0.3  # fewest inliers of an estimate, and their smallest fraction of the corners
+TOLERANCE = 1.0  # px of the reduced image, of an inlier
+FLOW_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 15, 0.03)
+
+MIN_PYRAMID_SIDE = 64  # px of ECC's coarsest level
+ECC_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4)  # of one level
+MIN_CORRELATION = 0.7  # of an accepted alignment
 
 
 class GreyImage(NamedTuple):
@@ -34,19 +39,9 @@ class GreyImage(NamedTuple):
     full_hw: tuple[int, int]
 
     @property
-    def is_small(self) -> bool:
-        """Whether it is too small for an estimate."""
-        return bool(min(self.grey.shape) < MIN_SIDE)
-
-    @property
     def pixel_xy(self) -> FloatArray:
         """(2,) width and height of a reduced pixel in full-resolution pixels."""
         return np.divide(self.full_hw[::-1], self.grey.shape[::-1])
-
-
-def identity() -> FloatArray:
-    """Return the (2, 3) affine of a static camera."""
-    return np.eye(2, 3)
 
 
 def reduce_image(image: ImageArray, side: int) -> GreyImage:
@@ -122,30 +117,11 @@ class FlowMotion:
 
     side: longer side (px) of the reduced image, 0 for the full size; images are never enlarged.
     model: `similarity` (rotation, scale, shift) or `affine`.
-    corners: largest number of tracked corners. Inliers are kept; new corners are detected when fewer than `renew` of
-        `corners` are left.
-    min_inliers, min_inlier_ratio: an estimate with fewer inliers within `tolerance` (px of the reduced image), or a
-        smaller fraction of the tracked corners, is rejected.
     """
 
-    def __init__(
-        self,
-        *,
-        side: int = 640,
-        model: Literal["similarity", "affine"] = "similarity",
-        corners: int = 150,
-        renew: float = 0.6,
-        min_inliers: int = 12,
-        min_inlier_ratio: float = 0.3,
-        tolerance: float = 1.0,
-    ) -> None:
+    def __init__(self, *, side: int = 640, model: Literal["similarity", "affine"] = "similarity") -> None:
         require_choice("model", model, ("similarity", "affine"))
         self._side = side
-        self._corners = corners
-        self._renew = renew
-        self._min_inliers = min_inliers
-        self._min_inlier_ratio = min_inlier_ratio
-        self._tolerance = tolerance
         self._fit = cv2.estimateAffinePartial2D if model == "similarity" else cv2.estimateAffine2D
         self._before: tuple[GreyImage, FloatArray] | None = None  # previous frame and its corners (K, 2)
 
@@ -153,18 +129,18 @@ class FlowMotion:
         """Return the (2, 3) affine from the previous frame to this one."""
         now = reduce_image(image, self._side)
         before, self._before = self._before, None
-        if now.is_small:
-            return identity()
+        if min(now.grey.shape) < MIN_SIDE:
+            return np.eye(2, 3)
         background = mask_boxes(now, boxes_xyxy)
         affine, corners_K2 = None, np.zeros((0, 2), np.float32)
-        if before is not None and before[0].full_hw == now.full_hw and len(before[1]) >= self._min_inliers:
+        if before is not None and before[0].full_hw == now.full_hw and len(before[1]) >= MIN_INLIERS:
             affine, corners_K2 = self._track_corners(before[0].grey, before[1], now.grey, background)
-        if len(corners_K2) < self._renew * self._corners:
+        if len(corners_K2) < RENEW * CORNERS:
             distance = max(3, min(now.grey.shape) // 40)
-            found = cv2.goodFeaturesToTrack(now.grey, self._corners, 0.01, distance, mask=background)
-            corners_K2 = np.zeros((0, 2), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 2)
+            found = cv2.goodFeaturesToTrack(now.grey, CORNERS, 0.01, distance, mask=background)
+            corners_K2 = np.asarray([] if found is None else found, np.float32).reshape(-1, 2)
         self._before = now, corners_K2
-        return identity() if affine is None else scale_affine(affine, now)
+        return np.eye(2, 3) if affine is None else scale_affine(affine, now)
 
     def _track_corners(
         self, before: ImageArray, start_K2: FloatArray, now: ImageArray, background: ImageArray
@@ -172,20 +148,24 @@ class FlowMotion:
         """Return the affine between the reduced images and its inliers (K, 2), or None and no corners."""
         rejected = None, np.zeros((0, 2), np.float32)
         tracked_K2, found, _ = cv2.calcOpticalFlowPyrLK(
-            before, now, start_K2, start_K2.copy(), winSize=_LK_WINDOW, maxLevel=_LK_LEVELS, criteria=_LK_CRITERIA
+            before, now, start_K2, start_K2.copy(), winSize=(11, 11), maxLevel=3, criteria=FLOW_CRITERIA
         )
         end_K2 = np.asarray(tracked_K2, dtype=np.float32)
-        kept = (np.asarray(found).ravel() == 1) & _is_inside(end_K2, background)
+        height, width = now.shape
+        pixels = np.rint(end_K2)
+        inside = np.asarray(((pixels >= 0) & (pixels < (width, height))).all(axis=1))
+        columns, rows = np.where(inside[:, None], pixels, 0).astype(np.int64).T
+        kept = (np.asarray(found).ravel() == 1) & inside & (background[rows, columns] > 0)
         start_K2, end_K2 = start_K2[kept], end_K2[kept]
-        if len(start_K2) < self._min_inliers:
+        if len(start_K2) < MIN_INLIERS:
             return rejected
         fitted, inliers = self._fit(
-            start_K2, end_K2, method=cv2.RANSAC, ransacReprojThreshold=self._tolerance, maxIters=500, confidence=0.995
+            start_K2, end_K2, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE, maxIters=500, confidence=0.995
         )
         if fitted is None or inliers is None:
             return rejected
         affine, is_inlier = np.asarray(fitted, dtype=np.float64), inliers.ravel() == 1
-        too_few = is_inlier.sum() < max(self._min_inliers, self._min_inlier_ratio * len(is_inlier))
+        too_few = is_inlier.sum() < max(MIN_INLIERS, MIN_INLIER_RATIO * len(is_inlier))
         if too_few or not is_plausible(affine, now.shape):
             return rejected
         return affine, end_K2[is_inlier]
@@ -199,37 +179,28 @@ class EccMotion:
 
     side: longer side (px) of the finest level, 0 for the full size; images are never enlarged.
     model: `euclidean` (rotation, shift) or `affine`.
-    iterations: maximum per level.
-    min_correlation: alignments of a lower correlation are rejected.
     """
 
-    def __init__(
-        self,
-        *,
-        side: int = 640,
-        model: Literal["euclidean", "affine"] = "euclidean",
-        iterations: int = 20,
-        min_correlation: float = 0.7,
-    ) -> None:
+    def __init__(self, *, side: int = 640, model: Literal["euclidean", "affine"] = "euclidean") -> None:
         require_choice("model", model, ("euclidean", "affine"))
         self._side = side
-        self._min_correlation = min_correlation
         self._model = cv2.MOTION_EUCLIDEAN if model == "euclidean" else cv2.MOTION_AFFINE
-        self._criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, 1e-4)
         self._before: tuple[tuple[int, int], list[ImageArray], ImageArray] | None = None  # size, pyramid, background
 
     def update(self, image: ImageArray, boxes_xyxy: FloatArray) -> FloatArray:
         """Return the (2, 3) affine from the previous frame to this one."""
         now = reduce_image(image, self._side)
         before, self._before = self._before, None
-        if now.is_small:
-            return identity()
-        levels, background = _build_pyramid(now.grey), mask_boxes(now, boxes_xyxy)
+        if min(now.grey.shape) < MIN_SIDE:
+            return np.eye(2, 3)
+        levels, background = [now.grey], mask_boxes(now, boxes_xyxy)
+        while min(levels[-1].shape) >= 2 * MIN_PYRAMID_SIDE:
+            levels.append(np.asarray(cv2.pyrDown(levels[-1]), dtype=np.uint8))
         self._before = now.full_hw, levels, background
         if before is None or before[0] != now.full_hw:
-            return identity()
+            return np.eye(2, 3)
         affine = self._align(before[1], levels, before[2] & background)
-        return identity() if affine is None else scale_affine(affine, now)
+        return np.eye(2, 3) if affine is None else scale_affine(affine, now)
 
     def _align(self, before: list[ImageArray], now: list[ImageArray], background: ImageArray) -> FloatArray | None:
         """Return the affine between the finest levels, None where it is rejected."""
@@ -238,27 +209,10 @@ class EccMotion:
             mask = np.ascontiguousarray(background[:: 2**level, :: 2**level])
             try:
                 correlation, found = cv2.findTransformECC(
-                    before[level], now[level], affine, self._model, self._criteria, mask, 3
+                    before[level], now[level], affine, self._model, ECC_CRITERIA, mask, 3
                 )
             except cv2.error:  # no convergence, or an empty mask
                 return None
             affine = np.asarray(found, dtype=np.float32) * np.array([1, 1, 2 if level else 1], dtype=np.float32)
-        accepted = correlation >= self._min_correlation and is_plausible(affine, now[0].shape)
+        accepted = correlation >= MIN_CORRELATION and is_plausible(affine, now[0].shape)
         return affine.astype(np.float64) if accepted else None
-
-
-def _is_inside(points_K2: FloatArray, mask: ImageArray) -> BoolArray:
-    """(K,) whether each point is in the image and on a nonzero pixel of the mask."""
-    height, width = mask.shape
-    pixels = np.rint(points_K2)
-    inside = np.asarray(((pixels >= 0) & (pixels < (width, height))).all(axis=1), dtype=np.bool_)
-    columns, rows = np.where(inside[:, None], pixels, 0).astype(np.int64).T
-    return np.asarray(inside & (np.asarray(mask[rows, columns]) > 0))
-
-
-def _build_pyramid(grey: ImageArray) -> list[ImageArray]:
-    """Return the image and its repeated halves, finest first."""
-    levels = [grey]
-    while min(levels[-1].shape) >= 2 * _MIN_PYRAMID_SIDE:
-        levels.append(np.asarray(cv2.pyrDown(levels[-1]), dtype=np.uint8))
-    return levels

@@ -55,11 +55,6 @@ def overlap_cost(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
     return np.asarray(1.0 - overlaps)
 
 
-def fuse_score(overlap: FloatArray, scores: FloatArray) -> FloatArray:
-    """Return 1 - IoU * score for (N, M) costs 1 - IoU and the detections' scores (M,)."""
-    return np.asarray(1 - (1 - overlap) * scores)
-
-
 def forbid_across_classes(cost: FloatArray, classes: IntArray, others: IntArray) -> FloatArray:
     """Return `cost` (N, M), infinite where the classes (N,) and (M,) differ."""
     if not cost.size or ((classes == classes[0]).all() and (others == classes[0]).all()):

@@ -74,31 +74,20 @@ class BoxModel:
         return np.asarray(squares)
 
 
-def _variances(weight: float, aspect_std: float | None) -> FloatArray:
-    """(4,) variances of a standard deviation in sides; `aspect_std` replaces that of an aspect."""
-    return np.asarray(np.square([weight, weight, weight if aspect_std is None else aspect_std, weight]))
-
-
-def _box_model(
-    scale_sides: list[int], aspect_stds: tuple[float | None, ...], size_velocities: tuple[int, ...]
-) -> BoxModel:
-    position, velocity, measurement, initial_position, initial_velocity = aspect_stds
-    return BoxModel(
-        scale_sides=scale_sides,
-        process_position=_variances(POSITION_WEIGHT, position),
-        process_velocity=_variances(VELOCITY_WEIGHT, velocity),
-        measurement=_variances(POSITION_WEIGHT, measurement),
-        initial_position=_variances(2 * POSITION_WEIGHT, initial_position),
-        initial_velocity=_variances(10 * VELOCITY_WEIGHT, initial_velocity),
-        size_velocities=size_velocities,
-        has_width=position is None,
-    )
-
+_STDS = {  # standard deviations, in sides; of an aspect, absolute
+    "process_position": (POSITION_WEIGHT, 1e-2),
+    "process_velocity": (VELOCITY_WEIGHT, 1e-5),
+    "measurement": (POSITION_WEIGHT, 1e-1),
+    "initial_position": (2 * POSITION_WEIGHT, 1e-2),
+    "initial_velocity": (10 * VELOCITY_WEIGHT, 1e-5),
+}
+_ASPECT_VARIANCES = {name: np.square([std, std, aspect, std]) for name, (std, aspect) in _STDS.items()}
+_WIDTH_VARIANCES = {name: np.square([std, std, std, std]) for name, (std, _) in _STDS.items()}
 
 # Reference implementation: all noise scales with the height, aspects have absolute noise.
-ASPECT_HEIGHT = _box_model([1, 1, 1, 1], (1e-2, 1e-5, 1e-1, 1e-2, 1e-5), size_velocities=(7,))
+ASPECT_HEIGHT = BoxModel([1, 1, 1, 1], size_velocities=(7,), has_width=False, **_ASPECT_VARIANCES)
 # BoT-SORT (Aharon et al., 2022, equations 5 to 7): noise of centre x and width scales with the width.
-WIDTH_HEIGHT = _box_model([0, 1, 0, 1], (None,) * 5, size_velocities=(6, 7))
+WIDTH_HEIGHT = BoxModel([0, 1, 0, 1], size_velocities=(6, 7), has_width=True, **_WIDTH_VARIANCES)
 BOX_MODELS = {"xyah": ASPECT_HEIGHT, "xywh": WIDTH_HEIGHT}
 
 

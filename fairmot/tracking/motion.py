@@ -53,21 +53,15 @@ def apply_matches(
     if options.ocr_threshold is not None or options.motion.oru:
         tracks.last_observation[rows] = matched.measurements
         tracks.means_at_last_update[rows], tracks.covariances_at_last_update[rows] = states
-    weights = _embedding_weights(matched.scores, options)[:, None]
+    weights = np.full((len(rows), 1), 1 - options.embedding.momentum, dtype=np.float32)
+    if options.embedding.by_score:
+        lowest = options.conf_threshold
+        weights[:, 0] *= np.clip((matched.scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
     tracks.embeddings[rows] = normalise((1 - weights) * tracks.embeddings[rows] + weights * matched.embeddings)
     tracks.states[rows] = TrackState.TRACKED
     tracks.steps_since_update[rows] = 0
     tracks.last_frames[rows] = frame
     tracks.detection_index[rows] = matched.index
-
-
-def _embedding_weights(scores: FloatArray, options: TrackerOptions) -> FloatArray:
-    """(N,) scores -> (N,) float32 weights of the new embeddings in the moving average."""
-    weights = np.full(len(scores), 1 - options.embedding.momentum, dtype=np.float32)
-    if options.embedding.by_score:
-        lowest = options.conf_threshold
-        weights *= np.clip((scores - lowest) / max(1 - lowest, 1e-9), 0, 1)
-    return weights
 
 
 def _kalman_update(

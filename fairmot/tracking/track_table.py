@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,12 @@ def select_candidates(detections: Detections, *, threshold: float, box: BoxModel
 
 @dataclass
 class ColumnTable:
-    """Base of tables whose fields are arrays of N rows; `ids`: (N,) identities."""
+    """Base of tables whose fields are arrays of N rows; `ids`: (N,) identities.
+
+    prefix: of the columns' names in a `state_dict`.
+    """
+
+    prefix: ClassVar[str] = ""
 
     ids: IntArray
 
@@ -106,16 +111,16 @@ class ColumnTable:
         columns = zip(vars(self).values(), vars(other).values(), strict=True)
         return type(self)(*(np.concatenate(pair) for pair in columns))
 
-    def state_dict(self, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of all columns by prefixed name."""
-        return {f"{prefix}{name}": column.copy() for name, column in vars(self).items()}
+        return {f"{self.prefix}{name}": column.copy() for name, column in vars(self).items()}
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any], prefix: str = "") -> Self:
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Return the table of a `state_dict`; InputError names a missing column or one of a wrong shape."""
         columns: list[npt.NDArray[Any]] = []
         for field, like in vars(cls.empty()).items():
-            name = f"{prefix}{field}"
+            name = f"{cls.prefix}{field}"
             if name not in state:
                 raise InputError(f"tracker state: {name} is missing")
             try:

@@ -6,7 +6,7 @@ tracks and rules of removal are reproduced exactly (docs/tracking.md). Parts of 
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -32,24 +32,18 @@ from fairmot.tracking.track_table import Candidates, TrackState, TrackTable, sel
 from fairmot.utils.errors import InputError
 
 Log = Callable[[list[TrackEvent]], None]
+Timer = Callable[[str], None]
 CostFunction = Callable[[TrackTable, IntArray, Candidates, TrackerOptions], FloatArray]
 
 _COUNTERS = ("frame", "updates", "next_id")
-
-
-class StageTimer(Protocol):
-    """Timer of the stages of an update."""
-
-    def stop(self, stage: str) -> None:
-        """Count the time since the last call for this stage."""
 
 
 class JointTracker:
     """Tracker of one sequence; identities count from 1 in each instance.
 
     log: receives the events of each update; None for no log.
-    timer: called at the end of each stage of an update: select, predict, appearance, overlap, second, ocr, tentative,
-        initiation, removal, report.
+    timer: called at the end of each stage of an update with its name: select, predict, appearance, overlap, second,
+        ocr, tentative, initiation, removal, report.
 
     >>> tracker = JointTracker(TrackerOptions(conf_threshold=0.5))
     >>> box, embedding = np.array([[10.0, 20, 50, 120]]), np.array([[1.0, 0.0]])
@@ -60,12 +54,12 @@ class JointTracker:
     """
 
     def __init__(
-        self, options: TrackerOptions | None = None, *, log: Log | None = None, timer: StageTimer | None = None
+        self, options: TrackerOptions | None = None, *, log: Log | None = None, timer: Timer | None = None
     ) -> None:
         self._options = options or TrackerOptions()
         self._box = self._options.motion.box
         self._log = log
-        self._timer = timer
+        self._stop_timer: Timer = timer or (lambda _stage: None)
         self._tracks = TrackTable.empty()
         self._gallery = ReIDGallery.empty()
         self._frame = 0
@@ -137,7 +131,8 @@ class JointTracker:
         missing = [name for name in (*_COUNTERS, "time") if name not in state]
         if missing:
             raise InputError(f"tracker state: {missing[0]} is missing")
-        self._tracks, self._gallery = TrackTable.from_state_dict(state), ReIDGallery.from_state_dict(state)
+        self._tracks = TrackTable.from_state_dict(state)
+        self._gallery = ReIDGallery.from_state_dict(state) if "gallery_ids" in state else ReIDGallery.empty()
         self._frame, self._updates, self._next_id = (int(state[name]) for name in _COUNTERS)
         self._time = float(state["time"])
 
@@ -190,13 +185,11 @@ class JointTracker:
 
     def _associate_first(self, candidates: Candidates) -> Candidates:
         """Match tracked and lost tracks by appearance and motion, without both by overlap."""
-        options, rows = self._options, self._confirmed()
-        if options.use_appearance or options.use_motion:
-            limit, stage = options.appearance_threshold, AssociationStage.APPEARANCE
-            candidates = self._match(rows, candidates, fused_cost, limit=limit, stage=stage)
-        else:
-            limit, stage = options.overlap_threshold, AssociationStage.OVERLAP
-            candidates = self._match(rows, candidates, scored_overlap_cost, limit=limit, stage=stage)
+        options, cost, stage = self._options, fused_cost, AssociationStage.APPEARANCE
+        limit = options.appearance_threshold
+        if not (options.use_appearance or options.use_motion):
+            limit, cost, stage = options.overlap_threshold, scored_overlap_cost, AssociationStage.OVERLAP
+        candidates = self._match(self._confirmed(), candidates, cost, limit=limit, stage=stage)
         self._stop_timer("appearance")
         return candidates
 
@@ -343,7 +336,3 @@ class JointTracker:
         unmatched = np.ones(len(candidates), dtype=np.bool_)
         unmatched[matches.columns] = False
         return candidates[unmatched]
-
-    def _stop_timer(self, stage: str) -> None:
-        if self._timer is not None:
-            self._timer.stop(stage)

@@ -10,7 +10,6 @@ from fairmot.tracking.costs import (
     appearance_cost,
     forbid_across_classes,
     fuse_motion,
-    fuse_score,
     normalise,
     overlap_cost,
 )
@@ -31,10 +30,6 @@ def test_euclidean_cost_is_that_of_unit_embeddings() -> None:
     left, right = rng.normal(size=(4, 16)), rng.normal(size=(5, 16))
     expected = cdist(normalise(left), normalise(right))
     np.testing.assert_allclose(appearance_cost(left, right, metric="euclidean"), expected, atol=1e-12)
-
-
-def test_fuse_score_multiplies_the_overlap() -> None:
-    np.testing.assert_allclose(fuse_score(np.array([[0.5, 0.2]]), np.array([0.5, 1.0])), [[0.75, 0.2]])
 
 
 def test_zero_embedding_has_cost_one() -> None:

@@ -7,6 +7,7 @@ import copy
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -150,10 +151,8 @@ def replaced(model: nn.Module, make: Callable[[DeformConv2d], nn.Module]) -> Any
 
 
 def _rows(runs: Mapping[str, TimedRun], *, suffix: str, device: torch.device, repeats: int) -> Iterator[BenchmarkRow]:
-    def synchronize() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
+    is_cuda = device.type == "cuda"
+    synchronize: TimedRun = partial(torch.cuda.synchronize, device) if is_cuda else lambda: None
     seconds = time_alternately(runs, repeats=repeats, synchronize=synchronize)
     peaks = {name: peak_memory(run, device=device) for name, run in runs.items()}
     for name in runs:

@@ -16,7 +16,7 @@ from fairmot.config.load import cfg_to_dict, load_cfg
 from fairmot.config.node import CfgNode
 from fairmot.structures.tracks import Tracks
 from fairmot.tracking.options import TrackerOptions
-from fairmot.tracking.tracker import JointTracker
+from fairmot.tracking.tracker import JointTracker, Timer
 from fairmot.utils.errors import InputError
 
 OURS, REFERENCE = "ours", "reference"
@@ -73,9 +73,10 @@ def run_ours(scene: Scene) -> list[Tracks]:
     return [tracker.update(detections) for detections in scene.frames]
 
 
-def build_ours(scene: Scene, timer: StageStopwatch | None = None) -> JointTracker:
+def build_ours(scene: Scene, timer: Timer | None = None) -> JointTracker:
     """Return our tracker with the scene's threshold and buffer."""
-    return JointTracker(TrackerOptions(conf_threshold=scene.conf_threshold, max_lost=scene.max_lost), timer=timer)
+    options = TrackerOptions(conf_threshold=scene.conf_threshold, max_lost=scene.max_lost)
+    return JointTracker(options, timer=timer)
 
 
 def check_equal(scene: Scene, ours: Sequence[Tracks], reference: Sequence[Sequence[ReportedTrack]]) -> None:
@@ -109,7 +110,7 @@ def time_stages(scene: Scene, *, repeats: int) -> tuple[Mapping[str, float], flo
     held: list[int] = []
     for _ in range(repeats + 1):
         timer = StageStopwatch()
-        tracker = build_ours(scene, timer)
+        tracker = build_ours(scene, timer.stop)
         for detections in scene.frames:
             timer.start()
             tracker.update(detections)

@@ -81,19 +81,8 @@ class BilinearSampler:
         step = max(64, budget // bytes_per_point)
         return (slice(start, min(start + step, self.num_points)) for start in range(0, self.num_points, step))
 
-    def taps(self, chunk: slice) -> BilinearTaps:
-        """Return the taps of a chunk of points."""
-        return self._taps(chunk, *self._positions(chunk))
-
-    def taps_and_inside(self, chunk: slice) -> tuple[BilinearTaps, torch.Tensor, torch.Tensor]:
-        """Return the taps, and where y and x are on the map, (n, T) bool: elsewhere offsets have no gradient."""
-        y_nT, x_nT = self._positions(chunk)
-        inside_y = (y_nT >= -1).logical_and_(y_nT < self.map_hw[0])
-        inside_x = (x_nT >= -1).logical_and_(x_nT < self.map_hw[1])
-        return self._taps(chunk, y_nT, x_nT), inside_y, inside_x
-
-    def _taps(self, chunk: slice, y_nT: torch.Tensor, x_nT: torch.Tensor) -> BilinearTaps:
-        """Overwrites y and x with their fractions."""
+    def taps(self, chunk: slice, y_nT: torch.Tensor, x_nT: torch.Tensor) -> BilinearTaps:
+        """Return the taps at the `positions` of a chunk of points, which are overwritten with their fractions."""
         width = self.padded.shape[2]
         y_nT.clamp_(-1, self.map_hw[0])
         x_nT.clamp_(-1, self.map_hw[1])
@@ -107,7 +96,7 @@ class BilinearSampler:
         weight_nT4 = torch.stack([upper_nT.sub_(upper_right), upper_right, lower_nT.sub_(lower_right), lower_right], -1)
         return BilinearTaps(corner_nT[..., None] + self.neighbours, weight_nT4, frac_y_nT, frac_x_nT)
 
-    def _positions(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
+    def positions(self, chunk: slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Return y and x of each tap on the map."""
         offset_nT2 = self.offset_M2T[chunk].view(-1, self.num_taps, 2)
         y_nT = (self.y_M1[chunk] + self.tap_y).add_(offset_nT2[..., 0])

@@ -96,24 +96,21 @@ def _sample_and_project(sampler: BilinearSampler, weight: torch.Tensor, bias: to
         samples_nTC = _samples(sampler, chunk)
         samples_nK = (samples_nTC if is_tap_major else samples_nTC.transpose(1, 2)).flatten(1)
         del samples_nTC  # before the next chunk's are computed
-        out_MO[chunk] = _product(samples_nK, kernel_OK, bias)
+        if len(kernel_OK) > NARROW:
+            out_MO[chunk] = functional.linear(samples_nK, kernel_OK, bias)
+        else:
+            as_map = samples_nK[None, :, None].permute(0, 3, 1, 2)
+            out_MO[chunk] = functional.conv2d(as_map, kernel_OK[:, :, None, None], bias)[0, :, :, 0].T
+            del as_map
         del samples_nK
     return out_MO
 
 
 def _samples(sampler: BilinearSampler, chunk: slice) -> torch.Tensor:
     """Return the samples of n points, (n, T, C)."""
-    taps = sampler.taps(chunk)
+    taps = sampler.taps(chunk, *sampler.positions(chunk))
     samples_NC = weighted_sums(sampler.pixels_PC, taps.index_nT4.flatten(0, 1), taps.weight_nT4.flatten(0, 1))
     return samples_NC.view(-1, sampler.num_taps, samples_NC.shape[1])
-
-
-def _product(samples_nK: torch.Tensor, kernel_OK: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Return `functional.linear`, (n, O)."""
-    if len(kernel_OK) > NARROW:
-        return functional.linear(samples_nK, kernel_OK, bias)
-    as_map = samples_nK[None, :, None].permute(0, 3, 1, 2)
-    return functional.conv2d(as_map, kernel_OK[:, :, None, None], bias)[0, :, :, 0].T
 
 
 def _gradients(
@@ -124,9 +121,13 @@ def _gradients(
     grad_pixels_PC, grad_kernel_KO = torch.zeros_like(sampler.pixels_PC), torch.zeros_like(kernel_KO)
     grad_offset_MT2 = gradient_MO.new_empty(sampler.num_points, num_taps, 2)
     grad_mask_MT = gradient_MO.new_empty(sampler.num_points, num_taps)
+    images, (out_h, out_w), (H, W) = len(sampler.padded), sampler.out_hw, sampler.map_hw
     for chunk in sampler.chunks(GRADIENT_BYTES, MIN_GRADIENT_CHUNKS):
         gradient_nO = gradient_MO[chunk]
-        taps, inside_y, inside_x = sampler.taps_and_inside(chunk)
+        y_nT, x_nT = sampler.positions(chunk)
+        inside_y = (y_nT >= -1).logical_and_(y_nT < H)  # elsewhere offsets have no gradient
+        inside_x = (x_nT >= -1).logical_and_(x_nT < W)
+        taps = sampler.taps(chunk, y_nT, x_nT)
         index_N4, weight_N4 = taps.index_nT4.flatten(0, 1), taps.weight_nT4.flatten(0, 1)
         samples_NC = weighted_sums(sampler.pixels_PC, index_N4, weight_N4)
         grad_kernel_KO.addmm_(samples_NC.view(len(gradient_nO), -1).T, gradient_nO)
@@ -137,8 +138,7 @@ def _gradients(
         grad_y, grad_x, grad_mask_MT[chunk] = position_gradients(grad_weight_nT4, taps, sampler.mask_MT[chunk])
         grad_offset_MT2[chunk, :, 0], grad_offset_MT2[chunk, :, 1] = grad_y * inside_y, grad_x * inside_x
         add_transposed_sums(grad_pixels_PC, index_N4, weight_N4, grad_samples_NC)
-        del taps, inside_y, inside_x, index_N4, weight_N4, grad_samples_NC, grad_weight_nT4, grad_y, grad_x
-    images, (out_h, out_w), (H, W) = len(sampler.padded), sampler.out_hw, sampler.map_hw
+        del y_nT, x_nT, taps, inside_y, inside_x, index_N4, weight_N4, grad_samples_NC, grad_weight_nT4, grad_y, grad_x
     end_y, end_x = PAD_BEFORE + H, PAD_BEFORE + W
     grad_padded = grad_pixels_PC.view_as(sampler.padded)
     return (

@@ -19,7 +19,7 @@ n points of one chunk.
 import importlib.util
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
@@ -143,15 +143,14 @@ class _TritonSampler:
         self._launch(sample_kernel, tensors, rows, values=values, splits_channels=True)
         return columns_nK
 
-    def backward(self, grad_columns_nK: torch.Tensor, sums: "_TritonGradients", rows: slice) -> torch.Tensor:
-        """Add to the gradients of features, offset and mask; return the columns (n, K) of these rows."""
+    def backward(self, grad_columns_nK: torch.Tensor, sums: Sequence[torch.Tensor], rows: slice) -> torch.Tensor:
+        """Add to `sums`, the gradients of features, offset and mask; return the columns (n, K) of these rows."""
         from fairmot.models.layers.deform_conv.triton_kernels import gradient_kernel
 
         columns_nK = torch.empty_like(grad_columns_nK)
         inputs = (self.features_BHWC, self.offset, self.mask, grad_columns_nK)
         values = GRADIENT_BLOCK // (1 if self.features_BHWC.shape[3] % 4 == 0 else 4)
-        tensors = (*inputs, columns_nK, sums.grad_features_BHWC, sums.grad_offset, sums.grad_mask)
-        self._launch(gradient_kernel, tensors, rows, values=values, splits_channels=False)
+        self._launch(gradient_kernel, (*inputs, columns_nK, *sums), rows, values=values, splits_channels=False)
         return columns_nK
 
     def _launch(
@@ -172,15 +171,6 @@ class _TritonSampler:
                 DILATION_Y=dilation_y, DILATION_X=dilation_x,
                 BLOCK_N=block_n, BLOCK_C=block_c, num_warps=WARPS, num_stages=1,
             )  # fmt: skip
-
-
-class _TritonGradients(NamedTuple):
-    """Gradients that the backward pass accumulates over chunks."""
-
-    grad_features_BHWC: torch.Tensor  # float32
-    grad_offset: torch.Tensor  # (B, H', W', 2T)
-    grad_mask: torch.Tensor  # (B, H', W', T)
-    grad_kernel_OK: torch.Tensor  # float32
 
 
 @torch.library.custom_op(
@@ -230,21 +220,18 @@ def _convolve_backward(
     gradient_MO = gradient.permute(0, 2, 3, 1).contiguous().view(sampler.rows * sampler.out_w, len(weight))
     kernel_OK = _kernel_matrix(weight)
     out_shape = (len(features), sampler.out_h, sampler.out_w)
-    sums = _TritonGradients(
-        grad_features_BHWC=torch.zeros_like(sampler.features_BHWC, dtype=torch.float32),
-        grad_offset=offset.new_empty(*out_shape, 2 * sampler.taps),
-        grad_mask=mask.new_empty(*out_shape, sampler.taps),
-        grad_kernel_OK=torch.zeros_like(kernel_OK, dtype=torch.float32),
-    )
+    grad_features = torch.zeros_like(sampler.features_BHWC, dtype=torch.float32)
+    grad_kernel_OK = torch.zeros_like(kernel_OK, dtype=torch.float32)
+    grad_offset = offset.new_empty(*out_shape, 2 * sampler.taps)
+    grad_mask = mask.new_empty(*out_shape, sampler.taps)
+    sums = (grad_features, grad_offset, grad_mask)
     for rows in sampler.chunks(GRADIENT_BYTES, min_bytes=MIN_CHUNK_BYTES):
         gradient_nO = gradient_MO[sampler.points(rows)]
-        sums.grad_kernel_OK.add_(gradient_nO.T @ sampler.backward(gradient_nO @ kernel_OK, sums, rows))
-    grad_weight = sums.grad_kernel_OK.to(weight.dtype).view(len(weight), *weight.shape[2:], weight.shape[1])
-    grad_features = sums.grad_features_BHWC.to(features.dtype)
-    grad_features, grad_offset, grad_mask, grad_weight = (
-        value.permute(0, 3, 1, 2) for value in (grad_features, sums.grad_offset, sums.grad_mask, grad_weight)
-    )
-    return grad_features, grad_offset, grad_mask, grad_weight
+        grad_kernel_OK.add_(gradient_nO.T @ sampler.backward(gradient_nO @ kernel_OK, sums, rows))
+    grad_weight = grad_kernel_OK.to(weight.dtype).view(len(weight), *weight.shape[2:], weight.shape[1])
+    gradients = (grad_features.to(features.dtype), grad_offset, grad_mask, grad_weight)
+    in_features, in_offset, in_mask, in_weight = (value.permute(0, 3, 1, 2) for value in gradients)
+    return in_features, in_offset, in_mask, in_weight
 
 
 @_convolve.register_fake

@@ -16,21 +16,9 @@ import triton
 import triton.language as tl
 
 VARYING = (  # arguments that the kernels are not specialised for
-    "first_row",
-    "tiles",
-    "H",
-    "W",
-    "out_h",
-    "out_w",
-    "offset_b",
-    "offset_c",
-    "offset_y",
-    "offset_x",
-    "mask_b",
-    "mask_c",
-    "mask_y",
-    "mask_x",
-)
+    "first_row", "tiles", "H", "W", "out_h", "out_w",
+    "offset_b", "offset_c", "offset_y", "offset_x", "mask_b", "mask_c", "mask_y", "mask_x",
+)  # fmt: skip
 
 
 @triton.jit

@@ -59,7 +59,7 @@ class JointTracker:
         self._options = options or TrackerOptions()
         self._box = self._options.motion.box
         self._log = log
-        self._stop_timer: Timer = timer or (lambda _stage: None)
+        self._timer = timer
         self._tracks = TrackTable.empty()
         self._gallery = ReIDGallery.empty()
         self._frame = 0
@@ -336,3 +336,7 @@ class JointTracker:
         unmatched = np.ones(len(candidates), dtype=np.bool_)
         unmatched[matches.columns] = False
         return candidates[unmatched]
+
+    def _stop_timer(self, stage: str) -> None:
+        if self._timer is not None:
+            self._timer(stage)

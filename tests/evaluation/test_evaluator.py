@@ -1,4 +1,4 @@
-"""Worked examples, invariants, and equality with TrackEval's own reading and preparation of the same files."""
+"""Worked examples and invariants of the evaluator, and equality with TrackEval on the same files."""
 
 import json
 from dataclasses import replace
@@ -25,34 +25,48 @@ CONTRACT = {
 
 
 def pair(frames, swap_at=99):
-    """Two people far apart, and results whose identities change places from frame `swap_at` on."""
+    """Two people far apart, and results whose identities are swapped from frame `swap_at` on."""
     gt = [(f, i, 100 * i, 0, 10, 20, 1, 1) for f in range(1, frames + 1) for i in (1, 2)]
     results = [(f, 10 + (i if f < swap_at else 3 - i), 100 * i, 0, 10, 20) for f, i, *_ in gt]
     return gt, results
 
 
-def test_perfect(sequence):
+def test_evaluate_perfect_results_scores_one(sequence):
     scores = evaluate_tables([sequence(*pair(10), length=10)]).combined
-    shares = ("HOTA", "DetA", "AssA", "LocA", "DetRe", "DetPr", "AssRe", "AssPr", "MOTA", "MOTP", "IDF1", "IDP", "IDR")
-    assert [scores[name] for name in shares] == pytest.approx([1.0] * len(shares))
+    fractions = (
+        "HOTA",
+        "DetA",
+        "AssA",
+        "LocA",
+        "DetRe",
+        "DetPr",
+        "AssRe",
+        "AssPr",
+        "MOTA",
+        "MOTP",
+        "IDF1",
+        "IDP",
+        "IDR",
+    )
+    assert [scores[name] for name in fractions] == pytest.approx([1.0] * len(fractions))
     assert [scores[name] for name in ("CLR_TP", "CLR_FP", "CLR_FN", "IDSW", "Frag", "MT")] == [20, 0, 0, 0, 0, 2]
 
 
-def test_no_results(sequence):
+def test_evaluate_without_results_scores_zero(sequence):
     scores = evaluate_tables([sequence(pair(10)[0], [], length=10)]).combined
     assert [scores[name] for name in ("HOTA", "MOTA", "IDF1")] == [0.0, 0.0, 0.0]
     assert [scores[name] for name in ("CLR_FN", "IDFN", "ML", "CLR_TP")] == [20, 20, 2, 0]
 
 
-def test_frames_without_results_count_as_misses(sequence):
-    """10 frames of ground truth, results in 5 of them: the published scorer looks at those 5 only and says MOTA 1."""
+def test_evaluate_frames_without_results_count_as_misses(sequence):
+    """10 frames of ground truth, results in 5 of them: a scorer of those 5 frames alone gives MOTA 1."""
     gt, results = pair(10)
     scores = evaluate_tables([sequence(gt, [row for row in results if row[0] <= 5], length=10)]).combined
     assert scores["MOTA"] == pytest.approx(0.5)
     assert scores["CLR_FN"] == 10
 
 
-def test_swap_in_the_middle(sequence):
+def test_evaluate_identity_swap_gives_worked_scores(sequence):
     """Each track is half one person and half the other: 2 switches in 20 boxes; IDF1 1/2; AssA 5 / (5 + 5 + 5)."""
     scores = evaluate_tables([sequence(*pair(10, swap_at=6), length=10)]).combined
     assert scores["IDSW"] == 2
@@ -62,7 +76,7 @@ def test_swap_in_the_middle(sequence):
     assert scores["HOTA"] == pytest.approx(np.sqrt(1 / 3))
 
 
-def test_combined_adds_counts_and_averages_no_ratio(sequence):
+def test_combined_scores_are_ratios_of_summed_counts(sequence):
     """8 of 10 boxes found in A, 10 of 30 in B: recall 18 / 40, where the mean of ratios is 0.57."""
     gt_a = [(f, 1, 0, 0, 10, 20, 1, 1) for f in range(1, 11)]
     gt_b = [(f, 1, 0, 0, 10, 20, 1, 1) for f in range(1, 31)]
@@ -77,7 +91,7 @@ def test_combined_adds_counts_and_averages_no_ratio(sequence):
     assert list(report.to_dict()) == ["COMBINED", "A", "B"]
 
 
-def test_names_and_types_of_the_contract(random_sequence):
+def test_combined_scores_have_the_documented_names_and_types(random_sequence):
     scores = evaluate_tables([random_sequence(3)]).combined
     assert set(scores) >= CONTRACT
     assert all(type(scores[name]) is int for name in ("IDSW", "Frag", "MT", "CLR_TP", "IDTP"))
@@ -97,7 +111,7 @@ def rename(table, rng):
 
 @given(SEEDS)
 @settings(max_examples=20, deadline=None)
-def test_renaming_identities_changes_nothing(random_sequence, seed):
+def test_evaluate_renamed_identities_gives_equal_scores(random_sequence, seed):
     scene, rng = random_sequence(seed), np.random.default_rng(seed)
     renamed = replace(scene, ground_truth=rename(scene.ground_truth, rng), results=rename(scene.results, rng))
     for backend in ("trackeval", "motmetrics"):
@@ -107,7 +121,7 @@ def test_renaming_identities_changes_nothing(random_sequence, seed):
 
 @given(SEEDS)
 @settings(max_examples=20, deadline=None)
-def test_the_order_of_rows_changes_nothing(random_sequence, seed):
+def test_evaluate_shuffled_rows_gives_equal_scores(random_sequence, seed):
     scene, rng = random_sequence(seed), np.random.default_rng(seed)
     gt = scene.ground_truth[rng.permutation(len(scene.ground_truth))]
     results = scene.results[rng.permutation(len(scene.results))]
@@ -117,7 +131,7 @@ def test_the_order_of_rows_changes_nothing(random_sequence, seed):
 
 @given(SEEDS)
 @settings(max_examples=10, deadline=None)
-def test_each_sequence_stands_alone_and_counts_add_up(random_sequence, seed):
+def test_evaluate_sequences_are_independent_and_counts_add_up(random_sequence, seed):
     scenes = [random_sequence(seed, name="A"), random_sequence(seed + 1, name="B", frames=7)]
     report = evaluate_tables(scenes)
     for scene in scenes:
@@ -127,7 +141,7 @@ def test_each_sequence_stands_alone_and_counts_add_up(random_sequence, seed):
 
 
 def trackeval_scores(root, names, benchmark):
-    """What TrackEval gives for root/gt and root/results/me by its own reader and preparation."""
+    """Return TrackEval's scores of root/gt and root/results/me, by its own reader and preprocessing."""
     dataset = trackeval.datasets.MotChallenge2DBox(
         {
             "GT_FOLDER": str(root / "gt"),
@@ -155,7 +169,7 @@ def trackeval_scores(root, names, benchmark):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("protocol", ["mot17", "mot20", "mot15"])
-def test_equals_trackeval_from_the_files_on(random_sequence, tmp_path, seed, protocol):
+def test_evaluate_files_equals_trackeval(random_sequence, tmp_path, seed, protocol):
     names = [f"S{seed}-1", f"S{seed}-2"]
     for index, name in enumerate(names):
         scene = random_sequence(100 * seed + index, name=name, frames=30, people=9)
@@ -172,7 +186,7 @@ def test_equals_trackeval_from_the_files_on(random_sequence, tmp_path, seed, pro
 
 @pytest.mark.dataset
 @pytest.mark.parametrize("backend", ["trackeval", "motmetrics"])
-def test_real_sequences_equal_the_official_scores(eval_data, backend):
+def test_evaluate_real_sequences_equals_official_scores(eval_data, backend):
     folder = eval_data / "mot17-train-frcnn"
     read = add_results(read_ground_truth(folder / "gt"), folder / "results" / "MPNTrack")
     report = Evaluator(backend=backend).evaluate(read.sequences)
@@ -184,7 +198,7 @@ def test_real_sequences_equal_the_official_scores(eval_data, backend):
             assert scores[key] == pytest.approx(expected[name][key], abs=1e-9), (name, key)
 
 
-def test_the_builder_reads_its_section():
+def test_build_evaluator_reads_the_eval_section():
     cfg = load_cfg(None, ["EVAL.PROTOCOL", "mot20", "EVAL.BACKEND", "motmetrics", "EVAL.EVENTS", "False"])
     assert build_evaluator(cfg) == Evaluator("mot20", "motmetrics", events=False)
     assert build_evaluator(load_cfg()) == Evaluator("auto", "trackeval", events=True)
@@ -194,6 +208,6 @@ def test_the_builder_reads_its_section():
     ("names", "message"),
     [([], "no sequence to score"), (["A", "B", "A"], "A: the name of two"), (["COMBINED"], "COMBINED: not allowed")],
 )
-def test_wrong_sets_of_sequences(sequence, names, message):
+def test_evaluate_wrong_sequence_names_raises(sequence, names, message):
     with pytest.raises(InputError, match=message):
         evaluate_tables([sequence([], [], name=name) for name in names])

@@ -1,13 +1,13 @@
-"""How well do the estimators of camera motion find the synthetic camera, and what does a frame cost?
+"""Benchmark of the camera-motion estimators on synthetic sequences with known camera motion.
 
     python tools/experiments/camera_motion_on_synthetic.py [--seeds 1001,1002] [--frames 120] [--height 540]
     python tools/experiments/camera_motion_on_synthetic.py --sequences FOLDER [--side 640]
 
-renders hard sequences, whose camera pans, shakes and zooms, and prints for each estimator the error of its affine
-against the true one (px of the image: root mean square over a grid of points), its share of the error of standing
-still, and the processor time a frame (ms, median; OpenCV on one thread). With --sequences it takes MOTChallenge
-sequences. Their cameras are not known, so the error is the picture's: the mean difference (of 255 grey levels) between
-this frame and the one before, carried by the affine, outside people.
+Renders sequences of the preset `hard`, whose camera pans, shakes and zooms. Prints for each estimator the error of its
+affine (pixels; root mean square over a grid of points), the ratio to the error of the identity, and the processor time
+per frame (ms, median; OpenCV on one thread). `--sequences` uses MOTChallenge sequences instead. Their camera motion is
+unknown, so the error is the mean absolute difference of grey levels (0 to 255) between each frame and the
+motion-compensated previous frame, outside the boxes of persons.
 """
 
 import argparse
@@ -36,87 +36,89 @@ from fairmot.tracking.camera_motion import (
 )
 
 
-class View(NamedTuple):
-    """A frame: its image (H, W, 3), the boxes of people, and the true affine where it is known."""
+class CameraFrame(NamedTuple):
+    """Image (H, W, 3), boxes of persons, and the ground-truth affine, None if unknown."""
 
     image: ImageArray
     people_xyxy: FloatArray
     motion: FloatArray | None
 
 
-class StandingStill:
-    """The camera that does not move."""
+class IdentityMotion:
+    """Baseline without camera motion."""
 
     def update(self, image: ImageArray, boxes_xyxy: FloatArray) -> FloatArray:
         """Return the identity."""
         return np.eye(2, 3)
 
 
-def render(seed: int, frames: int, height: int) -> Iterator[View]:
-    """Yield the frames of a hard sequence, each with the affine that its camera truly made."""
+def render(seed: int, frames: int, height: int) -> Iterator[CameraFrame]:
+    """Yield the frames of a synthetic sequence with the affine from the previous frame."""
     size_hw = (height, height * 16 // 9)
     world = build_world(WorldOptions("hard", seed, frames, size_hw))
-    before = None
+    previous = None
     for number, frame in enumerate(Renderer(world).frames()):
-        rest = np.vstack([world.motion.matrix(number, size_hw), [0, 0, 1]])
-        moved = rest @ np.linalg.inv(rest if before is None else before)
-        before = rest
-        yield View(np.ascontiguousarray(frame.image[..., ::-1]), tlwh_to_xyxy(frame.ground_truth.boxes_tlwh), moved[:2])
+        current = np.vstack([world.motion.matrix(number, size_hw), [0, 0, 1]])
+        motion = current @ np.linalg.inv(current if previous is None else previous)
+        previous = current
+        yield CameraFrame(
+            np.ascontiguousarray(frame.image[..., ::-1]), tlwh_to_xyxy(frame.ground_truth.boxes_tlwh), motion[:2]
+        )
 
 
-def read(folder: Path) -> Iterator[View]:
+def read(folder: Path) -> Iterator[CameraFrame]:
     """Yield the frames of a MOTChallenge sequence."""
-    truth = read_boxes(folder / "gt" / "gt.txt", "ground_truth")
+    ground_truth = read_boxes(folder / "gt" / "gt.txt", "ground_truth")
     for number, path in enumerate(list_images(folder / "img1"), 1):
-        yield View(read_image(path), tlwh_to_xyxy(truth.boxes_tlwh[truth.frames == number]), None)
+        yield CameraFrame(read_image(path), tlwh_to_xyxy(ground_truth.boxes_tlwh[ground_truth.frames == number]), None)
 
 
-def affine_error(found: FloatArray, true: FloatArray, size_hw: tuple[int, ...]) -> float:
-    """Root mean square distance (px) of a grid of points carried by both."""
+def affine_error(estimated: FloatArray, expected: FloatArray, size_hw: tuple[int, ...]) -> float:
+    """Root mean square distance (px) of a grid of points under both affines."""
     sides = [np.linspace(0, side - 1, 9) for side in size_hw[1::-1]]
     grid_N3 = np.stack([*(axis.ravel() for axis in np.meshgrid(*sides)), np.ones(81)], axis=-1)
-    return float(np.sqrt(((grid_N3 @ (found - true).T) ** 2).sum(axis=1).mean()))
+    return float(np.sqrt(((grid_N3 @ (estimated - expected).T) ** 2).sum(axis=1).mean()))
 
 
-def picture_error(found: FloatArray, before: View, now: View) -> float:
-    """Mean difference (grey levels) outside people between this frame and the one before, carried along."""
-    first, second = reduce_image(before.image, 0), reduce_image(now.image, 0)
+def image_error(estimated: FloatArray, previous: CameraFrame, current: CameraFrame) -> float:
+    """Mean absolute grey-level difference to the warped previous frame, outside the boxes of persons."""
+    first, second = reduce_image(previous.image, 0), reduce_image(current.image, 0)
     size_wh = second.full_hw[::-1]
-    carried = cv2.warpAffine(first.grey, found, size_wh)
-    ground = cv2.warpAffine(mask_boxes(first, before.people_xyxy), found, size_wh, flags=cv2.INTER_NEAREST)
-    compared = (ground > 0) & (mask_boxes(second, now.people_xyxy) > 0)
-    return float(cv2.absdiff(carried, second.grey)[compared].mean())
+    warped = cv2.warpAffine(first.grey, estimated, size_wh)
+    background = cv2.warpAffine(mask_boxes(first, previous.people_xyxy), estimated, size_wh, flags=cv2.INTER_NEAREST)
+    compared = (background > 0) & (mask_boxes(second, current.people_xyxy) > 0)
+    return float(cv2.absdiff(warped, second.grey)[compared].mean())
 
 
-def error_of(found: FloatArray, before: View, now: View) -> float:
-    """Distance from the true affine where that is known, else the picture's error."""
-    if now.motion is None:
-        return picture_error(found, before, now)
-    return affine_error(found, now.motion, now.image.shape)
+def error_of(estimated: FloatArray, previous: CameraFrame, current: CameraFrame) -> float:
+    """Affine error if the ground-truth affine is known, else the image error."""
+    if current.motion is None:
+        return image_error(estimated, previous, current)
+    return affine_error(estimated, current.motion, current.image.shape)
 
 
 def measure(
-    views: Iterator[View], estimators: dict[str, CameraMotionEstimator]
+    views: Iterator[CameraFrame], estimators: dict[str, CameraMotionEstimator]
 ) -> dict[str, tuple[list[float], float]]:
-    """Return each estimator's error in each frame, and its median processor time a frame in ms."""
+    """Return for each estimator the errors of all frames, and the median processor time per frame (ms)."""
     errors: dict[str, list[float]] = {name: [] for name in estimators}
     times: dict[str, list[float]] = {name: [] for name in estimators}
-    before: View | None = None
-    for now in views:
+    previous: CameraFrame | None = None
+    for current in views:
         for name, estimator in estimators.items():
             start = time.thread_time()
-            found = estimator.update(now.image, now.people_xyxy)
+            estimated = estimator.update(current.image, current.people_xyxy)
             times[name].append(1000 * (time.thread_time() - start))
-            if before is not None:
-                errors[name].append(error_of(found, before, now))
-        before = now
+            if previous is not None:
+                errors[name].append(error_of(estimated, previous, current))
+        previous = current
     return {name: (errors[name], float(np.median(times[name]))) for name in estimators}
 
 
 def make_estimators(side: int) -> dict[str, CameraMotionEstimator]:
-    """Return what is compared, by name."""
+    """Return the estimators by name."""
     return {
-        "standing still": StandingStill(),
+        "identity": IdentityMotion(),
         "flow similarity": FlowMotion(side=side),
         "flow affine": FlowMotion(side=side, model="affine"),
         "ecc euclidean": EccMotion(side=side),
@@ -125,17 +127,17 @@ def make_estimators(side: int) -> dict[str, CameraMotionEstimator]:
 
 
 def report(title: str, measured: dict[str, tuple[list[float], float]]) -> None:
-    """Print a table."""
-    print(f"{title}\n{'':18}{'mean':>9}{'p95':>9}{'max':>9}{'of still':>10}{'ms':>8}")
-    still = float(np.mean(measured["standing still"][0]))
+    """Print the table of one sequence."""
+    print(f"{title}\n{'':18}{'mean':>9}{'p95':>9}{'max':>9}{'relative':>10}{'ms':>8}")
+    baseline = float(np.mean(measured["identity"][0]))
     for name, (errors, milliseconds) in measured.items():
         mean = float(np.mean(errors))
-        row = f"{mean:9.3f}{np.percentile(errors, 95):9.3f}{max(errors):9.3f}{mean / still:10.2f}"
+        row = f"{mean:9.3f}{np.percentile(errors, 95):9.3f}{max(errors):9.3f}{mean / baseline:10.2f}"
         print(f"{name:18}{row}{milliseconds:8.2f}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run it; return the exit code."""
+    """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="1001,1002")
     parser.add_argument("--frames", type=int, default=120)

@@ -46,7 +46,7 @@ LAYERS = (  # of DLA-34: stride of the map, channels, output channels, number of
 
 
 @dataclass(frozen=True)
-class Shape:
+class LayerShape:
     """Features (batch, channels, height, width) of a 3x3 layer with stride 1, and the number of such layers."""
 
     batch: int
@@ -58,10 +58,10 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerTiming:
     """One shape, precision and pass: milliseconds and peak MiB of both operators."""
 
-    shape: Shape
+    shape: LayerShape
     dtype: str
     trains: bool
     ours_ms: float
@@ -70,16 +70,18 @@ class Row:
     reference_mib: float
 
 
-def network_shapes(batch: int, input_hw: tuple[int, int]) -> list[Shape]:
+def network_shapes(batch: int, input_hw: tuple[int, int]) -> list[LayerShape]:
     """Return the network's layer shapes at this image size, largest maps first."""
     height, width = input_hw
-    return [Shape(batch, *channels, height // stride, width // stride, times) for stride, *channels, times in LAYERS]
+    return [
+        LayerShape(batch, *channels, height // stride, width // stride, times) for stride, *channels, times in LAYERS
+    ]
 
 
-class Work:
-    """The operator on random inputs."""
+class OperatorInputs:
+    """Random inputs of one layer shape, and the gradients of its outputs."""
 
-    def __init__(self, shape: Shape, dtype: torch.dtype, reach: float) -> None:
+    def __init__(self, shape: LayerShape, dtype: torch.dtype, reach: float) -> None:
         size = (shape.batch, shape.channels, shape.height, shape.width)
         rng = torch.Generator("cuda").manual_seed(0)
         self.features = torch.randn(size, generator=rng, device="cuda").to(dtype, memory_format=torch.channels_last)
@@ -126,17 +128,17 @@ def peak_mib(run: Callable[[], None]) -> float:
     return (torch.cuda.max_memory_allocated() - before) / MIB
 
 
-def measure(shape: Shape, dtype: str, *, reach: float, repeats: int) -> Iterator[Row]:
+def measure(shape: LayerShape, dtype: str, *, reach: float, repeats: int) -> Iterator[LayerTiming]:
     """Yield the row of the forward pass and that of forward and backward."""
-    work = Work(shape, DTYPES[dtype], reach)
+    work = OperatorInputs(shape, DTYPES[dtype], reach)
     for trains in (False, True):
         runs = [lambda operator=operator: work.run(operator, trains=trains) for operator in (OURS, THEIRS)]  # noqa: B023
         times = [milliseconds(run, repeats) for run in runs]
         peaks = [peak_mib(run) for run in runs]
-        yield Row(shape, dtype, trains, times[0], times[1], peaks[0], peaks[1])
+        yield LayerTiming(shape, dtype, trains, times[0], times[1], peaks[0], peaks[1])
 
 
-def print_rows(rows: Sequence[Row]) -> None:
+def print_rows(rows: Sequence[LayerTiming]) -> None:
     """Print a line per row, and the sum over the network's layers."""
     print(f"{'shape (B, C, O, H, W)':28} layers dtype pass      ours ms  torchvision    ratio   ours MiB  torchvision")
     for row in rows:
@@ -155,17 +157,17 @@ def print_rows(rows: Sequence[Row]) -> None:
 @contextmanager
 def constants(**values: int) -> Iterator[None]:
     """Set constants of `deform_conv.cuda` temporarily."""
-    usual = {name: getattr(deform_conv_cuda, name) for name in values}
+    original = {name: getattr(deform_conv_cuda, name) for name in values}
     try:
         for name, value in values.items():
             setattr(deform_conv_cuda, name, value)
         yield
     finally:
-        for name, value in usual.items():
+        for name, value in original.items():
             setattr(deform_conv_cuda, name, value)
 
 
-def sweep(shapes: Sequence[Shape], dtype: str, *, reach: float, repeats: int) -> list[dict[str, float | str]]:
+def sweep(shapes: Sequence[LayerShape], dtype: str, *, reach: float, repeats: int) -> list[dict[str, float | str]]:
     """Time the passes with other sizes of blocks, warps and chunks; print a line each."""
     trials: list[tuple[bool, dict[str, int]]] = [
         *((False, {"SAMPLE_BLOCK_BYTES": n, "WARPS": w}) for n in (4096, 8192, 16384) for w in (2, 4, 8)),
@@ -173,24 +175,24 @@ def sweep(shapes: Sequence[Shape], dtype: str, *, reach: float, repeats: int) ->
         *((True, {"GRADIENT_BLOCK": n, "WARPS": w}) for n in (512, 1024, 2048, 4096) for w in (2, 4, 8)),
         *((True, {"GRADIENT_BYTES": n << 20}) for n in (16, 32, 64, 256)),
     ]
-    answers: list[dict[str, float | str]] = []
+    results: list[dict[str, float | str]] = []
     for shape in shapes:
-        work = Work(shape, DTYPES[dtype], reach)
+        work = OperatorInputs(shape, DTYPES[dtype], reach)
         for trains, values in trials:
             with constants(**values):
-                took = milliseconds(lambda: work.run(OURS, trains=trains), repeats)  # noqa: B023
+                elapsed = milliseconds(lambda: work.run(OURS, trains=trains), repeats)  # noqa: B023
             label, sizes = "training" if trains else "forward", (shape.channels, shape.height)
-            print(f"{sizes!s:14} {dtype} {label:8} {took:8.3f} ms  {values}", flush=True)
-            answers.append({"channels": shape.channels, "pass": label, "ms": took, **values})
-    return answers
+            print(f"{sizes!s:14} {dtype} {label:8} {elapsed:8.3f} ms  {values}", flush=True)
+            results.append({"channels": shape.channels, "pass": label, "ms": elapsed, **values})
+    return results
 
 
-def print_profile(shapes: Sequence[Shape], dtype: str, *, reach: float) -> None:
+def print_profile(shapes: Sequence[LayerShape], dtype: str, *, reach: float) -> None:
     """Print the GPU time by kernel of one training pass over all layers of the network."""
     for name, operator in (("ours", OURS), ("torchvision", THEIRS)):
         totals: Counter[str] = Counter()
         for shape in shapes:
-            work = Work(shape, DTYPES[dtype], reach)
+            work = OperatorInputs(shape, DTYPES[dtype], reach)
             for _ in range(2):
                 work.run(operator, trains=True)
             torch.cuda.synchronize()
@@ -212,23 +214,25 @@ def print_network(
     model = build_model(load_cfg(None, []))
     load_deterministic_weights(model)
     images = torch.rand(batch, 3, *input_hw, device="cuda")
-    answers: list[dict[str, object]] = []
+    results: list[dict[str, object]] = []
     for layout in (torch.contiguous_format, torch.channels_last):
-        laid, model = images.contiguous(memory_format=layout), model.cuda().train().to(memory_format=layout)
+        inputs, model = images.contiguous(memory_format=layout), model.cuda().train().to(memory_format=layout)
         for name in dtypes:
-            took: dict[bool, float] = {}
+            elapsed: dict[bool, float] = {}
             for enabled in (False, True):
                 deform_conv_cuda.IS_ENABLED = enabled
 
                 def step() -> None:
                     with torch.autocast("cuda", DTYPES[name], enabled=name != "fp32"):  # noqa: B023
-                        training_step(model, laid)  # noqa: B023
+                        training_step(model, inputs)  # noqa: B023
 
-                took[enabled] = milliseconds(step, repeats)
-            ratio = took[False] / took[True]
-            answers.append({"layout": str(layout), "dtype": name, "ours_ms": took[True], "reference_ms": took[False]})
-            print(f"{layout!s:24} {name} {took[True]:9.1f} ms {took[False]:9.1f} ms {ratio:7.2f}x", flush=True)
-    return answers
+                elapsed[enabled] = milliseconds(step, repeats)
+            ratio = elapsed[False] / elapsed[True]
+            results.append(
+                {"layout": str(layout), "dtype": name, "ours_ms": elapsed[True], "reference_ms": elapsed[False]}
+            )
+            print(f"{layout!s:24} {name} {elapsed[True]:9.1f} ms {elapsed[False]:9.1f} ms {ratio:7.2f}x", flush=True)
+    return results
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -247,28 +251,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run; return the exit code."""
+    """Run the benchmark; return the exit code."""
     args = parse_args(argv)
     if not torch.cuda.is_available():
         print("deform_on_gpu: needs a CUDA device", file=sys.stderr)
         return 2
     shapes, how = network_shapes(args.batch, tuple(args.size)), {"reach": args.reach}
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, offsets of {args.reach} cells")
-    answer: dict[str, object] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, **vars(args)}
+    result: dict[str, object] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, **vars(args)}
     if args.profile:
         for dtype in args.dtypes:
             print_profile(shapes, dtype, **how)
     elif args.network:
-        answer["network"] = print_network(args.batch, tuple(args.size), args.dtypes, args.repeats)
+        result["network"] = print_network(args.batch, tuple(args.size), args.dtypes, args.repeats)
     elif args.sweep:
         widest = max(shapes, key=lambda shape: shape.channels)
-        answer["sweep"] = sweep([shapes[0], widest], args.dtypes[-1], repeats=args.repeats, **how)
+        result["sweep"] = sweep([shapes[0], widest], args.dtypes[-1], repeats=args.repeats, **how)
     else:
         rows = [row for d in args.dtypes for s in shapes for row in measure(s, d, repeats=args.repeats, **how)]
         print_rows(rows)
-        answer["rows"] = [asdict(row) for row in rows]
+        result["rows"] = [asdict(row) for row in rows]
     if args.json:
-        args.json.write_text(json.dumps(answer, indent=1, default=str) + "\n")
+        args.json.write_text(json.dumps(result, indent=1, default=str) + "\n")
     return 0
 
 

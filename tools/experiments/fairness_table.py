@@ -1,14 +1,14 @@
-"""What does each switch of training change? Trains a row a switch, scores each, prints the table of docs/results.md.
+"""Table of the effect of each training option, for docs/results.md: trains and scores one configuration per row.
 
-    python tools/experiments/fairness_table.py --work runs/fairness/runs                # all rows; goes on where it was
-    python tools/experiments/fairness_table.py --work runs/fairness/runs --rows 'dim*'  # some rows
-    python tools/experiments/fairness_table.py --suite real --work runs/fairness_real --data ../shared/data/mot17-half
+    python tools/experiments/fairness_table.py --work runs/fairness/runs                # all rows
+    python tools/experiments/fairness_table.py --work runs/fairness/runs --rows 'dim*'  # selected rows
+    python tools/experiments/fairness_table.py --suite real --work runs/fairness_real --data data/mot17-half
 
-Suite `synthetic` (configs/fairness.yaml, about three minutes of two cores a run) renders its data first where they are
-absent. Suite `real` makes one short run of each switch on real frames, scores one sequence, and shows whether losses
-fall. A run that has scores is not made again, one that has a checkpoint goes on from it. The table goes to
-`WORK/table.md` too. Exit code 0; 1 where a run failed, with its log's last line; 2 for wrong use; 128 + n where signal
-n ended it, and with it the processes that it had started.
+Suite `synthetic` (configs/fairness.yaml, about three minutes on two cores per run) renders missing data first. Suite
+`real` makes one short run of each option on MOT17, scores one sequence, and reports the losses. Runs with scores are
+skipped, runs with a checkpoint are resumed. The table is also written to `WORK/table.md`. Exit code 0; 1 if a run
+failed, with the last line of its log; 2 for invalid usage; 128 + n after signal n, which also terminates the child
+processes.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fairness_rows import Row, all_rows, choose_rows
+from fairness_rows import TableRow, all_rows, choose_rows
 from fairness_scores import format_real_table, format_table, is_scored
 
 from fairmot.formats.atomic import write_text
@@ -42,103 +42,105 @@ SHORT = (
     "INPUT.SIZE_HW", "(160,288)", "SOLVER.BATCH_SIZE", "4", "SOLVER.MAX_STEPS", "60", "SOLVER.LOG_EVERY", "1",
     "SOLVER.FAIRNESS_EVERY", "20",
 )  # fmt: skip
-DONE = (" finished after ", " step limit after ")  # how the log of a whole training ends
+DONE = (" finished after ", " step limit after ")  # in the last log line of a completed training
 
 
 @dataclass(frozen=True)
-class Suite:
-    """Rows, what all of them share, and the data: `train` is DATA.ROOT, `truth` what is scored."""
+class FairnessSuite:
+    """Rows, common overrides, and data: `train` is DATA.ROOT, `gt` the evaluated sequences."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     overrides: tuple[str, ...]
     train: Path
-    truth: Path
+    gt: Path
 
 
 @dataclass(frozen=True)
-class Job:
-    """Commands of `fairmot` that must follow one another, and the name that their log has."""
+class CommandJob:
+    """Commands of `fairmot` to run in order, and the name of their log."""
 
     name: str
     commands: tuple[tuple[str, ...], ...]
 
 
-def make_suite(name: str, work: Path, data: Path | None) -> Suite:
-    """Return a suite by name; `data` holds train/ and heldout/, of `real` train/ and val/."""
+def make_suite(name: str, work: Path, data: Path | None) -> FairnessSuite:
+    """Return a suite by name. `data` contains train/ and heldout/ (`synthetic`) or train/ and val/ (`real`)."""
     if name == "synthetic":
-        place = work.parent / "data" if data is None else data
-        return Suite(all_rows(), (), place / "train", place / "heldout")
+        folder = work.parent / "data" if data is None else data
+        return FairnessSuite(all_rows(), (), folder / "train", folder / "heldout")
     if data is None:
         raise InputError("--data: the real suite needs a folder with train/ and val/")
     sequences = sorted(path for path in (data / "val").glob("*") if path.is_dir())
     if not (data / "train").is_dir() or not sequences:
         raise InputError(f"--data: {data} has no train/ or no sequence in val/")
-    return Suite(tuple(replace(row, seeds=(1,)) for row in all_rows()), SHORT, data / "train", sequences[0])
+    return FairnessSuite(tuple(replace(row, seeds=(1,)) for row in all_rows()), SHORT, data / "train", sequences[0])
 
 
-def make_data_jobs(suite: Suite) -> list[Job]:
-    """Return what renders the synthetic data that are absent; a folder gets its name when it is complete."""
-    worlds = {suite.train: TRAINING_WORLD, suite.truth: HELD_OUT_WORLD}
-    absent = {place: world for place, world in worlds.items() if not place.exists()}
+def make_data_jobs(suite: FairnessSuite) -> list[CommandJob]:
+    """Return the jobs that render missing synthetic data into temporary folders."""
+    worlds = {suite.train: TRAINING_WORLD, suite.gt: HELD_OUT_WORLD}
+    absent = {folder: world for folder, world in worlds.items() if not folder.exists()}
     return [
-        Job(f"data-{place.name}", (("synthesize", "--output", str(_unfinished(place)), "--overwrite", *world),))
-        for place, world in absent.items()
+        CommandJob(
+            f"data-{folder.name}", (("synthesize", "--output", str(_unfinished(folder)), "--overwrite", *world),)
+        )
+        for folder, world in absent.items()
     ]
 
 
-def name_rendered(suite: Suite) -> None:
-    """Give rendered folders their names."""
-    for place in (suite.train, suite.truth):
-        if not place.exists():
-            _unfinished(place).rename(place)
+def rename_rendered(suite: FairnessSuite) -> None:
+    """Rename the temporary folders of rendered data."""
+    for folder in (suite.train, suite.gt):
+        if not folder.exists():
+            _unfinished(folder).rename(folder)
 
 
-def _unfinished(place: Path) -> Path:
-    return place.with_name(f".{place.name}.part")
+def _unfinished(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.part")
 
 
-def make_jobs(suite: Suite, rows: Sequence[Row], work: Path) -> list[Job]:
-    """Return a job for each training of `rows` that lacks scores: to train, or go on, and to score."""
+def make_jobs(suite: FairnessSuite, rows: Sequence[TableRow], work: Path) -> list[CommandJob]:
+    """Return a job for each training of `rows` without scores: train or resume, then score."""
     jobs = []
     for run, seed in dict.fromkeys((row.run, seed) for row in rows for seed in row.seeds):
         own = [row for row in rows if row.run == run and not is_scored(row.scores(work, seed))]
         if own:
             folder = own[0].folder(work, seed)
             train = [] if is_trained(folder) else [training(suite, own[0], work, seed)]
-            jobs.append(Job(folder.name, (*train, *(scoring(suite, row, work, seed) for row in own))))
+            jobs.append(CommandJob(folder.name, (*train, *(scoring(suite, row, work, seed) for row in own))))
     return jobs
 
 
-def training(suite: Suite, row: Row, work: Path, seed: int) -> tuple[str, ...]:
-    """Return the arguments of `fairmot` that train a row, from its last checkpoint where there is one."""
+def training(suite: FairnessSuite, row: TableRow, work: Path, seed: int) -> tuple[str, ...]:
+    """Return the arguments of `fairmot` that train a row, resumed from its last checkpoint if there is one."""
     folder = row.folder(work, seed)
     resume = ["--resume"] if (folder / "last.pt").exists() else []
     options = ["--config", str(CONFIG), *resume, "--output", str(folder)]
     return ("train", *options, "DATA.ROOT", str(suite.train), "SEED", str(seed), *suite.overrides, *row.overrides)
 
 
-def scoring(suite: Suite, row: Row, work: Path, seed: int) -> tuple[str, ...]:
-    """Return the arguments of `fairmot` that track and score with a row's last checkpoint."""
+def scoring(suite: FairnessSuite, row: TableRow, work: Path, seed: int) -> tuple[str, ...]:
+    """Return the arguments of `fairmot` that evaluate the last checkpoint of a row."""
     weights, output = row.folder(work, seed) / "last.pt", row.scores(work, seed)
-    options = ["--config", str(CONFIG), "--weights", str(weights), "--gt", str(suite.truth), "--output", str(output)]
+    options = ["--config", str(CONFIG), "--weights", str(weights), "--gt", str(suite.gt), "--output", str(output)]
     prefix = ["PREDICT.REID_PREFIX", str(row.prefix)] if row.prefix else []
     return ("eval", *options, "EVAL.REID", "True", *suite.overrides, *row.overrides, *prefix)
 
 
 def is_trained(folder: Path) -> bool:
-    """Whether the run's log ends as that of a whole training does, and its checkpoint is there."""
+    """Whether the log shows a completed training, and the checkpoint exists."""
     log = folder / "run.log"
     return (folder / "last.pt").exists() and log.exists() and any(text in last_line(log) for text in DONE)
 
 
 def last_line(path: Path) -> str:
-    """Return the last line of a text that holds something, "" where there is none."""
+    """Return the last non-blank line of a text file, "" if there is none."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-class Children:
-    """The processes under way, each of one thread. A signal to this one ends them, and no other starts."""
+class ChildProcesses:
+    """Running child processes, each with one thread. After a signal they are terminated and no other is started."""
 
     def __init__(self, program: Sequence[str], work: Path) -> None:
         self.stopped_by = 0
@@ -147,8 +149,8 @@ class Children:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.RLock()
 
-    def do(self, job: Job) -> str:
-        """Run the commands of a job; return "" or, where one fails, its name and its log's last line."""
+    def run(self, job: CommandJob) -> str:
+        """Run the commands of a job; return "", or the name and last log line of a failed one."""
         log = self._work / f"{job.name}.log"
         for command in job.commands:
             code = self._run(command, log)
@@ -167,7 +169,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
-                start_new_session=True,  # Ctrl-C comes to us, and goes on as SIGTERM
+                start_new_session=True,  # Ctrl-C reaches only this process, which sends SIGTERM
             )
             self._running.add(child)
         try:
@@ -177,7 +179,7 @@ class Children:
                 self._running.discard(child)
 
     def stop(self, number: int, frame: object = None) -> None:
-        """Answer a signal."""
+        """Handle a signal: terminate all child processes."""
         del frame
         with self._lock:
             self.stopped_by = number
@@ -185,35 +187,35 @@ class Children:
                 child.terminate()
 
     @contextmanager
-    def ended_by_signals(self) -> Iterator[None]:
-        """Answer SIGINT and SIGTERM in the block; put the old handlers back afterwards."""
-        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def terminate_on_signals(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM in the block; restore the previous handlers afterwards."""
+        previous = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
 
-def do_all(children: Children, jobs: Sequence[Job], *, at_a_time: int) -> list[str]:
-    """Do jobs side by side, with a line as each ends; return what went wrong, a line each."""
+def run_all(children: ChildProcesses, jobs: Sequence[CommandJob], *, workers: int) -> list[str]:
+    """Run jobs concurrently and print a line for each; return the failures."""
 
-    def timed(job: Job) -> str:
+    def timed(job: CommandJob) -> str:
         started = time.monotonic()
-        failure = children.do(job)
+        failure = children.run(job)
         if not children.stopped_by:
             print(f"failed: {failure}" if failure else f"{job.name}: {time.monotonic() - started:.0f} s", flush=True)
         return failure
 
-    with ThreadPoolExecutor(at_a_time) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         return [failure for failure in pool.map(timed, jobs) if failure]
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="One table of what each switch of training changes")
+    parser = argparse.ArgumentParser(description="Table of the effect of each training option")
     parser.add_argument("--work", type=Path, default=Path("runs/fairness/runs"), help="folder of the runs")
-    parser.add_argument("--data", type=Path, help="folder with train/ and heldout/ (default: data beside WORK)")
+    parser.add_argument("--data", type=Path, help="folder with train/ and heldout/ (default: WORK/../data)")
     parser.add_argument("--suite", choices=("synthetic", "real"), default="synthetic")
     parser.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="names or patterns (default: all rows)")
     parser.add_argument("--jobs", type=int, default=available_cores(), help="processes at a time (default: the cores)")
@@ -221,22 +223,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace, program: Sequence[str]) -> int:
-    """Make what is missing, print the table of what is there, and return the exit code."""
+    """Run the missing jobs, print the table of the available scores, and return the exit code."""
     if arguments.jobs < 1:
         raise InputError(f"--jobs: {arguments.jobs} is below 1")
     work = arguments.work.resolve()
     suite = make_suite(arguments.suite, work, arguments.data and arguments.data.resolve())
     rows = choose_rows(suite.rows, arguments.rows)
     work.mkdir(parents=True, exist_ok=True)
-    children = Children(program, work)
-    with children.ended_by_signals():
-        failures = do_all(children, make_data_jobs(suite), at_a_time=arguments.jobs)
+    children = ChildProcesses(program, work)
+    with children.terminate_on_signals():
+        failures = run_all(children, make_data_jobs(suite), workers=arguments.jobs)
         if not failures:
-            name_rendered(suite)
-            failures = do_all(children, make_jobs(suite, rows, work), at_a_time=arguments.jobs)
+            rename_rendered(suite)
+            failures = run_all(children, make_jobs(suite, rows, work), workers=arguments.jobs)
     if children.stopped_by:
         name = signal.Signals(children.stopped_by).name
-        print(f"fairness_table: ended by {name}; the same command goes on from here", file=sys.stderr)
+        print(f"fairness_table: ended by {name}; repeat the command to continue", file=sys.stderr)
         return 128 + children.stopped_by
     text = (format_table if arguments.suite == "synthetic" else format_real_table)(suite.rows, work)
     write_text(work / "table.md", text)
@@ -245,7 +247,7 @@ def run(arguments: argparse.Namespace, program: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None, *, program: Sequence[str] = FAIRMOT) -> int:
-    """Run the benchmark; a user's mistake is one line on stderr and exit code 2."""
+    """Run the benchmark; return the exit code. An input error is one line on stderr."""
     try:
         return run(parse_args(argv), program)
     except InputError as error:

@@ -1,10 +1,10 @@
-"""Time and memory of indexing a large data set, of opening its index, and of reading it in loader processes.
+"""Benchmark of time and memory: indexing a large dataset, opening its index, reading it in loader processes.
 
     python tools/experiments/index_at_scale.py --folder /tmp/labels [--images 500000] [--boxes 20]
 
-writes label files in the JDE layout (no images), once, indexes them from a cold cache with a progress bar, opens the
-index again, and reads the labels of all images in two processes. Exit code 0 if indexing takes at most 10 minutes,
-opening 1 s, and each process 200 MiB; 1 otherwise; 2 for wrong usage.
+Writes label files in the JDE layout (no images) once, builds the index without a cache, opens it again, and reads the
+labels of all images in two processes. Exit code 0 if indexing takes at most 10 minutes,
+opening 1 s, and each process 200 MiB; 1 otherwise; 2 for invalid usage.
 """
 
 import argparse
@@ -25,19 +25,19 @@ from fairmot.data.build import build_indexes
 from fairmot.data.index.label_index import LabelIndex
 from fairmot.data.samples import join_indexes
 
-FILES_A_FOLDER = 1000
-LIMITS = {"index": 600.0, "open": 1.0, "MiB a process": 200.0}
+FILES_PER_FOLDER = 1000
+LIMITS = {"index": 600.0, "open": 1.0, "MiB per process": 200.0}
 
 
 def make_labels(folder: Path, images: int, boxes: int) -> None:
     """Write `images` label files of `boxes` rows, and the list of their images."""
     rng = np.random.default_rng(0)
     names = []
-    for first in tqdm(range(0, images, FILES_A_FOLDER), desc="writing labels", unit="folder"):
-        part = f"{first // FILES_A_FOLDER:05d}"
+    for first in tqdm(range(0, images, FILES_PER_FOLDER), desc="writing labels", unit="folder"):
+        part = f"{first // FILES_PER_FOLDER:05d}"
         (folder / "images" / part).mkdir(parents=True)
         (folder / "labels_with_ids" / part).mkdir(parents=True)
-        for image in range(first, min(first + FILES_A_FOLDER, images)):
+        for image in range(first, min(first + FILES_PER_FOLDER, images)):
             values = rng.random((boxes, 4)) * 0.2 + 0.1
             ids = rng.choice(100_000, boxes, replace=False)
             rows = (f"0 {i} {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for i, (x, y, w, h) in zip(ids, values, strict=True))
@@ -72,7 +72,7 @@ def _memory() -> tuple[float, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the measurement; return the exit code."""
+    """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--images", type=int, default=500_000)
@@ -92,11 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     measured["open"] = time.perf_counter() - start
     with get_context("spawn").Pool(2) as pool:
         results = pool.map(read_all, [index, index])
-    measured["MiB a process"] = max(private for _, private, _ in results)
+    measured["MiB per process"] = max(private for _, private, _ in results)
     size = sum(path.stat().st_size for path in index.folder.iterdir()) / 2**20 if index.folder else 0.0
     print(f"{len(index)} images, {index.num_boxes} boxes, {index.info.identity_counts[0]} identities, {size:.0f} MiB")
     print(f"indexed in {measured['index']:.1f} s, opened again in {1000 * measured['open']:.1f} ms")
-    print(f"a process that reads all: {measured['MiB a process']:.1f} MiB private, {results[0][2]:.0f} MiB resident")
+    print(f"process reading all: {measured['MiB per process']:.1f} MiB private, {results[0][2]:.0f} MiB resident")
     return int(any(measured[name] > limit for name, limit in LIMITS.items()))
 
 

@@ -1,6 +1,6 @@
-"""What of a sequence's truth a detector may see, and what stands in front of whom.
+"""Scene of the simulated detector: detectable ground-truth boxes, their visibilities and occluders.
 
-Legend: N boxes, F frames, P objects (people, and what looks like them).
+Legend: N boxes, F frames, P objects (persons and person-like objects).
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,19 @@ from fairmot.geometry.boxes import areas, intersection_areas, tlwh_to_xyxy
 from fairmot.structures.sequence import BoxTable, SequenceInfo
 
 PERSON = 1
-SEEN_SHARE = {2: 0.6, 7: 0.7, 8: 0.4, 12: 0.3}  # of a class that is not scored: riders, static people, dolls, mirrors
-UNMARKED_SHARE = 0.7  # of people whom the truth does not score
-SOLID = (1, 2, 3, 4, 5, 6, 7, 8)  # classes that hide what is behind them
+# Fraction of the identities of an ignored class that are detected: riders, static persons, distractors, reflections.
+DETECTED_FRACTION = {2: 0.6, 7: 0.7, 8: 0.4, 12: 0.3}
+IGNORED_PERSON_FRACTION = 0.7  # of persons whose consider flag is 0
+OCCLUDER_CLASSES = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """N boxes of P objects that a detector may see, by frame.
+    """N detectable boxes of P objects, by frame.
 
-    frames: (N,) place of the frame, from 0. objects: (N,) index of the object, 0 to P - 1.
+    frames: (N,) index of the frame, from 0. objects: (N,) index of the object, 0 to P - 1.
     boxes_xyxy: (N, 4) pixels. visibilities: (N,) in [0, 1].
-    coverers: (N,) index of the object in front that hides most of the box; -1 where none hides half of what is hidden.
+    occluders: (N,) index of the main occluding object; -1 where none covers half of the occluded part.
     length: F. image_hw: pixels.
     """
 
@@ -31,7 +32,7 @@ class Scene:
     objects: IntArray
     boxes_xyxy: FloatArray
     visibilities: FloatArray
-    coverers: IntArray
+    occluders: IntArray
     count: int
     length: int
     frame_rate: float
@@ -53,31 +54,31 @@ class Scene:
         return grid
 
 
-def read_scene(info: SequenceInfo, truth: BoxTable, rng: np.random.Generator) -> Scene:
-    """Return what a detector may see of `truth`: the scored people, and a drawn part of what looks like people.
+def build_scene(info: SequenceInfo, ground_truth: BoxTable, rng: np.random.Generator) -> Scene:
+    """Return the scored persons of the ground truth, and a random subset of the person-like objects.
 
-    The truth tells how much of a person is visible; of the other classes the boxes in front of them tell it.
+    Visibilities of persons are those of the ground truth; those of other classes follow from the boxes in front.
     """
-    truth = truth[np.lexsort((truth.ids, truth.frames))]
-    boxes = tlwh_to_xyxy(truth.boxes_tlwh)
+    ground_truth = ground_truth[np.lexsort((ground_truth.ids, ground_truth.frames))]
+    boxes = tlwh_to_xyxy(ground_truth.boxes_tlwh)
     height, width = info.image_hw
     inside = (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
     if width and height:
         inside &= (boxes[:, 0] < width) & (boxes[:, 1] < height)
-    share, front = measure_cover(truth, boxes)
-    scored = (truth.classes == PERSON) & (truth.confidences > 0)
-    visible = np.where(truth.classes == PERSON, truth.visibilities, 1 - share)
-    front = np.where(2 * share >= 1 - visible, front, -1)
-    kept = np.flatnonzero(inside & (scored | _noticed(truth, rng)))
-    identities, objects = np.unique(truth.ids[kept], return_inverse=True)
-    index = {identity: place for place, identity in enumerate(identities.tolist())}
-    coverers = [index.get(int(truth.ids[row]), -1) if row >= 0 else -1 for row in front[kept]]
+    fraction, front = measure_occlusion(ground_truth, boxes)
+    scored = (ground_truth.classes == PERSON) & (ground_truth.confidences > 0)
+    visible = np.where(ground_truth.classes == PERSON, ground_truth.visibilities, 1 - fraction)
+    front = np.where(2 * fraction >= 1 - visible, front, -1)
+    kept = np.flatnonzero(inside & (scored | _is_detected(ground_truth, rng)))
+    identities, objects = np.unique(ground_truth.ids[kept], return_inverse=True)
+    index_of = {identity: index for index, identity in enumerate(identities.tolist())}
+    occluders = [index_of.get(int(ground_truth.ids[row]), -1) if row >= 0 else -1 for row in front[kept]]
     return Scene(
-        frames=truth.frames[kept] - 1,
+        frames=ground_truth.frames[kept] - 1,
         objects=objects,
         boxes_xyxy=boxes[kept],
         visibilities=np.clip(visible[kept], 0.0, 1.0),
-        coverers=np.array(coverers, dtype=np.int64),
+        occluders=np.array(occluders, dtype=np.int64),
         count=len(identities),
         length=info.length,
         frame_rate=info.frame_rate,
@@ -85,29 +86,29 @@ def read_scene(info: SequenceInfo, truth: BoxTable, rng: np.random.Generator) ->
     )
 
 
-def _noticed(truth: BoxTable, rng: np.random.Generator) -> BoolArray:
-    """(N,) rows whose identity a detector takes for a person, though it is not scored: drawn once an identity."""
-    identities, rows = np.unique(truth.ids, return_inverse=True)
-    shares = np.zeros(len(truth))
-    for kind, share in {**SEEN_SHARE, PERSON: UNMARKED_SHARE}.items():
-        shares[truth.classes == kind] = share
-    return np.asarray(rng.random(len(identities))[rows] < shares)
+def _is_detected(ground_truth: BoxTable, rng: np.random.Generator) -> BoolArray:
+    """(N,) rows of ignored identities that are detected as persons; drawn once per identity."""
+    identities, rows = np.unique(ground_truth.ids, return_inverse=True)
+    fractions = np.zeros(len(ground_truth))
+    for kind, fraction in {**DETECTED_FRACTION, PERSON: IGNORED_PERSON_FRACTION}.items():
+        fractions[ground_truth.classes == kind] = fraction
+    return np.asarray(rng.random(len(identities))[rows] < fractions)
 
 
-def measure_cover(truth: BoxTable, boxes_xyxy: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Return for each box the largest share of it that one solid box in front covers, and that box's row, or -1.
+def measure_occlusion(ground_truth: BoxTable, boxes_xyxy: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Return the largest fraction of each box that one occluder covers, and that occluder's row, or -1.
 
-    truth: rows by frame. What reaches further down the image is in front.
+    ground_truth: rows by frame. A box with a lower bottom edge in the image is in front.
     """
-    share, front = np.zeros(len(truth)), np.full(len(truth), -1, dtype=np.int64)
-    solid = np.isin(truth.classes, SOLID)
-    for rows in np.split(np.arange(len(truth)), np.flatnonzero(np.diff(truth.frames)) + 1):
+    fraction, front = np.zeros(len(ground_truth)), np.full(len(ground_truth), -1, dtype=np.int64)
+    is_occluder = np.isin(ground_truth.classes, OCCLUDER_CLASSES)
+    for rows in np.split(np.arange(len(ground_truth)), np.flatnonzero(np.diff(ground_truth.frames)) + 1):
         boxes = boxes_xyxy[rows]
         covered = intersection_areas(boxes, boxes) / np.maximum(areas(boxes)[:, None], 1e-9)
-        covered[:, ~solid[rows]] = 0
+        covered[:, ~is_occluder[rows]] = 0
         covered[boxes[:, None, 3] >= boxes[None, :, 3]] = 0
         if len(rows):
             best = covered.argmax(axis=1)
-            share[rows] = covered[np.arange(len(rows)), best]
-            front[rows] = np.where(share[rows] > 0, rows[best], -1)
-    return np.clip(share, 0, 1), front
+            fraction[rows] = covered[np.arange(len(rows)), best]
+            front[rows] = np.where(fraction[rows] > 0, rows[best], -1)
+    return np.clip(fraction, 0, 1), front

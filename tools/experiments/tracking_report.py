@@ -1,6 +1,6 @@
-"""The tables of what each part of the tracker gains, as markdown.
+"""Markdown tables of the gain of each tracker part.
 
-Legend: R seeds of the stand-in, S segments, C counts, M metrics (tracking_bootstrap.py).
+Legend: R seeds of the simulated detector, S segments, C counts, M metrics (tracking_bootstrap.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,23 +13,25 @@ from tracking_rows import Row
 from fairmot.geometry.arrays import FloatArray, IntArray
 from fairmot.utils.seed import make_rng
 
-SHARES = 3  # of METRICS, the first: shown in percent; the rest are counts
+NUM_FRACTIONS = 3  # the first of METRICS, printed in percent; the others are counts
 
 
-class Counted(NamedTuple):
-    """A row's counts: (R, C) of whole sequences for each seed, (S, C) of segments, over all seeds."""
+class RowCounts(NamedTuple):
+    """Counts of a row: (R, C) of full sequences for each seed, (S, C) of segments, summed over seeds."""
 
-    whole: FloatArray
+    full: FloatArray
     segments: FloatArray
 
 
-def format_tables(rows: Sequence[Row], counts: Mapping[str, Counted], *, title: str, draws: int, of: str) -> str:
-    """Return the scores, the differences over segments with their intervals, and what the numbers are.
+def format_tables(
+    rows: Sequence[Row], counts: Mapping[str, RowCounts], *, title: str, draws: int, detections: str
+) -> str:
+    """Return the table of scores, the table of differences over segments with intervals, and notes.
 
-    of: whose detections they are.
+    detections: description of the detections.
     """
     segments = len(counts[rows[0].key].segments)
-    taken = draw_segments(segments, draws, make_rng(segments))
+    weights = draw_segments(segments, draws, make_rng(segments))
     lines = [
         f"### {title}",
         "",
@@ -37,13 +39,15 @@ def format_tables(rows: Sequence[Row], counts: Mapping[str, Counted], *, title: 
             ["row", *METRICS, "against", *(f"{name} +" for name in METRICS), "HOTA + by seed"], _scores(rows, counts)
         ),
         "",
-        *_table(["row", "against", *(f"{name} +" for name in METRICS[:SHARES])], _intervals(rows, counts, taken)),
+        *_table(
+            ["row", "against", *(f"{name} +" for name in METRICS[:NUM_FRACTIONS])], _intervals(rows, counts, weights)
+        ),
         "",
-        f"Scores of {of}, percent but for IDSW (a seed's mean).",
-        "First table: whole sequences.",
-        f"Second: {segments} segments, each scored as a sequence and counted with all its seeds, and the 95 % interval",
-        f"of {draws} paired bootstrap draws; bold where it leaves out 0.",
-        "What becomes of identities from one segment to the next counts in the first table alone.",
+        f"Scores of {detections}, in percent except IDSW (mean over seeds).",
+        "First table: full sequences.",
+        f"Second table: {segments} segments, each scored as a sequence over all seeds, with the 95 % interval",
+        f"of {draws} paired bootstrap draws; bold where it excludes 0.",
+        "Only the first table includes identity changes from one segment to the next.",
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -54,14 +58,14 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _percent(scores: FloatArray, seeds: int = 1) -> FloatArray:
     """(..., M) fractions and counts of all seeds -> percent, and counts of one seed."""
-    factors = np.array([100.0] * SHARES + [1.0 / seeds] * (len(METRICS) - SHARES))
+    factors = np.array([100.0] * NUM_FRACTIONS + [1.0 / seeds] * (len(METRICS) - NUM_FRACTIONS))
     return np.asarray(scores * factors)
 
 
-def _scores(rows: Sequence[Row], counts: Mapping[str, Counted]) -> list[list[str]]:
+def _scores(rows: Sequence[Row], counts: Mapping[str, RowCounts]) -> list[list[str]]:
     lines = []
     for row in rows:
-        own, base = counts[row.key].whole, counts[row.base].whole
+        own, base = counts[row.key].full, counts[row.base].full
         scores, others = (_percent(combine(each.sum(axis=0, keepdims=True))[0], len(each)) for each in (own, base))
         cells = [f"{value:.1f}" for value in scores]
         if row.key == row.base:
@@ -73,9 +77,9 @@ def _scores(rows: Sequence[Row], counts: Mapping[str, Counted]) -> list[list[str
     return lines
 
 
-def _intervals(rows: Sequence[Row], counts: Mapping[str, Counted], taken: IntArray) -> list[list[str]]:
+def _intervals(rows: Sequence[Row], counts: Mapping[str, RowCounts], weights: IntArray) -> list[list[str]]:
     return [
-        [row.key, row.base, *_interval_cells(compare(counts[row.key].segments, counts[row.base].segments, taken))]
+        [row.key, row.base, *_interval_cells(compare(counts[row.key].segments, counts[row.base].segments, weights))]
         for row in rows
         if row.key != row.base
     ]
@@ -83,8 +87,8 @@ def _intervals(rows: Sequence[Row], counts: Mapping[str, Counted], taken: IntArr
 
 def _interval_cells(found: Interval) -> list[str]:
     cells = []
-    for place in range(SHARES):
-        difference, low, high = (100 * float(values[place]) for values in found)
+    for index in range(NUM_FRACTIONS):
+        difference, low, high = (100 * float(values[index]) for values in found)
         text = f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"
         cells.append(f"**{text}**" if low > 0 or high < 0 else text)
     return cells

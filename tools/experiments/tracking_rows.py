@@ -1,4 +1,4 @@
-"""The rows of the tracking table: each part of the tracker alone, the presets, and `strong` without each part."""
+"""Rows of the table of tracker gains: each part of the tracker alone, the presets, and `strong` without each part."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fairmot.config.node import CfgNode
 from fairmot.utils.errors import InputError
 
 BASE, STRONG = "fairmot", "strong"
-# A part on top of the published tracker: TRACKER keys and values, first what makes the part, then what it needs.
+# A part added to the preset `fairmot`: TRACKER keys and values, first the key that enables it.
 PARTS: Mapping[str, Mapping[str, Any]] = {
     "second association": {"SECOND_ASSOCIATION": True},
     "higher initiation threshold": {"BIRTH_THRESHOLD": 0.5},
@@ -47,7 +47,7 @@ PRESETS = ("jde", "byte", STRONG)
 
 @dataclass(frozen=True)
 class Row:
-    """One row: key on the command line, its configuration, and the row that it is compared with."""
+    """One row: its name, its configuration, and the name of the row that it is compared with."""
 
     key: str
     cfg: CfgNode
@@ -57,7 +57,7 @@ class Row:
 def all_rows(strong: Path | None = None, overrides: Sequence[str] = ()) -> tuple[Row, ...]:
     """Return the rows, in the order of the table.
 
-    strong: a YAML file that stands for the preset `strong`. overrides: keys that all rows share, before their own.
+    strong: a YAML file that replaces the preset `strong`. overrides: keys and values common to all rows.
     """
     single = [_changed(name, keys, overrides) for name, keys in {**PARTS, **ABLATIONS}.items()]
     presets = [Row(name, _cfg(["TRACKER.PRESET", name, *overrides])) for name in PRESETS if name != STRONG]
@@ -66,9 +66,9 @@ def all_rows(strong: Path | None = None, overrides: Sequence[str] = ()) -> tuple
 
 
 def choose_rows(rows: Sequence[Row], patterns: Sequence[str]) -> tuple[Row, ...]:
-    """Return the rows whose keys fit a pattern, all without any, with those that they are compared with.
+    """Return the rows whose keys match a pattern (all rows without patterns), and the rows they are compared with.
 
-    Raises InputError for a pattern that fits none.
+    Raises InputError for a pattern without a match.
     """
     for pattern in patterns:
         if not any(fnmatch(row.key, pattern) for row in rows):
@@ -92,12 +92,12 @@ def _strong(path: Path | None, overrides: Sequence[str]) -> Row:
 
 
 def _without_each(best: Row, path: Path | None, overrides: Sequence[str]) -> list[Row]:
-    """Rows of `best` with one part as published, and with all numbers that belong to no part as published."""
-    published, own = default_cfg().TRACKER, best.cfg.TRACKER
-    changed = {key: published[key] for key in own if key != "PRESET" and own[key] != published[key]}
+    """Rows of `best` with one part reset to the defaults, and with all keys that belong to no part reset."""
+    defaults, own = default_cfg().TRACKER, best.cfg.TRACKER
+    changed = {key: defaults[key] for key in own if key != "PRESET" and own[key] != defaults[key]}
     groups = {name: [key for key in keys if key in changed] for name, keys in PARTS.items() if _has(own, keys, changed)}
     groups = {name: keys for name, keys in groups.items() if not _is_within(keys, groups.values())}
-    loose = [key for key in changed if not any(key in keys for keys in groups.values())]
+    remaining = [key for key in changed if not any(key in keys for keys in groups.values())]
     preset = ["TRACKER.PRESET", STRONG] if path is None else []
     return [
         Row(
@@ -105,20 +105,20 @@ def _without_each(best: Row, path: Path | None, overrides: Sequence[str]) -> lis
             _cfg([*preset, *overrides, *_pairs({key: changed[key] for key in keys})], path),
             base=STRONG,
         )
-        for name, keys in {**groups, "its other thresholds": loose}.items()
+        for name, keys in {**groups, "its other thresholds": remaining}.items()
         if keys
     ]
 
 
 def _has(own: CfgNode, keys: Mapping[str, Any], changed: Mapping[str, Any]) -> bool:
-    """Whether a configuration has a part: it changes the part's first key, and makes its choices, with any numbers."""
+    """Whether a configuration includes a part: it changes the first key and has the part's text values."""
     return next(iter(keys)) in changed and all(
         own[key] == value for key, value in keys.items() if isinstance(value, str)
     )
 
 
 def _is_within(keys: Sequence[str], groups: Iterable[Sequence[str]]) -> bool:
-    """Whether the keys are a part of a larger group's."""
+    """Whether the keys are a proper subset of a group."""
     return any(set(keys) < set(others) for others in groups)
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.small_runs import SLIM
 
 from fairmot.cli import main
 from fairmot.commands.evaluate.reid import evaluate_reid
@@ -18,9 +19,7 @@ pytestmark = pytest.mark.e2e
 FRAMES = 4
 COLOURS = {1: (230, 30, 30), 2: (30, 30, 230), 3: (30, 200, 30), 4: (230, 230, 30)}
 SEQINFO = "[Sequence]\nname={name}\nseqLength={length}\nframeRate=30\nimWidth=192\nimHeight=128\n"
-SMALL = [
-    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "16", "INPUT.SIZE_HW", "(64,96)",
-]  # fmt: skip
+SMALL = [*SLIM, "MODEL.REID_DIM", "16"]
 WITH_CARS = [*SMALL, "DATA.CLASSES", "('pedestrian','car')", "MODEL.NUM_CLASSES", "2"]
 RATES = ["TPR@FAR=0.1", "TPR@FAR=0.01", "TPR@FAR=0.001", "TPR@FAR=0.0001"]
 

@@ -4,16 +4,13 @@ import json
 
 import pytest
 import torch
+from helpers.small_runs import TRAINING
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fairmot.cli import main
 
 pytestmark = pytest.mark.e2e
-SMALL = [
-    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "INPUT.SIZE_HW", "(64,96)", "DATA.WORKERS", "0",
-    "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.VAL_EVERY", "0", "SOLVER.FAIRNESS_EVERY", "2",
-    "SOLVER.SAMPLE_IMAGES_EVERY", "0",
-]  # fmt: skip
+SMALL = [*TRAINING, "SOLVER.VAL_EVERY", "0", "SOLVER.FAIRNESS_EVERY", "2", "SOLVER.SAMPLE_IMAGES_EVERY", "0"]
 WAYS = {
     "fixed, focal, center_bi": (
         ["LOSS.BALANCE", "fixed", "LOSS.IDENTITY", "focal", "MODEL.REID_SAMPLING", "center_bi", "MODEL.REID_DIM", "12"],
@@ -44,13 +41,8 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Two training sequences of 8 frames and a held-out one of 4."""
-    root = tmp_path_factory.mktemp("world")
-    for name, count, frames, seed in (("train", "2", "8", "5"), ("val", "1", "4", "6")):
-        options = ["--frames", frames, "--sequences", count, "--seed", seed, "--size", "90x120"]
-        assert main(["synthesize", "--output", str(root / name), *options]) == 0
-    return root
+def world(render_world):
+    return render_world(frames=8, val_frames=4)
 
 
 @pytest.fixture(scope="module")

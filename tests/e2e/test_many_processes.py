@@ -10,25 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_runs import TRAINING
 
-from fairmot.cli import main
 from fairmot.formats.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.e2e
-SMALL = [
-    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
-    "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.EMA_DECAY", "0.9",
-]  # fmt: skip
+SMALL = [*TRAINING, "MODEL.REID_DIM", "8", "SOLVER.EMA_DECAY", "0.9"]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Two training and three validation sequences of 8 small frames."""
-    root = tmp_path_factory.mktemp("world")
-    for name, count, seed in (("train", "2", "5"), ("val", "3", "6")):
-        options = ["--frames", "8", "--sequences", count, "--seed", seed, "--size", "90x120"]
-        assert main(["synthesize", "--output", str(root / name), *options]) == 0
-    return root
+def world(render_world):
+    return render_world(frames=8, val_frames=8, val_sequences=3)
 
 
 def start(world, output, *options, launcher=()):

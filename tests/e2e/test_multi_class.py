@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.small_runs import SLIM
 
 from fairmot.cli import main
 from fairmot.formats.checkpoint import read_checkpoint
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.e2e
 FRAMES = 10
 CLASSES = ["DATA.CLASSES", "('pedestrian','car')", "MODEL.NUM_CLASSES", "2"]
 SMALL = [
-    *CLASSES, "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
+    *SLIM, *CLASSES, "MODEL.REID_DIM", "8",
     "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.EPOCHS", "1",
     "TRACKER.MAX_ASPECT", "0", "TRACKER.MIN_AREA", "0",
 ]  # fmt: skip

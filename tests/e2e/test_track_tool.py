@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.small_runs import SLIM
 
 from fairmot.cli import main
 from fairmot.commands.track import outputs as track_outputs
@@ -33,7 +34,7 @@ from fairmot.video.writer import VideoWriter
 
 pytestmark = pytest.mark.e2e
 FRAMES = 12
-SMALL = ["MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)"]
+SMALL = [*SLIM, "MODEL.REID_DIM", "8"]
 ROWS = ".txt", ".jsonl", ".events.jsonl"
 
 

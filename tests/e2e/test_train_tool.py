@@ -12,26 +12,19 @@ import time
 import numpy as np
 import pytest
 import torch
+from helpers.small_runs import TRAINING
 
 from fairmot.cli import main
 from fairmot.formats.checkpoint import read_checkpoint
 from fairmot.formats.motchallenge import read_boxes
 
 pytestmark = pytest.mark.e2e
-SMALL = [
-    "MODEL.WIDTH", "0.125", "MODEL.HEAD_CHANNELS", "8", "MODEL.REID_DIM", "8", "INPUT.SIZE_HW", "(64,96)",
-    "DATA.WORKERS", "0", "SOLVER.BATCH_SIZE", "4", "SOLVER.BASE_LR", "0.002", "SOLVER.LOG_EVERY", "2",
-]  # fmt: skip
+SMALL = [*TRAINING, "MODEL.REID_DIM", "8", "SOLVER.LOG_EVERY", "2"]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """Two training sequences and a held-out one, 12 frames of 90 x 120 each."""
-    root = tmp_path_factory.mktemp("world")
-    for name, count, seed in (("train", "2", "5"), ("val", "1", "6")):
-        options = ["--frames", "12", "--sequences", count, "--seed", seed, "--size", "90x120"]
-        assert main(["synthesize", "--output", str(root / name), *options]) == 0
-    return root
+def world(render_world):
+    return render_world(frames=12, val_frames=12)
 
 
 @pytest.fixture(scope="module")

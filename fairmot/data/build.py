@@ -49,10 +49,10 @@ def build_indexes(
     """Return the index of each data set that `entries` of `key` name, read or mapped from DATA.CACHE."""
     specs = [build_dataset_spec(cfg, entry, limit=limit, key=key) for entry in entries]
     cache = cache_folder(cfg.DATA.CACHE)
-    readers = (LAYOUTS[spec.layout].make_reader(spec.source) for spec in specs)
+    rebuild = cfg.DATA.REBUILD_INDEX
     return tuple(
-        load_index(spec, reader, cache=cache, rebuild=cfg.DATA.REBUILD_INDEX, bar=bar)
-        for spec, reader in zip(specs, readers, strict=True)
+        load_index(spec, LAYOUTS[spec.layout].make_reader(spec.source), cache=cache, rebuild=rebuild, bar=bar)
+        for spec in specs
     )
 
 

@@ -18,7 +18,6 @@ from fairmot.structures.annotations import MAX_INTEGER, MAX_VALUE, UNKNOWN, Anno
 from fairmot.utils.errors import InputError
 
 _KEYS = (b'"images"', b'"annotations"', b'"categories"', b'"videos"', b'"info"', b'"licenses"')
-_NO_SEQUENCE = ""
 
 Item = Mapping[str, Any]
 
@@ -119,12 +118,12 @@ def _classes(rows: Sequence[Item], class_of: Mapping[Any, int], path: Path) -> I
     try:
         return np.array([class_of[row["category_id"]] for row in rows], dtype=np.int64)
     except (KeyError, TypeError):
-        wrong = next(
-            row for row in rows if not isinstance(key := row.get("category_id"), int | str) or key not in class_of
-        )
-        raise InputError(
-            f"{path}: annotation {wrong.get('id')}: category_id {wrong.get('category_id')} is not in categories"
-        ) from None
+        for row in rows:
+            key = row.get("category_id")
+            if not isinstance(key, int | str) or key not in class_of:
+                where = f"{path}: annotation {row.get('id')}"
+                raise InputError(f"{where}: category_id {key} is not in categories") from None
+        raise
 
 
 def _boxes(rows: Sequence[Item], path: Path) -> FloatArray:
@@ -190,7 +189,7 @@ def _sequences(items: Sequence[Item], videos: Sequence[Item], path: Path) -> tup
         raise InputError(f"{path}: image {unlisted.get('id')}: video_id {unlisted['video_id']} is not in videos")
     if None in video_ids or not names:
         index_of[None] = len(names)
-        names.append(_NO_SEQUENCE)
+        names.append("")
     return tuple(names), np.array([index_of[key] for key in video_ids], dtype=np.int64)
 
 

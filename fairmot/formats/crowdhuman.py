@@ -55,18 +55,17 @@ def make_record(image_id: str, rows: Iterable[OdgtRow]) -> dict[str, Any]:
 
     image_id: the image's file name without its extension.
     """
-    return {"ID": image_id, "gtboxes": [_row(row, number) for number, row in enumerate(rows)]}
-
-
-def _row(row: OdgtRow, number: int) -> dict[str, Any]:
-    ignores = int(row.is_ignored or row.tag == MASK)
-    return {
-        "tag": row.tag,
-        BOX_KEYS["full"]: [round(float(side), 2) for side in row.full_tlwh],
-        BOX_KEYS["visible"]: [round(float(side), 2) for side in row.visible_tlwh],
-        "extra": {"box_id": number, "occ": int(row.is_occluded), "ignore": ignores},
-        "head_attr": {"ignore": 1, "occ": 0, "unsure": 1},
-    }
+    boxes = [
+        {
+            "tag": row.tag,
+            BOX_KEYS["full"]: [round(float(side), 2) for side in row.full_tlwh],
+            BOX_KEYS["visible"]: [round(float(side), 2) for side in row.visible_tlwh],
+            "extra": {"box_id": n, "occ": int(row.is_occluded), "ignore": int(row.is_ignored or row.tag == MASK)},
+            "head_attr": {"ignore": 1, "occ": 0, "unsure": 1},
+        }
+        for n, row in enumerate(rows)
+    ]
+    return {"ID": image_id, "gtboxes": boxes}
 
 
 def split_lines(path: Path, *, size: int = 4 << 20) -> list[FileRange]:

@@ -96,9 +96,8 @@ def _read_header(header: Sequence[str], where: str) -> tuple[list[str], tuple[st
     box = next((group for group in _CORNERS if set(group) <= set(names)), _BOX)
     missing = [name for name in ("image", *box) if name not in names]
     if missing:
-        raise InputError(
-            f"{where}: no column {', '.join(missing)}; the header needs image and left,top,width,height or x1,y1,x2,y2"
-        )
+        needed = "image and left,top,width,height or x1,y1,x2,y2"
+        raise InputError(f"{where}: no column {', '.join(missing)}; the header needs {needed}")
     used = {"image", *box, "width", "height", "id", "class", "sequence", "frame"}
     repeated = next((name for name in names if name in used and names.count(name) > 1), None)
     if repeated:

@@ -16,9 +16,8 @@ from fairmot.utils.errors import InputError
 
 START_OF_SCAN, APP1 = 0xDA, 0xE1
 EXIF, ORIENTATION = b"Exif\0\0", 0x0112
-HARMLESS = re.compile(
-    r"Invalid SOS parameters|unknown JFIF revision|Adobe color transform"
-)  # all decoders accept these
+# all decoders accept these:
+HARMLESS = re.compile(r"Invalid SOS parameters|unknown JFIF revision|Adobe color transform")
 PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 END_OF_IMAGE = b"\xff\xd9"
 

@@ -46,24 +46,20 @@ def _bytes(raw: bytes | str) -> bytes:
     return raw.encode("latin1") if isinstance(raw, str) else raw
 
 
-def _rebuild_array(*_: object) -> _Array:
-    return _Array()
-
-
 def _rebuild_scalar(dtype: _DType, raw: bytes | str) -> np.generic:
     scalar: np.generic = np.frombuffer(_bytes(raw), dtype.value, count=1)[0]
     return scalar
 
 
 def _array_class() -> None:
-    """Replacement of `numpy.ndarray` as an argument of `_rebuild_array`, which ignores it."""
+    """Replacement of `numpy.ndarray` as an argument of `_reconstruct`, which `_Array` ignores."""
 
 
 SAFE_GLOBALS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_DType, "numpy.dtype"),
     (_array_class, "numpy.ndarray"),
-    (_rebuild_array, "numpy.core.multiarray._reconstruct"),
-    (_rebuild_array, "numpy._core.multiarray._reconstruct"),
+    (_Array, "numpy.core.multiarray._reconstruct"),
+    (_Array, "numpy._core.multiarray._reconstruct"),
     (_rebuild_scalar, "numpy.core.multiarray.scalar"),
     (_rebuild_scalar, "numpy._core.multiarray.scalar"),
     _Array,  # allows the unpickler to set its state

@@ -55,7 +55,7 @@ def sequence_name(folder: Path) -> str:
 
 def has_official_names(names: Sequence[str]) -> bool:
     """Whether all names are classes of the challenge, ignoring case."""
-    return all(_plain(name) in CLASS_NAMES for name in names)
+    return all(name.strip().lower() in CLASS_NAMES for name in names)
 
 
 def class_numbers(names: Sequence[str]) -> tuple[int, ...]:
@@ -68,20 +68,13 @@ def class_numbers(names: Sequence[str]) -> tuple[int, ...]:
     >>> class_numbers(["pedestrian", "car"]), class_numbers(["car", "tram"])
     ((1, 3), (1, 2))
     """
-    plain = [_plain(name) for name in names]
+    plain = [name.strip().lower() for name in names]
     for name in names:
-        if not _plain(name) or "/" in name:
+        if not name.strip() or "/" in name:
             raise InputError(f"DATA.CLASSES: {name!r} is not a class name; expected text without a slash")
-    numbers = (
-        tuple(CLASS_NAMES[name] for name in plain) if has_official_names(names) else tuple(range(1, len(names) + 1))
-    )
     if not names or len({CLASS_NAMES.get(name, name) for name in plain}) < len(names):
         raise InputError(f"DATA.CLASSES: {', '.join(names) or 'no name'}: each class once (person is pedestrian)")
-    return numbers
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower()
+    return tuple(CLASS_NAMES[name] for name in plain) if has_official_names(names) else tuple(range(1, len(names) + 1))
 
 
 def find_sequences(root: Path) -> list[Path]:
@@ -263,15 +256,13 @@ def _to_table(rows: FloatArray, numbers: IntArray, kind: Literal["ground_truth",
 def write_ground_truth(path: Path, table: BoxTable) -> None:
     """Write 9-column ground truth, by identity then frame."""
     order = np.lexsort((table.frames, table.ids))
-    write_text(path, "".join(_ground_truth_line(table, row) for row in order))
-
-
-def _ground_truth_line(table: BoxTable, row: int) -> str:
-    left, top, width, height = (f"{value:.2f}".rstrip("0").rstrip(".") for value in table.boxes_tlwh[row])
-    flag, class_number, visibility = int(table.confidences[row]), int(table.classes[row]), table.visibilities[row]
-    return (
-        f"{table.frames[row]},{table.ids[row]},{left},{top},{width},{height},{flag},{class_number},{visibility:.5f}\n"
-    )
+    lines = []
+    for row in order:
+        box = ",".join(f"{value:.2f}".rstrip("0").rstrip(".") for value in table.boxes_tlwh[row])
+        flag, class_number = int(table.confidences[row]), int(table.classes[row])
+        key = f"{table.frames[row]},{table.ids[row]}"
+        lines.append(f"{key},{box},{flag},{class_number},{table.visibilities[row]:.5f}\n")
+    write_text(path, "".join(lines))
 
 
 def format_results(table: BoxTable) -> Iterable[str]:

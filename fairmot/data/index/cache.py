@@ -18,7 +18,7 @@ from typing import Any
 
 from fairmot.data.index.builder import Selection, build_index
 from fairmot.data.index.label_index import LabelIndex, open_index, write_index
-from fairmot.data.readers.base import Bar, Reader, ReadPlan, Source, no_bar, read_units
+from fairmot.data.readers.base import Bar, Reader, Source, no_bar, read_units
 from fairmot.utils.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -53,7 +53,11 @@ def load_index(
         with suppress(InputError):  # damaged: built again
             return open_index(folder)
     plan = reader.plan()
-    manifest = _make_manifest(plan)  # before reading, so that a change during reading is noticed at the next start
+    # before reading, so that a change during reading is noticed at the next start:
+    manifest = {
+        kind: {str(path): fingerprint(str(path)) for path in getattr(plan, kind)}
+        for kind, fingerprint in _FINGERPRINTS.items()
+    }
     index = build_index(
         read_units(reader, plan.units, processes=processes, bar=bar),
         spec.selection,
@@ -104,13 +108,6 @@ def _is_current(folder: Path) -> bool:
         )
     except (OSError, ValueError, KeyError, AttributeError):
         return False
-
-
-def _make_manifest(plan: ReadPlan) -> dict[str, dict[str, Any]]:
-    return {
-        kind: {str(path): fingerprint(str(path)) for path in getattr(plan, kind)}
-        for kind, fingerprint in _FINGERPRINTS.items()
-    }
 
 
 def _digest(path: str) -> str:

@@ -79,9 +79,8 @@ class Reader(Protocol):
 
 SERIAL_BELOW = 8  # units: starting processes would take longer than reading
 
-Bar = Callable[
-    [Iterable[Annotations], int], Iterable[Annotations]
-]  # items, their number -> the same items, with progress
+# items, their number -> the same items, with progress:
+Bar = Callable[[Iterable[Annotations], int], Iterable[Annotations]]
 
 
 def no_bar(items: Iterable[Annotations], total: int) -> Iterable[Annotations]:

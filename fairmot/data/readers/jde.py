@@ -83,16 +83,14 @@ class JDEReader:
         if named is not None or self.source.images:
             return named
         root = self.source.root
-        return only_file(
-            [path for suffix in LIST_SUFFIXES for path in files_with(root, suffix, starts_with_image)], root
-        )
+        lists = [path for suffix in LIST_SUFFIXES for path in files_with(root, suffix, starts_with_image)]
+        return only_file(lists, root)
 
     def _check_list(self, image_list: Path, images: list[str]) -> None:
         """Raise InputError if the first image does not exist, or one has no folder `images` in its path."""
         if not (self.image_root / images[0]).exists():
-            raise InputError(
-                f"{image_list}: {images[0]} is not in {self.image_root}; ROOT (or IMAGES) is what the list starts from"
-            )
+            hint = "ROOT (or IMAGES) is what the list starts from"
+            raise InputError(f"{image_list}: {images[0]} is not in {self.image_root}; {hint}")
         for folder in image_folders(self.image_root, images):
             if label_folder(folder, LABELS) is None:
                 raise InputError(f"{image_list}: its images in {folder} are below no folder called {IMAGES}")
@@ -103,7 +101,12 @@ class JDEReader:
         tops: list[Path] = [root]
         walked: list[Path] = []
         if label_folder(str(root), LABELS) is None:
-            tops, walked = _find_tops(root)
+            tops = []
+            for folder, names, _ in walk_folders(root):
+                walked.append(Path(folder))
+                if IMAGES in names and LABELS in names:
+                    tops.append(Path(folder) / IMAGES)
+                names[:] = [name for name in names if name not in (IMAGES, LABELS)]
         images: list[str] = []
         for top in tops:
             found, folders = walk_images(root, top)
@@ -112,15 +115,3 @@ class JDEReader:
         if not images:
             raise InputError(f"{root}: neither a list of images nor a folder {IMAGES} with {LABELS} next to it")
         return images, walked
-
-
-def _find_tops(root: Path) -> tuple[list[Path], list[Path]]:
-    """Return the folders `images` with labels next to them, by name, and the folders that were searched."""
-    tops: list[Path] = []
-    walked: list[Path] = []
-    for folder, names, _ in walk_folders(root):
-        walked.append(Path(folder))
-        if IMAGES in names and LABELS in names:
-            tops.append(Path(folder) / IMAGES)
-        names[:] = [name for name in names if name not in (IMAGES, LABELS)]
-    return tops, walked

@@ -2,30 +2,25 @@
 
 import colorsys
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray
 
-Pattern = Literal["plain", "bands", "stripes", "checks", "blocks", "dots", "logo"]
-PATTERNS: tuple[Pattern, ...] = ("plain", "plain", "bands", "stripes", "checks", "blocks", "dots", "logo")
-Bottom = Literal["trousers", "shorts", "skirt", "dress", "coat"]
-BOTTOMS: tuple[Bottom, ...] = ("trousers", "trousers", "trousers", "shorts", "skirt", "dress", "coat")
-Bag = Literal["none", "backpack", "shoulder"]
-BAGS: tuple[Bag, ...] = ("none", "none", "backpack", "shoulder")
-Hair = Literal["short", "long", "cap", "bald", "hood"]
-HAIRS: tuple[Hair, ...] = ("short", "short", "long", "cap", "bald", "hood")
+PATTERNS = ("plain", "plain", "bands", "stripes", "checks", "blocks", "dots", "logo")  # repeated values are likelier
+BOTTOMS = ("trousers", "trousers", "trousers", "shorts", "skirt", "dress", "coat")
+BAGS = ("none", "none", "backpack", "shoulder")
+HAIRS = ("short", "short", "long", "cap", "bald", "hood")
 Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """Textile of two colours; `count` is the number of repetitions of the pattern around or along the body."""
+    """Textile of two colours in one of PATTERNS; `count`: repetitions of the pattern around or along the body."""
 
     colour: Colour
     second: Colour
-    pattern: Pattern = "plain"
+    pattern: str = "plain"
     count: float = 5.0
 
     def colour_at(self, azimuth: FloatArray, along: FloatArray) -> FloatArray:
@@ -58,19 +53,22 @@ def _edge(wave: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Appearance:
-    """One person: stature in metres, build (1 = average width), clothes, skin and hair."""
+    """One person: stature in metres, build (1 = average width), clothes, skin and hair.
+
+    hair: one of HAIRS; bottom: of BOTTOMS; bag: of BAGS.
+    """
 
     stature: float
     build: float
     skin: Colour
     hair_colour: Colour
-    hair: Hair
+    hair: str
     top: Cloth
     sleeves: float  # 0 = bare arms, 0.5 = short, 1 = long
-    bottom: Bottom
+    bottom: str
     lower: Cloth
     shoes: Colour
-    bag: Bag
+    bag: str
     bag_colour: Colour
 
 

@@ -30,7 +30,7 @@ def draw_backdrop(camera: Camera, scene: str, margin: int, rng: np.random.Genera
     view = _BackdropView(camera, margin, oversampling, depth=camera.far * float(rng.uniform(1.15, 1.5)))
     canvas = np.zeros((height * oversampling, width * oversampling, 3), dtype=np.float32)
     BACKGROUNDS[scene](canvas, view, rng)
-    _draw_ground(canvas, view, GROUNDS[scene](rng), rng)
+    _draw_ground(canvas, view, _draw_texture(scene, rng), rng)
     canvas *= _patches(canvas.shape[:2], 5, 0.05, rng)[..., None]
     small = np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA))
     return Backdrop((np.clip(small, 0, 1) * 255).astype(np.uint8), margin)
@@ -83,11 +83,9 @@ def _draw_ground(canvas: FloatArray, view: _BackdropView, texture: FloatArray, r
 def _blank_texture(colour: Colour, rough: float, rng: np.random.Generator) -> FloatArray:
     size = TILE * TEXEL
     texture = np.ones((size, size, 3), dtype=np.float32) * np.asarray(colour, np.float32)
-    fine = rng.normal(1, rough, (size // 2, size // 2)).astype(np.float32)
-    coarse = rng.normal(1, rough, (24, 24)).astype(np.float32)
-    for grain in (fine, coarse):
-        cell = size // len(grain)
-        wrapped = np.pad(grain, 1, mode="wrap")
+    for cells in (size // 2, 24):
+        cell = size // cells
+        wrapped = np.pad(rng.normal(1, rough, (cells, cells)).astype(np.float32), 1, mode="wrap")
         grown = cv2.resize(wrapped, (size + 2 * cell, size + 2 * cell), interpolation=cv2.INTER_LINEAR)
         texture *= grown[cell : cell + size, cell : cell + size, None]
     return texture
@@ -101,8 +99,7 @@ def _add_slabs(texture: FloatArray, sides: tuple[float, float], rng: np.random.G
         checker = (np.add.outer(np.arange(counts[1]), np.arange(counts[0])) % 2)[..., None]
         shades = shades * (1 - np.float32(rng.uniform(0.1, 0.35)) * checker).astype(np.float32)
     size = TILE * TEXEL
-    grown = cv2.resize(shades, (size, size), interpolation=cv2.INTER_NEAREST)
-    texture = texture * grown.reshape(size, size, 1)
+    texture = texture * cv2.resize(shades, (size, size), interpolation=cv2.INTER_NEAREST)[..., None]
     for axis in (0, 1):
         for index in range(counts[1 - axis]):
             at = round(index * size / counts[1 - axis])
@@ -121,42 +118,28 @@ def _stone(rng: np.random.Generator, low: float = 0.35, high: float = 0.72) -> C
     return (float(value - warmth), float(value), float(value + warmth))
 
 
-def _pavement(rng: np.random.Generator) -> FloatArray:
+def _draw_texture(scene: str, rng: np.random.Generator) -> FloatArray:
+    """Draw the ground texture of a scene: asphalt, pavement, grass, gravel, planks or slabs."""
+    if scene == "park":
+        if rng.random() < 0.65:
+            green = rng.uniform(0.3, 0.52)
+            grass = (float(green * 0.35), float(green), float(green * rng.uniform(0.5, 0.85)))
+            return _blank_texture(grass, 0.16, rng)
+        return _blank_texture(_stone(rng, 0.5, 0.7), 0.12, rng)
+    if scene == "hall":
+        if rng.random() < 0.4:
+            return _add_slabs(_blank_texture((0.25, 0.42, 0.6), 0.06, rng), (0.2, 2.0), rng)
+        return _add_slabs(_blank_texture(_stone(rng, 0.5, 0.85), 0.02, rng), (1.0, 1.0), rng)
+    if scene == "street" and rng.random() < 0.4:
+        return _blank_texture(_stone(rng, 0.28, 0.45), 0.09, rng)
     side = float(rng.choice([0.5, 0.8, 1.0, 1.6]))
     return _add_slabs(_blank_texture(_stone(rng), 0.05, rng), (side, side * float(rng.choice([1.0, 0.5]))), rng)
 
 
-def _asphalt_or_pavement(rng: np.random.Generator) -> FloatArray:
-    return _blank_texture(_stone(rng, 0.28, 0.45), 0.09, rng) if rng.random() < 0.4 else _pavement(rng)
-
-
-def _grass_or_gravel(rng: np.random.Generator) -> FloatArray:
-    if rng.random() < 0.65:
-        green = rng.uniform(0.3, 0.52)
-        return _blank_texture((float(green * 0.35), float(green), float(green * rng.uniform(0.5, 0.85))), 0.16, rng)
-    return _blank_texture(_stone(rng, 0.5, 0.7), 0.12, rng)
-
-
-def _planks_or_slabs(rng: np.random.Generator) -> FloatArray:
-    if rng.random() < 0.4:
-        return _add_slabs(_blank_texture((0.25, 0.42, 0.6), 0.06, rng), (0.2, 2.0), rng)
-    return _add_slabs(_blank_texture(_stone(rng, 0.5, 0.85), 0.02, rng), (1.0, 1.0), rng)
-
-
-GROUNDS: dict[str, Callable[[np.random.Generator], FloatArray]] = {
-    "street": _asphalt_or_pavement,
-    "plaza": _pavement,
-    "park": _grass_or_gravel,
-    "hall": _planks_or_slabs,
-}
-
-
 def _draw_sky(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator) -> None:
     bottom = max(1, view.row(0.0))
-    top, low = (
-        np.array([0.85, 0.65, 0.45]) * rng.uniform(0.7, 1.1),
-        np.array([0.92, 0.88, 0.82]) * rng.uniform(0.8, 1.05),
-    )
+    top = np.array([0.85, 0.65, 0.45]) * rng.uniform(0.7, 1.1)
+    low = np.array([0.92, 0.88, 0.82]) * rng.uniform(0.8, 1.05)
     canvas[:bottom] = top + (low - top) * np.linspace(0, 1, bottom)[:, None, None]
     canvas[:bottom] *= _patches((bottom, canvas.shape[1]), 3, 0.06, rng)[..., None]
 
@@ -186,11 +169,9 @@ def _draw_house(canvas: FloatArray, view: _BackdropView, span: tuple[int, int], 
         ends = (int(x), int(x + width * view.unit))
         bottom = 0.1 if shop or rng.random() < 0.25 else 0.9
         for low, high in ((bottom, 2.3), (3.4, 4.9), (6.2, 7.7)):
-            cv2.rectangle(canvas, (ends[0], view.row(high)), (ends[1], view.row(low)), frame, -1)
-            inset = max(1, int(0.06 * view.unit))
-            cv2.rectangle(
-                canvas, (ends[0] + inset, view.row(high) + inset), (ends[1] - inset, view.row(low) - inset), glass, -1
-            )
+            upper, lower, inset = view.row(high), view.row(low), max(1, int(0.06 * view.unit))
+            cv2.rectangle(canvas, (ends[0], upper), (ends[1], lower), frame, -1)
+            cv2.rectangle(canvas, (ends[0] + inset, upper + inset), (ends[1] - inset, lower - inset), glass, -1)
         x += (width + gap) * view.unit
     if shop:
         awning = _to_colour(rng.uniform(0.1, 0.9, 3))
@@ -249,8 +230,7 @@ def _draw_hall(canvas: FloatArray, view: _BackdropView, rng: np.random.Generator
             cv2.rectangle(canvas, (ends[0], view.row(2.3)), (ends[1], view.row(0.9)), poster, -1)
         x += width
     cv2.rectangle(canvas, (0, view.row(0.14)), (canvas.shape[1], base), _to_colour(wall * 0.55), -1)
-    ceiling = max(0, view.row(3.4))
-    canvas[:ceiling] *= 0.8
+    canvas[: max(0, view.row(3.4))] *= 0.8
 
 
 BACKGROUNDS: dict[str, Callable[[FloatArray, _BackdropView, np.random.Generator], None]] = {

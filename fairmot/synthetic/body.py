@@ -52,15 +52,12 @@ def uniform_colour(colour: Colour) -> ColourFunction:
 
 def build_body(person: Appearance, pose: Pose) -> list[BodySegment]:
     """Return the segments of a person; the lowest shoe is on the ground."""
-    legs = [_leg(person, pose, side) for side in (-1, 1)]
-    segments = [segment for leg in legs for segment in leg]
-    segments += _trunk(person, pose) + _head(person) + _bag(person)
-    segments += [segment for side in (-1, 1) for segment in _arm(person, pose, side)]
+    legs = _leg(person, pose, -1) + _leg(person, pose, 1)
+    segments = legs + _trunk(person, pose) + _head(person) + _bag(person)
+    segments += _arm(person, pose, -1) + _arm(person, pose, 1)
     if pose.posture == "ride":
         return [_shift_up(segment, 0.1) for segment in segments] + _bicycle(person)
-    lowest = min(
-        min(segment.start[1] - segment.radii[0], segment.end[1] - segment.radii[1]) for leg in legs for segment in leg
-    )
+    lowest = min(min(part.start[1] - part.radii[0], part.end[1] - part.radii[1]) for part in legs)
     return [_shift_up(segment, -lowest) for segment in segments]
 
 
@@ -109,10 +106,9 @@ def _trunk(person: Appearance, pose: Pose) -> list[BodySegment]:
     build = person.build
     lean = 0.16 if pose.posture == "ride" else 0.015
     cloth = person.lower if person.bottom == "coat" else person.top
+    radii = (0.118 * build, 0.098 * build)
     segments = [
-        BodySegment(
-            (lean, 0.795, 0.0), (0.0, 0.52, 0.0), (0.118 * build, 0.098 * build), cloth.colour_at, 0.62, 0.3, 0.06
-        ),
+        BodySegment((lean, 0.795, 0.0), (0.0, 0.52, 0.0), radii, cloth.colour_at, 0.62, 0.3, 0.06),
         BodySegment((lean, 0.9, 0.0), (lean, 0.82, 0.0), (0.034, 0.036), uniform_colour(person.skin), depth_bias=-0.01),
     ]
     hem = {"skirt": 0.3, "dress": 0.27, "coat": 0.24}.get(person.bottom)
@@ -139,7 +135,8 @@ def _arm(person: Appearance, pose: Pose, side: int) -> list[BodySegment]:
     hand = _endpoint(wrist, angle + flexion, 0.035)
     skin = uniform_colour(person.skin)
     cloth = person.lower if person.bottom == "coat" else person.top
-    sleeve = uniform_colour(cloth.colour) if cloth.pattern == "logo" else _sleeve(cloth)
+    plain = uniform_colour(cloth.colour)
+    sleeve = plain if cloth.pattern == "logo" else lambda azimuth, along: cloth.colour_at(azimuth, along * 0.55)
     upper, lower = (sleeve if person.sleeves > shortest else skin for shortest in (0, 0.7))
     width = 0.5 + 0.5 * person.build
     return [
@@ -147,10 +144,6 @@ def _arm(person: Appearance, pose: Pose, side: int) -> list[BodySegment]:
         BodySegment(shoulder, elbow, (0.039 * width, 0.032 * width), upper, depth_bias=0.002),
         BodySegment(elbow, wrist, (0.031 * width, 0.024 * width), lower, depth_bias=0.001),
     ]
-
-
-def _sleeve(cloth: Cloth) -> ColourFunction:
-    return lambda azimuth, along: cloth.colour_at(azimuth, along * 0.55)
 
 
 def _head(person: Appearance) -> list[BodySegment]:
@@ -174,9 +167,8 @@ def _head(person: Appearance) -> list[BodySegment]:
         segments.append(BodySegment((0.01, 0.985, 0.0), (0.015, 0.962, 0.0), (0.046, 0.054), cap, 1.1, 0.5, 0.02))
         segments.append(BodySegment((0.03, 0.962, 0.0), (0.085, 0.955, 0.0), (0.03, 0.02), cap, 1.0, 0.8, 0.02))
     if person.hair == "hood":
-        segments.append(
-            BodySegment((-0.015, 0.965, 0.0), (-0.02, 0.88, 0.0), (0.05, 0.062), person.top.colour_at, 1.0, 0.7)
-        )
+        hood = person.top.colour_at
+        segments.append(BodySegment((-0.015, 0.965, 0.0), (-0.02, 0.88, 0.0), (0.05, 0.062), hood, 1.0, 0.7))
     return segments
 
 
@@ -192,10 +184,8 @@ def _bag(person: Appearance) -> list[BodySegment]:
 def _bicycle(person: Appearance) -> list[BodySegment]:
     """Return two wheels and a frame; lengths are relative to a stature of 1.7 m."""
     rubber, metal = uniform_colour((0.08, 0.08, 0.08)), uniform_colour(person.bag_colour)
-    wheels = [
-        BodySegment((x, 0.2, 0.0), (x, 0.2, 0.0), (0.2, 0.2), rubber, depth_bias=-0.02, rim=0.025)
-        for x in (-0.28, 0.36)
-    ]
+    hubs: list[Point] = [(-0.28, 0.2, 0.0), (0.36, 0.2, 0.0)]
+    wheels = [BodySegment(hub, hub, (0.2, 0.2), rubber, depth_bias=-0.02, rim=0.025) for hub in hubs]
     tubes = [
         ((-0.28, 0.2), (-0.02, 0.52)),
         ((-0.02, 0.5), (0.28, 0.5)),

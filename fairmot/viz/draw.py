@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 
 from fairmot.geometry.arrays import FloatArray, ImageArray, IntArray, require_shape
-from fairmot.geometry.boxes import xyxy_to_tlwh
 from fairmot.viz.colours import Colour, colour_of
 from fairmot.viz.labels import draw_labels
 
 _SHIFT = 4  # fractional bits of coordinates: boxes are drawn at 1/16 pixel
-_DETECTION_COLOUR: Colour = (255, 214, 64)
 OUTLINE: Colour = (16, 16, 16)
 
 
@@ -49,36 +47,16 @@ def draw_tracks(
     the boxes, each in its own colour (`colour_of`). scores: (N,), written after the identity. trails: identity ->
     (K, 2) points x, y, oldest first, K >= 1; see `FootTrails`. Raises ValueError when shapes disagree.
     """
-    count = len(ids)
     require_shape("image", image, (None, None, 3))
-    require_shape("boxes_tlwh", boxes_tlwh, (count, 4))
+    require_shape("boxes_tlwh", boxes_tlwh, (len(ids), 4))
+    texts, colours = [str(int(identity)) for identity in ids], [colour_of(int(identity)) for identity in ids]
     if scores is not None:
-        require_shape("scores", scores, (count,))
-    texts = [str(int(identity)) for identity in ids]
-    if scores is not None:
+        require_shape("scores", scores, (len(ids),))
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, scores, strict=True)]
-    return _draw(image, boxes_tlwh, texts, [colour_of(int(identity)) for identity in ids], trails or {})
-
-
-def draw_detections(image: ImageArray, boxes_xyxy: FloatArray, scores: FloatArray) -> ImageArray:
-    """Return a copy of `image` (H, W, 3) RGB uint8 with boxes (N, 4) in one colour and their scores (N,)."""
-    require_shape("image", image, (None, None, 3))
-    require_shape("boxes_xyxy", boxes_xyxy, (len(scores), 4))
-    texts = [f"{score:.2f}" for score in scores]
-    return _draw(image, xyxy_to_tlwh(boxes_xyxy), texts, [_DETECTION_COLOUR] * len(scores), {})
-
-
-def _draw(
-    image: ImageArray,
-    boxes_tlwh: FloatArray,
-    texts: list[str],
-    colours: list[Colour],
-    trails: Mapping[int, FloatArray],
-) -> ImageArray:
     canvas = np.ascontiguousarray(image).copy()
     pen = Pen.for_image((image.shape[0], image.shape[1]))
     _draw_boxes(canvas, boxes_tlwh, colours, pen)
-    for identity, points in trails.items():
+    for identity, points in (trails or {}).items():
         _draw_trail(canvas, points, colour_of(identity), pen)
     draw_labels(canvas, boxes_tlwh, texts, colours, text_height=pen.text_height)
     return canvas

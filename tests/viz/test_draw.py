@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmot.viz.colours import colour_of
-from fairmot.viz.draw import Pen, draw_detections, draw_tracks
+from fairmot.viz.draw import Pen, draw_tracks
 
 GREY = np.full((120, 160, 3), 90, np.uint8)
 BOX = np.array([[40.0, 50.0, 30.0, 40.0]])
@@ -34,12 +34,6 @@ def test_scores_and_trails_are_drawn() -> None:
     trail = {3: np.array([[100.0, 110.0], [80.0, 105.0], [55.0, 90.0]])}
     drawn = draw_tracks(GREY, BOX, np.array([3]), trails=trail)
     assert (drawn[108:112, 95:101] != 90).any()
-
-
-def test_detections_have_one_colour() -> None:
-    boxes = np.array([[10.0, 30.0, 40.0, 80.0], [80.0, 30.0, 120.0, 90.0]])
-    drawn = draw_detections(GREY, boxes, np.array([0.4, 0.9]))
-    assert tuple(drawn[80, 25]) == tuple(drawn[90, 100])
 
 
 def test_line_width_and_text_scale_with_the_image() -> None:

@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md that a program can check."""
+"""Rules of docs/architecture.md: imports, sizes, parameters, configuration."""
 
 import ast
 import shutil
@@ -30,7 +30,7 @@ def name_of(path: Path) -> str:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Yield the functions of a file but Triton's kernels, which take pointers and strides one by one."""
+    """Yield the functions of a file except Triton kernels, which take many pointers and strides."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_kernel(node):
             yield node
@@ -40,16 +40,16 @@ def is_kernel(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(ast.unparse(decorator).startswith("triton.jit") for decorator in node.decorator_list)
 
 
-def loaded_after(statement: str, wanted: tuple[str, ...]) -> set[str]:
-    """Run `statement` in a fresh interpreter; return which of `wanted` it loaded."""
-    code = f"{statement}\nimport sys\nprint(*(name for name in {wanted!r} if name in sys.modules))"
+def loaded_after(statement: str, names: tuple[str, ...]) -> set[str]:
+    """Run `statement` in a fresh interpreter; return which of `names` it loaded."""
+    code = f"{statement}\nimport sys\nprint(*(name for name in {names!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
-def test_the_import_contracts_hold() -> None:
-    """The layers, the islands and the forbidden imports, as pyproject.toml states them."""
+def test_import_contracts_hold() -> None:
+    """The layers and forbidden imports of pyproject.toml."""
     command = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
     if command is None:
         pytest.fail("lint-imports is not installed; install the development tools: pip install -e '.[dev]'")
@@ -65,11 +65,11 @@ def test_tracking_and_scoring_never_load_torch(package: str) -> None:
     assert loaded_after(statement, ("torch", "torchvision")) == set()
 
 
-def test_importing_fairmot_is_cheap() -> None:
+def test_import_of_the_command_line_is_cheap() -> None:
     assert loaded_after("import fairmot, fairmot.cli", HEAVY) == set()
 
 
-def test_the_names_of_the_package_are_the_real_ones() -> None:
+def test_public_names_are_loaded_on_first_use() -> None:
     names = "from fairmot import Detections, Tracks, build_model, build_tracker, load_cfg, load_weights, __version__"
     assert loaded_after(names, ("torch", "fairmot.tracking.build")) == {"torch", "fairmot.tracking.build"}
     with pytest.raises(AssertionError, match="cannot import name 'nonsense'"):
@@ -87,7 +87,7 @@ def test_modules_and_functions_are_small(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_functions_take_few_parameters(path: Path) -> None:
-    """Eight at most, self apart, and no boolean by position."""
+    """At most eight besides self, and no positional boolean."""
     for node in functions(path):
         positional = [*node.args.posonlyargs, *node.args.args]
         named = [argument for argument in (*positional, *node.args.kwonlyargs) if argument.arg not in ("self", "cls")]
@@ -112,7 +112,7 @@ def test_tools_are_shims() -> None:
 
 
 def test_only_builders_and_commands_take_the_configuration() -> None:
-    """A `cfg` parameter outside commands/, config/ and the build.py files would carry the tree where it stops."""
+    """No function outside commands/, config/ and the build.py files takes a `cfg` parameter."""
     for path in MODULES:
         if path.name == "build.py" or {"commands", "config"} & set(path.parts):
             continue

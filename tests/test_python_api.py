@@ -1,4 +1,4 @@
-"""What `import fairmot` offers: every name is real, and costs nothing before it is used."""
+"""Public names of `import fairmot`: defined, and loaded on first use."""
 
 import subprocess
 import sys
@@ -20,20 +20,20 @@ def loaded_after(statement):
 
 
 @pytest.mark.parametrize("name", fairmot.__all__)
-def test_every_name_is_there_and_is_called_so_at_home(name):
+def test_public_name_equals_the_name_in_its_module(name):
     found = getattr(fairmot, name)
     assert name == "__version__" or found.__name__ == name
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_public_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'fairmot' has no attribute 'load_tracker'"):
         fairmot.load_tracker  # noqa: B018
 
 
-def test_the_package_alone_loads_nothing():
+def test_import_of_the_package_loads_no_heavy_package():
     assert loaded_after("import fairmot") == set()
 
 
-def test_a_tracker_and_supervision_s_borders_need_no_torch():
+def test_import_of_tracker_and_supervision_needs_no_torch():
     statement = "from fairmot import Detections, JointTracker, TrackerOptions; import fairmot.formats.supervision"
     assert loaded_after(statement).isdisjoint({"torch", "supervision"})

@@ -30,7 +30,7 @@ def test_resolve_spans_keeps_entry_order_and_sorts_sequences(root):
     assert names(root, ["a", "b/S2"]) == ["a", "S2"]
 
 
-def test_a_dot_is_the_root_itself(root):
+def test_dataset_name_dot_is_the_root(root):
     assert names(root / "b", ["."]) == ["S1", "S2"]
     assert names(root / "a", ["."]) == ["a"]
 

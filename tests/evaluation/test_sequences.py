@@ -47,7 +47,7 @@ def test_length_is_covered_by_images_or_ground_truth(root, images, length):
     assert read_ground_truth(root / "gt" / "A").sequences[0].info.length == length
 
 
-def test_a_cut_sequence_is_scored_over_what_is_here(root):
+def test_cut_sequence_is_scored_over_its_remaining_frames(root):
     info = read_ground_truth(root / "gt" / "A").sequences[0].info
     write_sequence_info(replace(info, length=600))
     assert read_ground_truth(root / "gt" / "A").sequences[0].info.length == 600

@@ -16,7 +16,7 @@ def image_rgb():
     return np.random.default_rng(3).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
 
-def test_a_png_comes_back_as_rgb(tmp_path, image_rgb):
+def test_png_is_read_as_rgb(tmp_path, image_rgb):
     write_image(tmp_path / "new folder" / "a.png", image_rgb)
     np.testing.assert_array_equal(read_image(tmp_path / "new folder" / "a.png"), image_rgb)
 
@@ -31,7 +31,7 @@ def test_write_image_jpeg_quality(tmp_path):
     assert (tmp_path / "poor.jpg").stat().st_size * 2 < (tmp_path / "fine.jpg").stat().st_size
 
 
-def test_a_missing_image_is_named(tmp_path):
+def test_missing_image_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.jpg: no such image"):
         read_image(tmp_path / "gone.jpg")
 
@@ -152,7 +152,7 @@ def broken(data):
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_a_damaged_jpeg_is_named(tmp_path, number):
+def test_damaged_jpeg_is_named(tmp_path, number):
     path = write_jpeg(tmp_path / "whole.jpg", np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8))
     _, data = list(broken(path.read_bytes()))[number]
     (tmp_path / "broken.jpg").write_bytes(data)

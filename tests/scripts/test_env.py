@@ -1,4 +1,4 @@
-"""scripts/_env.sh with a stand-in for Python and pip: what is missing is one line, and a second run does nothing."""
+"""Environment set-up of scripts/_env.sh with fake Python and pip: one line per missing requirement, idempotent runs."""
 
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ Prepare = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def box(tmp_path: Path) -> Path:
-    """A repository of three files, and a PATH of a few tools with a stand-in python3 and gcc."""
+    """A repository of three files, and a PATH with a few tools, a fake python3 and a fake gcc."""
     repo, path = tmp_path / "a repo", tmp_path / "bin"
     (repo / "scripts").mkdir(parents=True)
     path.mkdir()
@@ -78,7 +78,7 @@ def refusal(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_a_first_run_makes_and_installs_and_a_second_does_nothing(box: Path, prepare: Prepare) -> None:
+def test_env_first_run_installs_and_second_run_does_nothing(box: Path, prepare: Prepare) -> None:
     first = prepare()
     assert first.returncode == 0, first.stderr
     assert "Making" in first.stdout
@@ -88,7 +88,7 @@ def test_a_first_run_makes_and_installs_and_a_second_does_nothing(box: Path, pre
     assert len(installs(box)) == 1
 
 
-def test_the_development_tools_serve_a_plain_run_but_not_the_reverse(box: Path, prepare: Prepare) -> None:
+def test_env_dev_installation_satisfies_a_plain_run_only(box: Path, prepare: Prepare) -> None:
     prepare()
     prepare("dev")
     assert installs(box)[-1].endswith("-e .[dev]")
@@ -98,7 +98,7 @@ def test_the_development_tools_serve_a_plain_run_but_not_the_reverse(box: Path, 
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
-def test_a_change_of_what_is_wanted_installs_again(box: Path, prepare: Prepare, name: str) -> None:
+def test_env_changed_requirements_are_installed_again(box: Path, prepare: Prepare, name: str) -> None:
     prepare("dev")
     with (box / "a repo" / name).open("a") as file:
         file.write("# changed\n")
@@ -106,27 +106,27 @@ def test_a_change_of_what_is_wanted_installs_again(box: Path, prepare: Prepare, 
     assert len(installs(box)) == 2
 
 
-def test_no_python(box: Path, prepare: Prepare) -> None:
+def test_env_without_python_is_one_line(box: Path, prepare: Prepare) -> None:
     (box / "bin" / "python3").unlink()
     assert "apt-get install python3" in refusal(prepare())
 
 
-def test_a_python_of_the_wrong_version(prepare: Prepare) -> None:
+def test_env_python_of_an_unsupported_version_is_refused(prepare: Prepare) -> None:
     assert "Python 3.11, 3.12 or 3.13 not found" in refusal(prepare(WRONG_VERSION="1"))
     assert "PYTHON=/no/such is not" in refusal(prepare(PYTHON="/no/such"))
 
 
-def test_python_may_be_chosen(box: Path, prepare: Prepare) -> None:
+def test_env_python_variable_selects_the_interpreter(box: Path, prepare: Prepare) -> None:
     (box / "bin" / "python3").rename(box / "mine")
     assert prepare(PYTHON=str(box / "mine")).returncode == 0
 
 
-def test_no_venv_module(box: Path, prepare: Prepare) -> None:
+def test_env_without_venv_module_is_one_line(box: Path, prepare: Prepare) -> None:
     assert "apt-get install python3-venv" in refusal(prepare(NO_VENV="1"))
     assert not (box / "a repo" / ".venv").exists()
 
 
-def test_no_compiler_unless_it_is_no_longer_needed(box: Path, prepare: Prepare) -> None:
+def test_env_without_compiler_is_refused_unless_built(box: Path, prepare: Prepare) -> None:
     (box / "bin" / "gcc").unlink()
     assert "no C compiler (gcc)" in refusal(prepare())
     assert "no C compiler (clang-99)" in refusal(prepare(CC="clang-99"))
@@ -134,13 +134,13 @@ def test_no_compiler_unless_it_is_no_longer_needed(box: Path, prepare: Prepare) 
     assert prepare(NO_BBOX="0").returncode == 0
 
 
-def test_no_headers(box: Path, prepare: Prepare) -> None:
+def test_env_without_python_headers_is_one_line(box: Path, prepare: Prepare) -> None:
     assert "apt-get install python3-dev" in refusal(prepare(INCLUDE="/nowhere"))
     assert "C library headers: apt-get install build-essential" in refusal(prepare(GCC_FAILS="1"))
     assert installs(box) == []
 
 
-def test_a_failing_pip_shows_the_end_of_its_log_and_is_tried_again(box: Path, prepare: Prepare) -> None:
+def test_env_failed_pip_prints_its_log_and_is_retried(box: Path, prepare: Prepare) -> None:
     done = prepare(PIP_FAILS="1")
     assert "pip failed" in refusal(done)
     assert "no matching distribution" in done.stderr
@@ -148,14 +148,14 @@ def test_a_failing_pip_shows_the_end_of_its_log_and_is_tried_again(box: Path, pr
     assert len(installs(box)) == 2
 
 
-def test_opencv_without_its_library_names_the_package(prepare: Prepare) -> None:
+def test_env_opencv_without_library_names_the_package(prepare: Prepare) -> None:
     error = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
     assert refusal(prepare(CV2=error)).endswith("OpenCV needs libGL.so.1: apt-get install libgl1 libglib2.0-0")
     assert refusal(prepare(CV2="ImportError: odd")).endswith("OpenCV does not load: ImportError: odd")
     assert prepare().returncode == 0
 
 
-def test_a_venv_that_does_not_serve_is_named_not_removed(box: Path, prepare: Prepare) -> None:
+def test_env_broken_venv_is_named_and_kept(box: Path, prepare: Prepare) -> None:
     prepare()
     environment = box / "a repo" / ".venv"
     (environment / ".installed-plain").unlink()

@@ -1,4 +1,4 @@
-"""scripts/slurm_train.sh with stand-ins for Slurm: what it starts, fresh and resumed, and when the job queues again."""
+"""Slurm script scripts/slurm_train.sh with fake Slurm commands: start, resume and requeue."""
 
 import os
 import signal
@@ -74,7 +74,7 @@ def is_requeued(box: Path) -> bool:
     return (box / "requeued").exists()
 
 
-def test_a_fresh_start_is_one_torchrun_a_node_and_a_clean_end_is_the_end(box: Path) -> None:
+def test_slurm_new_run_starts_torchrun_on_each_node(box: Path) -> None:
     assert finish(start(box, *ARGUMENTS, "SOLVER.BATCH_SIZE", "96", SAVES="1")) == (0, [])
     assert started(box) == [
         "--nodes=2", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--wait=180",
@@ -86,7 +86,7 @@ def test_a_fresh_start_is_one_torchrun_a_node_and_a_clean_end_is_the_end(box: Pa
     assert not is_requeued(box)
 
 
-def test_a_checkpoint_is_resumed_and_the_virtual_environment_is_preferred(box: Path) -> None:
+def test_slurm_checkpoint_is_resumed_in_the_virtual_environment(box: Path) -> None:
     (box / "out").mkdir()
     (box / "out" / "last.pt").touch()
     (box / ".venv" / "bin").mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_a_checkpoint_is_resumed_and_the_virtual_environment_is_preferred(box: P
 
 
 @pytest.mark.parametrize("before", ["", "older"])
-def test_near_the_limit_the_run_saves_and_queues_again(box: Path, before: str) -> None:
+def test_slurm_time_limit_saves_and_requeues(box: Path, before: str) -> None:
     if before:
         (box / "out").mkdir()
         (box / "out" / "last.pt").touch()
@@ -110,12 +110,12 @@ def test_near_the_limit_the_run_saves_and_queues_again(box: Path, before: str) -
     assert (box / "requeued").read_text() == "41234\n"
 
 
-def test_a_run_that_was_done_when_the_signal_came_is_the_end(box: Path) -> None:
+def test_slurm_finished_run_is_not_requeued(box: Path) -> None:
     assert near_the_limit(box, *ARGUMENTS, SAVES="1", CODE="0")[0] == 0
     assert not is_requeued(box)
 
 
-def test_a_run_that_saves_nothing_would_queue_for_ever(box: Path) -> None:
+def test_slurm_run_without_a_checkpoint_is_not_requeued(box: Path) -> None:
     (box / "out").mkdir()
     (box / "out" / "last.pt").touch()
     code, lines = near_the_limit(box, *ARGUMENTS, CODE="1")
@@ -124,7 +124,7 @@ def test_a_run_that_saves_nothing_would_queue_for_ever(box: Path) -> None:
     assert not is_requeued(box)
 
 
-def test_a_failure_is_not_queued_again(box: Path) -> None:
+def test_slurm_failed_run_is_not_requeued(box: Path) -> None:
     assert finish(start(box, *ARGUMENTS, SAVES="1", CODE="7")) == (
         7,
         ["slurm_train.sh: ended with code 7; not queued again"],
@@ -144,19 +144,19 @@ def test_a_failure_is_not_queued_again(box: Path) -> None:
         (["--config", "none.yaml", "--output", "out"], "none.yaml: no such file"),
     ],
 )
-def test_wrong_arguments_start_nothing(box: Path, arguments: list[str], words: str) -> None:
+def test_slurm_wrong_arguments_start_nothing(box: Path, arguments: list[str], words: str) -> None:
     code, lines = finish(start(box, *arguments))
     assert code == 2
     assert words in "\n".join(lines)
     assert not (box / "srun").exists()
 
 
-def test_outside_a_job(box: Path) -> None:
+def test_slurm_outside_a_job_is_refused(box: Path) -> None:
     code, lines = finish(start(box, *ARGUMENTS, SLURM_JOB_ID=""))
     assert (code, lines) == (2, ["slurm_train.sh: this is no Slurm job: submit it with sbatch"])
 
 
-def test_slurm_reads_its_options_before_the_first_command() -> None:
+def test_slurm_options_precede_the_first_command() -> None:
     lines = SCRIPT.read_text().splitlines()
     assert lines[0] == "#!/usr/bin/env bash"
     head = lines[: next(place for place, line in enumerate(lines) if line and not line.startswith("#"))]

@@ -27,7 +27,7 @@ class TestPrediction:
         assert heights[0] > 120
         assert heights[1:] == [heights[0]] * 3
 
-    def test_a_frame_of_three_steps_moves_as_far_as_three_frames(self) -> None:
+    def test_predict_three_steps_equals_three_frames(self) -> None:
         """10 frames per second with steps of 1/30 s."""
         slow = JointTracker(TrackerOptions(motion=MotionOptions(kalman_rate=30.0, frame_rate=10.0)))
         run(slow, [detect((0, 0)), detect((0, 12.0)), detect((0, 24.0))])

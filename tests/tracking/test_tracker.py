@@ -325,7 +325,7 @@ def test_empty_frames_remove_all_tracks() -> None:
     assert run(tracker, [detect((0, 0))] * 2) == [[], [3]]
 
 
-def test_a_thousand_detections_are_tracked() -> None:
+def test_thousand_detections_are_tracked() -> None:
     rng = np.random.default_rng(0)
     corners = np.stack(np.meshgrid(np.arange(40) * 60, np.arange(25) * 130), axis=-1).reshape(-1, 2)
     boxes = np.concatenate([corners, corners + np.array([40, 100])], axis=1).astype(np.float32)

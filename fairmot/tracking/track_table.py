@@ -1,5 +1,6 @@
 """Track table and candidate detections of a tracker: one array per property, one row per track or detection."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -82,7 +83,7 @@ def select_candidates(detections: Detections, *, threshold: float, box: BoxModel
 
 
 @dataclass
-class ColumnTable:
+class ColumnTable(ABC):
     """Base of tables whose fields are arrays of N rows; `ids`: (N,) identities.
 
     prefix: of the columns' names in a `state_dict`.
@@ -93,9 +94,9 @@ class ColumnTable:
     ids: IntArray
 
     @classmethod
+    @abstractmethod
     def empty(cls) -> Self:
         """Return a table without rows, with the columns' types and trailing shapes (0 for any length)."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.ids)

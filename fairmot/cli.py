@@ -1,12 +1,13 @@
 """Command line: `fairmot JOB [options] [KEY VALUE ...]`; `tools/JOB.py` calls `run_tool`."""
 
 import argparse
+import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from textwrap import indent
 from types import ModuleType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from fairmot import __version__
 from fairmot.formats.text_io import discard_rest
@@ -86,21 +87,32 @@ def run_tool(job: str, argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # after --help or wrong usage
         return _flush(int(stop.code or 0))
     try:
-        code = int(module.main(arguments))
-    except InputError as error:
-        print(f"fairmot {job}: {error}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt as stop:
-        print(f"fairmot {job}: interrupted", file=sys.stderr)
-        code = int(getattr(stop, "code", INTERRUPTED))
-    except BrokenPipeError:
         try:
-            print(flush=True)  # fails if standard output is the broken pipe
-        except BrokenPipeError:
-            discard_rest(sys.stdout)
-            return BROKEN_PIPE
-        raise
-    return _flush(code)
+            code = int(module.main(arguments))
+        except InputError as error:
+            print(f"fairmot {job}: {error}", file=sys.stderr)
+            code = 2
+        except KeyboardInterrupt as stop:
+            print(f"fairmot {job}: interrupted", file=sys.stderr)
+            code = int(getattr(stop, "code", INTERRUPTED))
+        return _flush(code)
+    except BrokenPipeError:
+        broken = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and _is_broken(stream)]
+        if not broken:  # another pipe
+            raise
+        for stream in broken:
+            discard_rest(stream)
+        return BROKEN_PIPE
+
+
+def _is_broken(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that its reader has closed."""
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # not a file of the operating system
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _flush(code: int) -> int:

@@ -139,6 +139,26 @@ def test_closed_stdout_ends_job_quietly() -> None:
     assert run_process("0", "track", "--help") == (0, "")
 
 
+@pytest.mark.parametrize("body", ["print('log', file=sys.stderr, flush=True)", "raise InputError('wrong')"])
+def test_closed_stderr_ends_job_with_141(body: str) -> None:
+    code = f"""
+import sys, types
+from fairmot import cli
+from fairmot.utils.errors import InputError
+def main(arguments):
+    for _ in range(9):
+        {body}
+    return 0
+cli.load_job = lambda job: types.SimpleNamespace(EXAMPLES="", add_arguments=lambda parser: None, main=main)
+sys.exit(cli.run_tool("track", []))
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=writer, cwd=ROOT, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (141, b"")
+
+
 def test_broken_pipe_other_than_stdout_keeps_traceback() -> None:
     work = "(_ for _ in ()).throw(BrokenPipeError('a worker died'))"
     code, shown = run_process(work, "track", stdout=subprocess.DEVNULL)

@@ -104,8 +104,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {_explain(start, error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: contains a {type(content).__name__}, not a dict of weights")
-    version = content.get("format", FORMAT)  # weights of other programs have none
-    if type(version) is not int or version != FORMAT:
+    version = content.get("format", FORMAT)
+    is_foreign = isinstance(version, str) and "cfg" not in content  # weights of another program
+    if (type(version) is not int or version != FORMAT) and not is_foreign:
         raise InputError(f"{path}: unknown checkpoint format {version!r:.40}; this version reads format {FORMAT}")
     return content
 

@@ -35,14 +35,24 @@ class FrameTimestamps:
         self._newest_frame: int | None = None
         self._time = -spacing
         self._shift: float | None = None  # seconds from timestamps to times
+        self._restart: int | None = None  # first timestamp after a restart of the clock
 
-    def add_packet(self, pts: int | None, *, has_frame: bool = True) -> int | None:
-        """Register a packet and return its timestamp on a clock that continues where the stream's clock restarts."""
+    def add_packet(
+        self, pts: int | None, dts: int | None = None, *, has_frame: bool = True, is_discarded: bool = False
+    ) -> int | None:
+        """Register a packet and return its timestamp on a clock that continues where the stream's clock restarts.
+
+        dts: decoding timestamp, at most that of any later packet; is_discarded: decoded, but not part of the video.
+        """
         if pts is None:
             return None
         newest = self._newest_packet
+        if is_discarded:
+            return pts + self._offset
         if newest is not None and (newest - pts - self._offset) * self._tick >= _RESTART_SECONDS:
-            self._offset = newest + max(1, round(self._spacing / self._tick)) - pts
+            first = pts if dts is None else min(pts, dts)  # frames before the first key frame have lower timestamps
+            self._offset = newest + max(1, round(self._spacing / self._tick)) - first
+            self._restart = newest + 1
         pts += self._offset
         self._newest_packet = pts if newest is None else max(pts, newest)
         if has_frame and not self._count_only:
@@ -69,6 +79,8 @@ class FrameTimestamps:
             if self._num_late <= _MAX_DISORDER or self._num_late * 8 <= self.num_frames:
                 return None
             self._count_only, self._pending, pts = True, [], None
+        if pts is not None and self._restart is not None and pts >= self._restart:
+            self._shift = self._restart = None  # time continues by one spacing
         skipped = 0
         while pts is not None and self._pending and self._pending[0] <= pts:
             skipped += heapq.heappop(self._pending) < pts

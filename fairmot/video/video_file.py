@@ -123,7 +123,9 @@ class VideoReader:
         is_counted = self._stream.codec_context.name not in _WITH_HIDDEN_FRAMES
         for packet in self._packets():
             has_frame = is_counted and packet.size > 0 and not packet.is_discard
-            pts = self._timestamps.add_packet(packet.pts, has_frame=has_frame)
+            pts = self._timestamps.add_packet(
+                packet.pts, packet.dts, has_frame=has_frame, is_discarded=packet.is_discard
+            )
             if pts is not None and packet.pts is not None:
                 packet.pts, shift = pts, pts - packet.pts
                 packet.dts = None if packet.dts is None else packet.dts + shift

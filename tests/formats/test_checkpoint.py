@@ -201,12 +201,12 @@ def test_missing_file_folder_and_list_are_refused(tmp_path):
 
 @pytest.mark.parametrize("version", [0, 2, 1.0, True, "1", None, torch.ones(2)], ids=repr)
 def test_checkpoint_of_unknown_format_is_refused(tmp_path, version):
-    write_checkpoint(tmp_path / "last.pt", {"model": WEIGHTS, "format": version})
+    write_checkpoint(tmp_path / "last.pt", {"model": WEIGHTS, "cfg": {}, "format": version})
     assert "unknown checkpoint format" in refusal(tmp_path / "last.pt")
 
 
-def test_current_format_and_weights_without_a_format_are_read(tmp_path):
-    for number, extra in enumerate(({"format": FORMAT}, {})):
+def test_current_format_and_weights_of_other_programs_are_read(tmp_path):
+    for number, extra in enumerate(({"format": FORMAT}, {}, {"format": "pt"})):
         write_checkpoint(tmp_path / f"{number}.pt", {"model": WEIGHTS, **extra})
         assert torch.equal(read_checkpoint(tmp_path / f"{number}.pt")["model"]["bias"], WEIGHTS["bias"])
 

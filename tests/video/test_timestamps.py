@@ -115,3 +115,20 @@ def test_decoded_and_lost_frames_add_up_to_the_packets(steps: list[int], data: s
     assert [position and position[1] for position in found[1:]] == pytest.approx(
         [(stamp - decoded[0]) / 1000 + (found[0] or (0, 0.0))[1] for stamp in decoded[1:]], abs=1e-6
     )
+
+
+def test_discarded_packets_do_not_restart_the_clock() -> None:
+    timestamps = make()
+    add(timestamps, [2000, 2040], [2000, 2040])
+    assert timestamps.add_packet(200, is_discarded=True) == 200  # decoded from an earlier key frame, for an edit list
+    assert timestamps.add_packet(2080) == 2080
+
+
+def test_restarted_clock_keeps_frames_before_the_first_key_frame() -> None:
+    timestamps = make()
+    add(timestamps, [2000, 2040], [2000, 2040])
+    packets = [(580, 500), (500, 500), (540, 540)]  # (pts, dts): the key frame is shown after two others
+    shifted = {pts: timestamps.add_packet(pts, dts) for pts, dts in packets}
+    found = [timestamps.add_frame(shifted[pts]) for pts in (500, 540, 580)]
+    assert milliseconds(found) == [(3, 80), (4, 120), (5, 160)]
+    assert timestamps.num_lost == 0
